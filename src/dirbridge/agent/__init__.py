@@ -1,0 +1,1 @@
+"""The loop beside the directory: takes requests, reads, answers with pages, keeps no state."""

@@ -1,0 +1,1 @@
+"""What is remembered: every SQL statement, the migrations and the embedded server."""
