@@ -1,0 +1,1 @@
+"""The throw-away company that `dirbridge demo` and the tests run against."""

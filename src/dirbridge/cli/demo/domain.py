@@ -1,0 +1,420 @@
+"""A throw-away Active Directory domain controller (Samba) on a loopback address of its own.
+
+Used by `dirbridge demo`, by the tests and by the bench. Several run side by side: the ports of a domain controller are
+fixed, so each takes another address of 127.0.0.0/8. Its files lie in one temporary folder. It ends with `stop`, and
+also when the process that started it is killed: it then loses its standard input, ends, and its folder is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import socket
+import ssl
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from dirbridge.cli.demo.authority import Authority
+from dirbridge.contract.errors import ConfigurationError, DirbridgeError
+
+PORTS = (88, 135, 389, 464, 636, 3268, 3269)
+"""What the domain controller listens on; every one must be free at its address."""
+START_SECONDS = 60
+STOP_SECONDS = 10
+PACKAGES = "samba-ad-dc samba-ad-provision samba-dsdb-modules python3-samba ldb-tools util-linux"
+ADMIN_PASSWORD = "Throw-away.1"  # noqa: S105 - of a domain that lives on a loopback address for minutes
+
+_SYSTEM_PYTHON = "/usr/bin/python3"  # python3-samba is built for the distribution's Python and no other
+
+# The supervisor outlives us just long enough to take everything away. Samba in the foreground ends when its standard
+# input does; the signal of setpriv is for the case that a forked child of ours still holds the other end.
+_SUPERVISOR = """
+folder=$1; shift
+exec 3<&0
+"$@" <&3 3<&- &
+child=$!
+exec 3<&-
+trap 'kill -TERM $child' TERM
+wait $child
+kill -KILL $child 2>/dev/null
+wait $child
+rm -rf -- "$folder"
+"""
+
+_GRANT_DELETED_OBJECTS = """
+import sys
+import ldb
+from samba.auth import system_session
+from samba.dcerpc import security
+from samba.ndr import ndr_pack, ndr_unpack
+from samba.param import LoadParm
+from samba.samdb import SamDB
+
+configuration, database, base, account = sys.argv[1:]
+parameters = LoadParm()
+parameters.load(configuration)
+sam = SamDB(url=database, lp=parameters, session_info=system_session())
+found = sam.search(base, ldb.SCOPE_SUBTREE, "(sAMAccountName=%s)" % ldb.binary_encode(account), ["objectSid"])
+if len(found) != 1:
+    sys.exit("there is no account named %r" % account)
+sid = ndr_unpack(security.dom_sid, found[0]["objectSid"][0])
+container = ldb.Dn(sam, "CN=Deleted Objects," + base)
+controls = ["show_deleted:1", "sd_flags:1:4"]
+entry = sam.search(container, ldb.SCOPE_BASE, attrs=["nTSecurityDescriptor"], controls=controls)[0]
+descriptor = ndr_unpack(security.descriptor, entry["nTSecurityDescriptor"][0])
+own = security.dom_sid(sam.get_domain_sid())
+text = descriptor.as_sddl(own)
+rule = "(A;CI;LCRP;;;%s)" % sid
+if rule not in text:
+    start = text.index("D:")
+    at = text.index("(", start)
+    text = text[:at] + rule + text[at:]
+    changed = ldb.Message(container)
+    changed["d"] = ldb.MessageElement(
+        ndr_pack(security.descriptor.from_sddl(text, own)), ldb.FLAG_MOD_REPLACE, "nTSecurityDescriptor")
+    sam.modify(changed, controls)
+"""
+
+
+class Domain:
+    """One domain controller of one domain, from nothing.
+
+    Attributes:
+        realm: DNS name of the domain in lower case. netbios: its short name. base_dn: its head.
+        host: name of the domain controller; only its certificate knows it, use `address` to connect.
+        address: its loopback address. ldaps_url: where it answers. ca_file: who signed its certificate.
+        admin_dn, admin_password: the administrator, for a simple bind.
+        folder: everything it keeps; gone after `stop`.
+    """
+
+    def __init__(self, realm: str = "contoso.test", netbios: str = "CONTOSO", *, host: str = "dc1") -> None:
+        self.realm = realm.lower()
+        self.netbios = netbios.upper()
+        self.base_dn = ",".join(f"DC={label}" for label in self.realm.split("."))
+        self.host = f"{host}.{self.realm}"
+        self.address = ""
+        self.admin_dn = f"CN=Administrator,CN=Users,{self.base_dn}"
+        self.admin_password = ADMIN_PASSWORD
+        self.folder = Path(tempfile.gettempdir())
+        self.authority: Authority | None = None
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def ldaps_url(self) -> str:
+        return f"ldaps://{self.address}:636"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder / "tls" / "ca.pem"
+
+    @property
+    def database(self) -> Path:
+        """The directory's own database, for tools that work on it without the server."""
+        return self.folder / "private" / "sam.ldb"
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "etc" / "smb.conf"
+
+    async def __aenter__(self) -> Domain:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Make the domain and wait until it answers over LDAPS; some six seconds.
+
+        Raises:
+            ConfigurationError: Samba is not installed, or we are not root.
+        """
+        _check_machine()
+        self.folder = Path(tempfile.mkdtemp(prefix="dirbridge-domain-"))
+        try:
+            await self._provision()
+            await self._launch()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def copy(self) -> Domain:
+        """Start a second domain controller from a copy of what this one holds now.
+
+        It has the same invocation id and never hears of this one's further changes: a replica that lags behind.
+        """
+        twin = Domain(self.realm, self.netbios, host=self.host.partition(".")[0])
+        twin.folder = Path(tempfile.mkdtemp(prefix="dirbridge-domain-"))
+        try:
+            for part in ("etc", "private", "state", "cache", "bind-dns"):
+                source = self.folder / part
+                if source.exists():
+                    await asyncio.to_thread(
+                        shutil.copytree, source, twin.folder / part, symlinks=True, ignore=_without_sockets
+                    )
+            text = self.configuration.read_text()
+            twin.configuration.write_text(text.replace(str(self.folder), str(twin.folder)))
+            await twin._launch()
+        except BaseException:
+            await twin.stop()
+            raise
+        return twin
+
+    async def stop(self) -> None:
+        """End it and remove its folder. May be called twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            await _end(process)
+        if self.folder.name.startswith("dirbridge-domain-"):
+            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def create_user(self, name: str, password: str, *, container: str = "") -> str:
+        """Add an ordinary account that may sign in, and give its DN.
+
+        Args:
+            container: where to, relative to the head of the domain, such as `OU=Service`; `CN=Users` where empty.
+        """
+        place = ("--userou", container) if container else ()
+        await self._samba_tool("user", "create", name, password, *place)
+        return f"CN={name},{container or 'CN=Users'},{self.base_dn}"
+
+    async def grant_deleted_objects(self, account: str) -> None:
+        """Let an account (sAMAccountName) list and read deleted objects, which DirSync needs to report deletes."""
+        await _run(
+            _SYSTEM_PYTHON,
+            "-c",
+            _GRANT_DELETED_OBJECTS,
+            str(self.configuration),
+            str(self.database),
+            self.base_dn,
+            account,
+        )
+
+    async def grant(self, dn: str, sddl: str) -> None:
+        """Add an access rule, such as `(D;;RPLC;;;SID)`, to an object."""
+        await self._samba_tool("dsacl", "set", f"--objectdn={dn}", f"--sddl={sddl}")
+
+    async def load(self, ldif: str) -> None:
+        """Add entries in one batch, past the server: some 450 a second, three times what LDAP takes.
+
+        Raises:
+            DirbridgeError: with the tool's own words about the first entry it refused; nothing of the batch is kept.
+        """
+        file = self.folder / "load.ldif"
+        await asyncio.to_thread(file.write_text, ldif, encoding="utf-8")
+        try:
+            await _run("ldbadd", "-H", str(self.database), f"--configfile={self.configuration}", "--nosync", str(file))
+        finally:
+            file.unlink()
+
+    async def modify(self, ldif: str, *controls: str) -> None:
+        """Apply LDIF change records past the server, with ldb controls such as `relax:0`."""
+        file = self.folder / "modify.ldif"
+        await asyncio.to_thread(file.write_text, ldif, encoding="utf-8")
+        options = [f"--controls={','.join(controls)}"] if controls else []
+        try:
+            await _run(
+                "ldbmodify", "-H", str(self.database), f"--configfile={self.configuration}", *options, str(file)
+            )
+        finally:
+            file.unlink()
+
+    def suspend(self) -> None:
+        """Freeze the server: it keeps its connections and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    async def _provision(self) -> None:
+        await _run(
+            "samba-tool",
+            "domain",
+            "provision",
+            f"--realm={self.realm.upper()}",
+            f"--domain={self.netbios}",
+            f"--host-name={self.host.partition('.')[0].upper()}",
+            "--server-role=dc",
+            "--dns-backend=NONE",
+            f"--adminpass={self.admin_password}",
+            f"--targetdir={self.folder}",
+            "--option=vfs objects=",
+        )
+        keep = [line for line in self.configuration.read_text().splitlines() if not line.strip().startswith("log ")]
+        own = {
+            "log file": self.folder / "samba.log",
+            "pid directory": self.folder,
+            "ncalrpc dir": self.folder / "ncalrpc",
+            "winbindd socket directory": self.folder / "winbindd",
+            "ntp signd socket directory": self.folder / "ntp_signd",
+            "tls keyfile": self.folder / "tls" / "server.key",
+            "tls certfile": self.folder / "tls" / "server.pem",
+            "tls cafile": self.folder / "tls" / "ca.pem",
+            "server services": "ldap, cldap, kdc, rpc",
+            "bind interfaces only": "yes",
+        }
+        at = keep.index("[global]") + 1
+        keep[at:at] = [f"\t{name} = {value}" for name, value in own.items()]
+        self.configuration.write_text("\n".join(keep) + "\n")
+
+    async def _launch(self) -> None:
+        for _ in range(3):
+            self.address = _free_address()
+            self.authority = Authority(self.folder / "tls")
+            self.authority.issue([self.host, self.address])
+            self._process = await asyncio.create_subprocess_exec(
+                "setpriv",
+                "--pdeathsig",
+                "TERM",
+                "sh",
+                "-c",
+                _SUPERVISOR,
+                "sh",
+                str(self.folder),
+                *("samba", "-s", str(self.configuration), "-i", "-M", "single", "--debug-stdout"),
+                f"--option=interfaces={self.address}/255.0.0.0",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=(self.folder / "output.log").open("ab"),
+                stderr=asyncio.subprocess.STDOUT,
+                env=_environment(),
+                start_new_session=True,
+            )
+            if await self._answers():
+                return
+            # Somebody else took a port between our look and Samba's: its folder went with it, unless it still runs.
+            if self._process.returncode is None or not self.folder.exists():
+                break
+        raise DirbridgeError(
+            f"The domain controller of {self.realm} did not answer at {self.address}:636 "
+            f"within {START_SECONDS} seconds.",
+            code="DomainControllerNotStarted",
+            details={"output": _tail(self.folder / "output.log")},
+        )
+
+    async def _answers(self) -> bool:
+        trust = ssl.create_default_context(cafile=str(self.ca_file))
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until and self._process is not None and self._process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection(
+                    self.address, 636, ssl=trust, server_hostname=self.address, ssl_handshake_timeout=10
+                )
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            return True
+        return False
+
+    async def _samba_tool(self, *arguments: str) -> None:
+        group, action, *rest = arguments
+        await _run(
+            "samba-tool", group, action, *rest, "-H", str(self.database), f"--configfile={self.configuration}"
+        )
+
+    def _signal(self, number: signal.Signals) -> None:
+        pid = int((self.folder / "samba.pid").read_text())
+        os.kill(pid, number)
+
+
+async def _run(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=_environment(),
+    )
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    text = output.decode(errors="replace")
+    if process.returncode != 0:
+        raise DirbridgeError(
+            f"`{' '.join(command[:3])}` ended with {process.returncode}: {text.strip()[-600:]}",
+            code="DomainToolFailed",
+        )
+    return text
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    for number in (signal.SIGCONT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            if number is not signal.SIGCONT or process.returncode is None:
+                os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            break
+        except TimeoutError:
+            continue
+
+
+def _check_machine() -> None:
+    missing = [name for name in ("samba", "samba-tool", "ldbadd", "setpriv") if shutil.which(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"A throw-away domain controller needs the programs {', '.join(missing)}, which are not installed.",
+            code="SambaMissing",
+            recommended_action=f"Install them: apt-get install --no-install-recommends {PACKAGES}",
+        )
+    if os.geteuid() != 0:
+        raise ConfigurationError(
+            "A throw-away domain controller listens on ports below 1024, which only root may.",
+            code="RootNeeded",
+            recommended_action="Run it as root or with sudo.",
+        )
+
+
+def _free_address() -> str:
+    """Find a loopback address with all ports free. Chosen at random, so that runs side by side do not meet."""
+    for _ in range(100):
+        address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"  # noqa: S311
+        if all(_free(address, port) for port in PORTS):
+            return address
+    raise DirbridgeError(
+        f"No address of 127.0.0.0/8 out of 100 tried has the ports {', '.join(map(str, PORTS))} free.",
+        code="NoFreeAddress",
+        recommended_action="End what listens on these ports at all addresses.",
+    )
+
+
+def _free(address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def _environment() -> dict[str, str]:
+    """Our environment without what would lead the distribution's Python to our libraries."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    kept["PATH"] = kept.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin"
+    kept["LC_ALL"] = "C.UTF-8"
+    return kept
+
+
+def _without_sockets(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if (Path(folder) / name).is_socket() or (Path(folder) / name).is_fifo()]
+
+
+def _tail(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")[-1500:]
+    except OSError:
+        return ""

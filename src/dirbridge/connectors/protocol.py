@@ -1,0 +1,77 @@
+"""The faces that every outside system shows: `Source` is read, `Target` is written.
+
+The engine knows these and nothing of what stands behind them; it asks `Capabilities`, never the kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from dirbridge.contract.entry import ChangePage, Selection, Watermark
+from dirbridge.contract.export import Export, Outcome, TargetValue
+from dirbridge.contract.wire import CheckReport
+
+Unit = TypeVar("Unit", contravariant=True)
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a target can do, as data.
+
+    Attributes:
+        joins_transaction: its writes commit together with links and log, so each happens exactly once.
+        soft_deletes: a deleted object can be restored with the same id.
+    """
+
+    joins_transaction: bool = False
+    soft_deletes: bool = False
+
+
+class Source(Protocol):
+    """A directory that is read.
+
+    Every method raises `CredentialError` or `ConfigurationError` where somebody must act, `TransientError` where
+    waiting helps, and never returns less than was asked without an error: a cap, a referral or a time-out is a failed
+    read.
+    """
+
+    def changes(self, selection: Selection, since: Watermark | None) -> AsyncIterator[ChangePage]:
+        """Stream what changed since a watermark, or everything.
+
+        The last page has `last` set; a stream without one was cut and raises. A page's watermark is set only when
+        everything before it has been handed out.
+
+        Raises:
+            WatermarkExpired: the position is no longer accepted; a full read is the only way on.
+        """
+        ...
+
+    def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+        """Read anchors afresh: each comes back as entry, tombstone or not visible, memberships whole."""
+        ...
+
+    async def check(self) -> CheckReport:
+        """Prove that the directory can be read, deleted objects included."""
+        ...
+
+
+class Target(Protocol[Unit]):
+    """A directory that is written."""
+
+    capabilities: Capabilities
+
+    async def find(
+        self, unit: Unit, object_type: str, wanted: Sequence[tuple[str, Mapping[str, TargetValue]]]
+    ) -> dict[str, str]:
+        """Match new entries with objects that exist: source anchor and mapped values in, target anchors out."""
+        ...
+
+    async def read(self, unit: Unit, targets: Sequence[str]) -> dict[str, Mapping[str, TargetValue]]:
+        """Give the present values of objects, as the engine last could have written them. Absent ones are missing."""
+        ...
+
+    async def export(self, unit: Unit, batch: Sequence[Export]) -> list[Outcome]:
+        """Write a batch; one outcome an export, in the same order. One that fails does not stop the others."""
+        ...

@@ -1,0 +1,68 @@
+"""What the engine asks of a target, and what became of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from dirbridge.contract.entry import Value
+
+TargetValue = str | bool | int | bytes | tuple[Value, ...] | None
+"""A mapped value: text, Boolean, number, bytes, or several. None clears the attribute."""
+
+
+class Action(StrEnum):
+    """Graph's provisioningAction."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DISABLE = "disable"
+    DELETE = "delete"
+    STAGED_DELETE = "stagedDelete"
+    OTHER = "other"
+
+
+class Export(msgspec.Struct, frozen=True):
+    """One write to a target object.
+
+    Attributes:
+        anchor: the source anchor, for the link and the log.
+        object_type: the target object's name in the schema document, for instance `User`.
+        target: the target anchor; None for a create that matched nothing.
+        wanted: for create the whole entry; for update only what changes. Keyed by target attribute name.
+        restore: the object lies in the recycle bin and comes back with this export.
+    """
+
+    anchor: str
+    object_type: str
+    action: Action
+    target: str | None
+    wanted: dict[str, TargetValue]
+    restore: bool = False
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why one entry failed: the four parts of every error."""
+
+    code: str
+    reason: str
+    recommended_action: str = ""
+    details: dict[str, str] = {}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one export.
+
+    Attributes:
+        target: the target anchor, also of what was just created.
+        error: None on success.
+        collision: the unique value that is held by another, as `kind:folded value`; retried when it is freed.
+        notes: what the target did otherwise than asked, each a sentence (a UPN in an unverified domain).
+    """
+
+    anchor: str
+    target: str | None
+    error: Fault | None = None
+    collision: str | None = None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,168 @@
+"""The messages between service and agent, and their coding.
+
+The set of requests is closed: an agent that meets any other refuses it. Bodies are msgpack, compressed with zstd, and
+limited in decompressed size, so a small answer cannot fill the memory of its reader.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+import msgspec
+import zstandard
+
+from dirbridge.contract.entry import ChangePage, Selection, Watermark
+from dirbridge.contract.errors import (
+    ConfigurationError,
+    CredentialError,
+    DirbridgeError,
+    EntryError,
+    TransientError,
+    WatermarkExpired,
+)
+
+MEDIA_TYPE = "application/vnd.dirbridge.v1+msgpack-zstd"
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of a compressed body that are accepted."""
+MAX_DECOMPRESSED = 64 * 1024 * 1024
+"""Bytes that a body may have once decompressed."""
+PAGE_ENTRIES = 1000
+"""Entries that a source puts into a page unless asked otherwise."""
+
+
+class ChangesRequest(msgspec.Struct, frozen=True, tag="changes"):
+    """Report what changed since a watermark; everything where it is None."""
+
+    domain: str
+    selection: Selection
+    since: Watermark | None = None
+    page_entries: int = PAGE_ENTRIES
+
+
+class ReadRequest(msgspec.Struct, frozen=True, tag="read"):
+    """Read these anchors: each comes back as entry, tombstone or not visible."""
+
+    domain: str
+    selection: Selection
+    anchors: tuple[str, ...]
+    page_entries: int = PAGE_ENTRIES
+
+
+class ContainersRequest(msgspec.Struct, frozen=True, tag="containers"):
+    """List the containers below one (None: all)."""
+
+    domain: str
+    below: str | None = None
+
+
+class CheckRequest(msgspec.Struct, frozen=True, tag="check"):
+    """Prove that a domain can be read, deleted objects included."""
+
+    domain: str
+
+
+Request = ChangesRequest | ReadRequest | ContainersRequest | CheckRequest
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """A request as handed to one agent. `attempt` rises each time it is handed out; pages of older ones are refused."""
+
+    request: str
+    attempt: int
+    body: Request
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One result of a check."""
+
+    name: str
+    outcome: Literal["pass", "warn", "fail"]
+    finding: str
+    remedy: str = ""
+
+
+class CheckReport(msgspec.Struct, frozen=True, tag="check-report"):
+    """The answer to a check."""
+
+    findings: tuple[Finding, ...]
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """An error in transit; ends the request's attempt."""
+
+    kind: Literal["configuration", "credential", "transient", "entry", "watermark-expired"]
+    code: str
+    reason: str
+    recommended_action: str = ""
+    details: dict[str, str] = {}
+
+
+class Changes(msgspec.Struct, frozen=True, tag="changes-page"):
+    """A page of a change stream, of a read or of a container list."""
+
+    page: ChangePage
+
+
+Answer = Changes | CheckReport | Failure
+
+_KINDS: dict[str, type[DirbridgeError]] = {
+    "configuration": ConfigurationError,
+    "credential": CredentialError,
+    "transient": TransientError,
+    "entry": EntryError,
+    "watermark-expired": WatermarkExpired,
+}
+
+
+def failure_of(error: DirbridgeError) -> Failure:
+    """Turn an error into what travels. Kinds that have no word here travel as transient."""
+    kind: Any = "transient"
+    for word, kind_class in _KINDS.items():
+        if type(error) is kind_class:
+            kind = word
+    return Failure(kind, error.code, error.reason, error.recommended_action, error.details)
+
+
+def error_of(failure: Failure) -> DirbridgeError:
+    """Turn what travelled back into the error that it was."""
+    return _KINDS[failure.kind](
+        failure.reason,
+        code=failure.code,
+        recommended_action=failure.recommended_action,
+        details=failure.details,
+    )
+
+
+_encoder = msgspec.msgpack.Encoder()
+T = TypeVar("T")
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Code one message for the wire."""
+    return zstandard.ZstdCompressor(level=1).compress(_encoder.encode(message))
+
+
+def decode(body: bytes, kind: Any) -> Any:
+    """Read one message, refusing what is cut, too large or not of its kind.
+
+    Raises:
+        TransientError: the body is damaged; it can be sent again.
+    """
+    if len(body) > MAX_BODY:
+        raise TransientError(
+            f"A message of {len(body):,} bytes is larger than the {MAX_BODY:,} that are accepted.", code="MessageTooLarge"
+        )
+    try:
+        size = zstandard.frame_content_size(body)
+        if size < 0 or size > MAX_DECOMPRESSED:
+            raise TransientError(
+                f"A message declares {size:,} bytes; up to {MAX_DECOMPRESSED:,} are accepted.", code="MessageTooLarge"
+            )
+        plain = zstandard.ZstdDecompressor().decompress(body, max_output_size=MAX_DECOMPRESSED)
+        if len(plain) != size:
+            raise TransientError(f"A message declares {size:,} bytes and holds {len(plain):,}.", code="MessageDamaged")
+        return msgspec.msgpack.decode(plain, type=kind)
+    except zstandard.ZstdError as error:
+        raise TransientError(f"A message could not be decompressed: {error}.", code="MessageDamaged") from error
+    except msgspec.DecodeError as error:
+        raise TransientError(f"A message could not be read: {error}.", code="MessageDamaged") from error
