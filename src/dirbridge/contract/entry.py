@@ -7,10 +7,15 @@ Nothing here knows a directory's kind. All values are immutable once made.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-Value = str | bytes
+if TYPE_CHECKING:
+    Value = str | bytes
+else:
+    # msgspec decodes no union of text and bytes, though msgpack tells them apart; `check_texts` refuses the rest.
+    Value = Any
 """One value of an attribute: text, or bytes where the directory's schema says binary. Numbers and Booleans are text."""
 
 Values = tuple[Value, ...]
@@ -166,6 +171,11 @@ def text_fault(value: str) -> str | None:
     return None
 
 
+def kind_fault(value: object) -> str | None:
+    """Say why a value that is no text cannot be kept."""
+    return None if isinstance(value, bytes) else f"is of type {type(value).__name__}, neither text nor bytes"
+
+
 def check_texts(attributes: Mapping[str, Values], faults: Mapping[str, str]) -> tuple[dict[str, Values], dict[str, str]]:
     """Part the attributes that can be carried from those that cannot.
 
@@ -175,7 +185,7 @@ def check_texts(attributes: Mapping[str, Values], faults: Mapping[str, str]) -> 
     found = dict(faults)
     for name, values in attributes.items():
         for value in values:
-            fault = text_fault(value) if isinstance(value, str) else None
+            fault = text_fault(value) if isinstance(value, str) else kind_fault(value)
             if fault is not None:
                 found[name] = fault
                 break

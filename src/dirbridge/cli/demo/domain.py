@@ -220,9 +220,7 @@ class Domain:
         await asyncio.to_thread(file.write_text, ldif, encoding="utf-8")
         options = [f"--controls={','.join(controls)}"] if controls else []
         try:
-            await _run(
-                "ldbmodify", "-H", str(self.database), f"--configfile={self.configuration}", *options, str(file)
-            )
+            await _run("ldbmodify", "-H", str(self.database), f"--configfile={self.configuration}", *options, str(file))
         finally:
             file.unlink()
 
@@ -315,9 +313,7 @@ class Domain:
 
     async def _samba_tool(self, *arguments: str) -> None:
         group, action, *rest = arguments
-        await _run(
-            "samba-tool", group, action, *rest, "-H", str(self.database), f"--configfile={self.configuration}"
-        )
+        await _run("samba-tool", group, action, *rest, "-H", str(self.database), f"--configfile={self.configuration}")
 
     def _signal(self, number: signal.Signals) -> None:
         pid = int((self.folder / "samba.pid").read_text())
