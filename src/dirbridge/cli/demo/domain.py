@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from dirbridge.cli.demo.authority import Authority
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
@@ -32,7 +33,8 @@ ADMIN_PASSWORD = "Throw-away.1"  # noqa: S105 - of a domain that lives on a loop
 _SYSTEM_PYTHON = "/usr/bin/python3"  # python3-samba is built for the distribution's Python and no other
 
 # The supervisor outlives us just long enough to take everything away. Samba in the foreground ends when its standard
-# input does; the signal of setpriv is for the case that a forked child of ours still holds the other end.
+# input does; the signal of setpriv is for the case that a forked child of ours still holds the other end. A start that
+# failed (status 1) leaves the folder to `stop`, so that its last words can be read.
 _SUPERVISOR = """
 folder=$1; shift
 exec 3<&0
@@ -41,9 +43,10 @@ child=$!
 exec 3<&-
 trap 'kill -TERM $child' TERM
 wait $child
+status=$?
 kill -KILL $child 2>/dev/null
 wait $child
-rm -rf -- "$folder"
+[ $status -eq 1 ] || rm -rf -- "$folder"
 """
 
 _GRANT_DELETED_OBJECTS = """
@@ -121,7 +124,7 @@ class Domain:
     def configuration(self) -> Path:
         return self.folder / "etc" / "smb.conf"
 
-    async def __aenter__(self) -> Domain:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -179,6 +182,8 @@ class Domain:
         """Add an ordinary account that may sign in, and give its DN.
 
         Args:
+            name: its sAMAccountName and cn.
+            password: must satisfy the domain's complexity rule.
             container: where to, relative to the head of the domain, such as `OU=Service`; `CN=Users` where empty.
         """
         place = ("--userou", container) if container else ()
@@ -263,10 +268,10 @@ class Domain:
         self.configuration.write_text("\n".join(keep) + "\n")
 
     async def _launch(self) -> None:
-        for _ in range(3):
-            self.address = _free_address()
-            self.authority = Authority(self.folder / "tls")
-            self.authority.issue([self.host, self.address])
+        self.address = _free_address()
+        self.authority = Authority(self.folder / "tls")
+        self.authority.issue([self.host, self.address])
+        with (self.folder / "output.log").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 "setpriv",
                 "--pdeathsig",
@@ -279,16 +284,13 @@ class Domain:
                 *("samba", "-s", str(self.configuration), "-i", "-M", "single", "--debug-stdout"),
                 f"--option=interfaces={self.address}/255.0.0.0",
                 stdin=asyncio.subprocess.PIPE,
-                stdout=(self.folder / "output.log").open("ab"),
+                stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 env=_environment(),
                 start_new_session=True,
             )
-            if await self._answers():
-                return
-            # Somebody else took a port between our look and Samba's: its folder went with it, unless it still runs.
-            if self._process.returncode is None or not self.folder.exists():
-                break
+        if await self._answers():
+            return
         raise DirbridgeError(
             f"The domain controller of {self.realm} did not answer at {self.address}:636 "
             f"within {START_SECONDS} seconds.",
@@ -378,7 +380,7 @@ def _check_machine() -> None:
 def _free_address() -> str:
     """Find a loopback address with all ports free. Chosen at random, so that runs side by side do not meet."""
     for _ in range(100):
-        address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"  # noqa: S311
+        address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"
         if all(_free(address, port) for port in PORTS):
             return address
     raise DirbridgeError(

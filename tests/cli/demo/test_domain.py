@@ -1,0 +1,70 @@
+"""The throw-away domain controller answers, and leaves nothing behind however its starter ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+import sys
+from pathlib import Path
+
+import pytest
+
+from dirbridge.cli.demo.domain import Domain
+from dirbridge.contract.errors import DirbridgeError
+
+_STARTER = """
+import asyncio
+from dirbridge.cli.demo.domain import Domain
+
+async def main():
+    domain = Domain()
+    await domain.start()
+    print(domain.folder, domain._process.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.samba
+async def test_domain_answers_at_an_address_of_its_own_and_is_gone_after_stop() -> None:
+    """Two domains run side by side; each proves itself with its own certificate."""
+    first, second = Domain(), Domain("fabrikam.test", "FABRIKAM")
+    await asyncio.gather(first.start(), second.start())
+    try:
+        assert first.address != second.address
+        for domain in (first, second):
+            trust = ssl.create_default_context(cafile=str(domain.ca_file))
+            _, writer = await asyncio.open_connection(domain.address, 636, ssl=trust, server_hostname=domain.address)
+            writer.close()
+        with pytest.raises(DirbridgeError, match="already exists"):
+            await first.load(f"dn: {first.base_dn}\nobjectClass: domainDNS\n\n")
+    finally:
+        await asyncio.gather(first.stop(), second.stop())
+    assert not first.folder.exists()
+    assert not second.folder.exists()
+
+
+@pytest.mark.samba
+async def test_domain_ends_when_its_starter_is_killed() -> None:
+    """After SIGKILL of the process that started it, neither processes nor files of the domain are left."""
+    starter = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _STARTER, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
+    )
+    assert starter.stdout is not None
+    folder, supervisor = (await asyncio.wait_for(starter.stdout.readline(), 60)).decode().split()
+    starter.send_signal(signal.SIGKILL)
+    await starter.wait()
+    async with asyncio.timeout(20):
+        while Path(folder).exists() or _alive(int(supervisor)):
+            await asyncio.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
