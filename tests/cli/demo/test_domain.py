@@ -40,7 +40,7 @@ async def test_domain_answers_at_an_address_of_its_own_and_is_gone_after_stop() 
             _, writer = await asyncio.open_connection(domain.address, 636, ssl=trust, server_hostname=domain.address)
             writer.close()
         with pytest.raises(DirbridgeError, match="already exists"):
-            await first.load(f"dn: {first.base_dn}\nobjectClass: domainDNS\n\n")
+            await first.load(f"dn: CN=Users,{first.base_dn}\nobjectClass: container\n\n")
     finally:
         await asyncio.gather(first.stop(), second.stop())
     assert not first.folder.exists()
@@ -58,8 +58,12 @@ async def test_domain_ends_when_its_starter_is_killed() -> None:
     starter.send_signal(signal.SIGKILL)
     await starter.wait()
     async with asyncio.timeout(20):
-        while Path(folder).exists() or _alive(int(supervisor)):
+        while _left(Path(folder), int(supervisor)):  # noqa: ASYNC110 - another process is waited for
             await asyncio.sleep(0.05)
+
+
+def _left(folder: Path, pid: int) -> bool:
+    return folder.exists() or _alive(pid)
 
 
 def _alive(pid: int) -> bool:

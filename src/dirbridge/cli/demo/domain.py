@@ -250,7 +250,6 @@ class Domain:
             f"--targetdir={self.folder}",
             "--option=vfs objects=",
         )
-        keep = [line for line in self.configuration.read_text().splitlines() if not line.strip().startswith("log ")]
         own = {
             "log file": self.folder / "samba.log",
             "pid directory": self.folder,
@@ -263,6 +262,8 @@ class Domain:
             "server services": "ldap, cldap, kdc, rpc",
             "bind interfaces only": "yes",
         }
+        lines = self.configuration.read_text().splitlines()
+        keep = [line for line in lines if line.partition("=")[0].strip() not in own]
         at = keep.index("[global]") + 1
         keep[at:at] = [f"\t{name} = {value}" for name, value in own.items()]
         self.configuration.write_text("\n".join(keep) + "\n")
