@@ -1,0 +1,169 @@
+"""Writing the tenant directory: objects and their references, in sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+
+class ObjectRow(msgspec.Struct, frozen=True):
+    """One user or group. `properties` is keyed by Graph's names; `shadow` holds what was asked for and is not visible."""
+
+    id: UUID
+    object_type: str
+    immutable_id: str | None
+    sync_job: str | None
+    properties: dict[str, Any]
+    shadow: dict[str, Any]
+    deleted_at: datetime | None = None
+
+
+_COLUMNS = "id, object_type, immutable_id, sync_job, properties, shadow, deleted_at"
+
+
+async def read(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID], *, lock: bool = False) -> dict[UUID, ObjectRow]:
+    """Give objects, deleted ones too."""
+    async with conn.cursor(row_factory=class_row(ObjectRow)) as cursor:
+        await cursor.execute(
+            f"select {_COLUMNS} from directory_objects where tenant = %s and id = any(%s) order by id"
+            + (" for no key update" if lock else ""),
+            (tenant, list(ids)),
+        )
+        return {row.id: row for row in await cursor.fetchall()}
+
+
+async def by_immutable_id(
+    conn: AsyncConnection[Any], tenant: UUID, object_type: str, immutable_ids: Sequence[str]
+) -> dict[str, UUID]:
+    """Find objects by source anchor, live ones before deleted ones."""
+    cursor = await conn.execute(
+        """select distinct on (immutable_id) immutable_id, id from directory_objects
+           where tenant = %s and object_type = %s and immutable_id = any(%s)
+           order by immutable_id, deleted_at desc nulls first, id""",
+        (tenant, object_type, list(immutable_ids)),
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def cloud_holders(
+    conn: AsyncConnection[Any], tenant: UUID, object_type: str, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], UUID]:
+    """Find live objects made in the cloud, never synchronized, by a unique value."""
+    cursor = await conn.execute(
+        """select v.kind, v.value, o.id from unnest(%s::text[], %s::text[]) as u(kind, value)
+           join unique_values v on v.tenant = %s and v.kind = u.kind and v.value = u.value
+           join directory_objects o on o.tenant = v.tenant and o.id = v.owner
+           where o.object_type = %s and o.immutable_id is null and o.sync_job is null and o.deleted_at is null""",
+        ([key[0] for key in keys], [key[1] for key in keys], tenant, object_type),
+    )
+    return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+
+
+def _arrays(rows: Sequence[ObjectRow]) -> tuple[list[Any], ...]:
+    encode = msgspec.json.encode
+    return (
+        [row.id for row in rows],
+        [row.object_type for row in rows],
+        [row.properties.get("displayName") for row in rows],
+        [row.properties.get("userPrincipalName") for row in rows],
+        [row.properties.get("mail") for row in rows],
+        [row.immutable_id for row in rows],
+        [row.sync_job for row in rows],
+        [encode(row.properties).decode() for row in rows],
+        [encode(row.shadow).decode() for row in rows],
+    )
+
+
+_UNNEST = """unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[]) as u(id, object_type, display_name, user_principal_name, mail, immutable_id, sync_job, properties, shadow)"""
+
+
+async def insert(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[ObjectRow], at: datetime) -> None:
+    """Create objects."""
+    if rows:
+        await conn.execute(
+            f"""insert into directory_objects (tenant, id, object_type, display_name, user_principal_name, mail,
+                  immutable_id, sync_job, properties, shadow, created_at, modified_at)
+                select %s, u.id, u.object_type, u.display_name, u.user_principal_name, u.mail, u.immutable_id,
+                  u.sync_job, u.properties::jsonb, u.shadow::jsonb, %s, %s from {_UNNEST}""",
+            (tenant, at, at, *_arrays(rows)),
+        )
+
+
+async def update(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[ObjectRow], at: datetime) -> None:
+    """Replace what objects are; a deleted one comes back."""
+    if rows:
+        await conn.execute(
+            f"""update directory_objects o set display_name = u.display_name,
+                  user_principal_name = u.user_principal_name, mail = u.mail, immutable_id = u.immutable_id,
+                  sync_job = u.sync_job, properties = u.properties::jsonb, shadow = u.shadow::jsonb,
+                  modified_at = %s, deleted_at = null
+                from {_UNNEST} where o.tenant = %s and o.id = u.id""",
+            (at, *_arrays(rows), tenant),
+        )
+
+
+async def soft_delete(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID], at: datetime) -> list[UUID]:
+    """Put objects into the recycle bin; their references and unique values go. Gives those that were live."""
+    cursor = await conn.execute(
+        """update directory_objects set deleted_at = %s, modified_at = %s
+           where tenant = %s and id = any(%s) and deleted_at is null returning id""",
+        (at, at, tenant, list(ids)),
+    )
+    found = [row[0] for row in await cursor.fetchall()]
+    await conn.execute("delete from directory_references where tenant = %s and owner = any(%s)", (tenant, found))
+    await conn.execute("delete from directory_references where tenant = %s and referenced = any(%s)", (tenant, found))
+    return found
+
+
+async def refer(
+    conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[UUID, str, UUID]]
+) -> None:
+    """Add references: owner, attribute, referenced."""
+    if rows:
+        await conn.execute(
+            """insert into directory_references (tenant, owner, attribute, referenced)
+               select %s, u.* from unnest(%s::uuid[], %s::text[], %s::uuid[]) as u order by 2, 3, 4
+               on conflict do nothing""",
+            (tenant, [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]),
+        )
+
+
+async def unrefer(
+    conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[UUID, str, UUID]]
+) -> None:
+    """Take references away."""
+    if rows:
+        await conn.execute(
+            """delete from directory_references r
+               using unnest(%s::uuid[], %s::text[], %s::uuid[]) as u(owner, attribute, referenced)
+               where r.tenant = %s and r.owner = u.owner and r.attribute = u.attribute and r.referenced = u.referenced""",
+            ([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], tenant),
+        )
+
+
+async def verified_domains(conn: AsyncConnection[Any], tenant: UUID) -> tuple[frozenset[str], str]:
+    """Give the tenant's verified domains, folded, and the initial one."""
+    cursor = await conn.execute("select lower(name), is_initial from domains where tenant = %s and is_verified", (tenant,))
+    rows = await cursor.fetchall()
+    initial = [row[0] for row in rows if row[1]]
+    return frozenset(row[0] for row in rows), initial[0] if initial else ""
+
+
+async def purge(conn: AsyncConnection[Any], tenant: UUID, before: datetime) -> int:
+    """Remove for good what lies in the recycle bin since before a time, with the links to it."""
+    cursor = await conn.execute(
+        """with gone as (delete from directory_objects where tenant = %s and deleted_at < %s returning id),
+             unlinked as (delete from links l using gone
+               where l.tenant = %s and l.target = gone.id and l.state = 'deprovisioned')
+           select count(*) from gone""",
+        (tenant, before, tenant),
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,113 @@
+"""The one list of what is due: entries to be read afresh at a time, with the reason.
+
+Reasons: `UniqueValueTaken` (another holds a value it wants), `NotVisibleInSource` (neither live nor tombstone),
+`AccountExpires` (its expiry passes), `TargetChanged` (its object was changed by hand), and any failure's own code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+
+COLLISION = "UniqueValueTaken"
+EXPIRY = "AccountExpires"
+NOT_VISIBLE = "NotVisibleInSource"
+
+
+class Due(msgspec.Struct, frozen=True):
+    """One anchor that is due for one reason."""
+
+    anchor: str
+    reason: str
+    at: datetime
+    attempt: int = 0
+    waits_for: str | None = None
+
+
+async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Due]) -> set[str]:
+    """Store what becomes due.
+
+    Returns:
+        The anchors for which this reason is new.
+    """
+    if not rows:
+        return set()
+    cursor = await conn.execute(
+        """insert into due as d (tenant, job, anchor, reason, at, attempt, waits_for)
+           select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[]) as u
+           on conflict (tenant, job, anchor, reason) do update
+             set at = excluded.at, attempt = excluded.attempt, waits_for = excluded.waits_for
+           returning d.anchor, (xmax = 0)""",
+        (
+            tenant,
+            job,
+            [row.anchor for row in rows],
+            [row.reason for row in rows],
+            [row.at for row in rows],
+            [row.attempt for row in rows],
+            [row.waits_for for row in rows],
+        ),
+    )
+    return {row[0] for row in await cursor.fetchall() if row[1]}
+
+
+async def take(
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    job: str,
+    *,
+    now: datetime,
+    collisions: bool,
+    limit: int,
+) -> list[str]:
+    """Give anchors that are due, in order; collisions and all else are asked for apart."""
+    cursor = await conn.execute(
+        """select anchor from due where tenant = %s and job = %s and at <= %s and (reason = %s) = %s
+           group by anchor order by anchor limit %s""",
+        (tenant, job, now, COLLISION, collisions, limit),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def attempts(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]
+) -> dict[str, tuple[int, datetime]]:
+    """Give how often each of these has failed, and since when; expiries do not count."""
+    cursor = await conn.execute(
+        """select anchor, max(attempt), min(since) from due
+           where tenant = %s and job = %s and anchor = any(%s) and reason <> %s group by anchor""",
+        (tenant, job, list(anchors), EXPIRY),
+    )
+    return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+
+async def settle(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:
+    """These have been handled: nothing is due for them any more."""
+    await conn.execute("delete from due where tenant = %s and job = %s and anchor = any(%s)", (tenant, job, list(anchors)))
+
+
+async def postpone(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime
+) -> None:
+    """What was due for these comes later, by doubling steps from a minute."""
+    await conn.execute(
+        """update due set at = %s, attempt = attempt + 1 where tenant = %s and job = %s and anchor = any(%s)""",
+        (at, tenant, job, list(anchors)),
+    )
+
+
+async def wake(conn: AsyncConnection[Any], tenant: UUID, freed: Sequence[str], at: datetime) -> None:
+    """Values were freed (`kind:value`): who waits for them, in any job, is due now."""
+    await conn.execute(
+        "update due set at = least(at, %s) where tenant = %s and waits_for = any(%s)", (at, tenant, list(freed))
+    )
+
+
+def back_off(attempt: int) -> timedelta:
+    """How long to wait after so many failed attempts: a minute, doubling up to six hours."""
+    return min(timedelta(minutes=1) * 2 ** min(attempt, 12), timedelta(hours=6))

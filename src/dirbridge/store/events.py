@@ -1,0 +1,108 @@
+"""Writing the provisioning log: flat columns for what is filtered, the rest as one compressed value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import zstandard
+from psycopg import AsyncConnection, sql
+
+from dirbridge.contract.event import Detail, Event
+
+RETENTION = timedelta(days=30)
+"""How long events are kept unless configured otherwise."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Detail)
+_compressor = zstandard.ZstdCompressor(level=1)
+_decompressor = zstandard.ZstdDecompressor()
+
+_COPY = """copy events (tenant, id, at, job, cycle, change, action, status, reason, source_id, source_type, source_name,
+           target_id, target_type, target_name, duration, detail) from stdin (format binary)"""
+_TYPES = ["uuid", "uuid", "timestamptz", "text", "uuid", "uuid", *["text"] * 9, "int4", "bytea"]
+
+
+def pack(detail: Detail) -> bytes:
+    """Code the part of an event that nobody filters by."""
+    return _compressor.compress(_encoder.encode(detail))
+
+
+def unpack(detail: bytes) -> Detail:
+    """Read it back."""
+    return _decoder.decode(_decompressor.decompress(detail))
+
+
+async def write(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[Event]) -> None:
+    """Store events."""
+    if not rows:
+        return
+    async with conn.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(_TYPES)
+        for row in rows:
+            await copy.write_row(
+                (
+                    tenant,
+                    UUID(row.id),
+                    row.at,
+                    row.job,
+                    UUID(row.cycle),
+                    UUID(row.change),
+                    row.action.value,
+                    row.status.value,
+                    row.reason,
+                    row.source_id,
+                    row.source_type,
+                    row.source_name,
+                    row.target_id,
+                    row.target_type,
+                    row.target_name,
+                    row.duration,
+                    pack(row.detail),
+                )
+            )
+
+
+async def ensure_partitions(conn: AsyncConnection[Any], today: date, ahead: int = 3) -> list[str]:
+    """Create the partitions of today and the next days; gives the names of the new ones.
+
+    A day whose rows already lie in the default partition is left there.
+    """
+    made = []
+    for offset in range(ahead + 1):
+        day = today + timedelta(days=offset)
+        name = f"events_{day:%Y%m%d}"
+        cursor = await conn.execute("select to_regclass(%s) is not null", (name,))
+        row = await cursor.fetchone()
+        if row and row[0]:
+            continue
+        first, end = f"{day} 00:00:00+00", f"{day + timedelta(days=1)} 00:00:00+00"
+        occupied = await conn.execute("select 1 from events_default where at >= %s and at < %s limit 1", (first, end))
+        if await occupied.fetchone():
+            continue
+        await conn.execute(
+            sql.SQL("create table {} partition of events for values from ({}) to ({})").format(
+                sql.Identifier(name), sql.Literal(first), sql.Literal(end)
+            )
+        )
+        made.append(name)
+    return made
+
+
+async def prune(conn: AsyncConnection[Any], now: datetime, keep: timedelta = RETENTION) -> list[str]:
+    """Drop partitions whose every row is older than `keep`, and such rows of the default partition."""
+    cursor = await conn.execute(
+        "select inhrelid::regclass::text from pg_inherits where inhparent = 'events'::regclass order by 1"
+    )
+    dropped = []
+    limit = now - keep
+    for (name,) in await cursor.fetchall():
+        digits = name.removeprefix("events_")
+        if digits.isdigit() and datetime.strptime(digits, "%Y%m%d").date() + timedelta(days=1) <= limit.date():
+            await conn.execute(sql.SQL("drop table {}").format(sql.Identifier(name)))
+            dropped.append(name)
+    await conn.execute("delete from events_default where at < %s", (limit,))
+    return dropped

@@ -1,0 +1,356 @@
+"""Synchronization jobs: their settings, their generation, and what is known of their last cycles.
+
+A job's generation is raised by whoever takes it over or changes what it does; every page's transaction begins by
+checking it under lock, so who holds an old one writes nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from dirbridge.contract import schema as schemas
+from dirbridge.contract.entry import Watermark
+from dirbridge.contract.errors import Fenced
+from dirbridge.contract.schema import Schema
+
+RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
+"""Graph's synchronizationJobRestartScope."""
+
+DEFAULT_RESET = frozenset({"QuarantineState", "Watermark", "Escrows"})
+"""What a restart without criteria clears."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A row of `jobs`. The JSON columns hold Graph's own shapes and are passed on as they are."""
+
+    tenant: UUID
+    id: str
+    service_principal: UUID
+    template_id: str
+    domain: str
+    state: str
+    interval: timedelta
+    next_run: datetime | None
+    generation: int
+    schema: Any
+    settings: dict[str, Any]
+    full_read_wanted: bool
+    full_read: UUID | None
+    full_read_watermarked: bool
+    cycle: UUID | None
+    progress: dict[str, Any] | None
+    quarantine: dict[str, Any] | None
+    last_execution: dict[str, Any] | None
+    last_success: dict[str, Any] | None
+    last_success_with_exports: dict[str, Any] | None
+    steady_first: datetime | None
+    steady_last: datetime | None
+    successive_failures: int
+    deletes_allowed: bool
+    created_at: datetime
+
+    def document(self) -> Schema:
+        """Give the schema document."""
+        return msgspec.convert(self.schema, Schema)
+
+
+async def create(
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    job: str,
+    *,
+    service_principal: UUID,
+    template_id: str,
+    domain: str,
+    schema: Schema,
+    settings: dict[str, Any],
+    interval: timedelta = timedelta(minutes=2),
+) -> None:
+    """Store a new job. It is paused until started."""
+    await conn.execute(
+        """insert into jobs (tenant, id, service_principal, template_id, domain, schema, settings, interval)
+           values (%s, %s, %s, %s, %s, %s, %s, %s)""",
+        (
+            tenant,
+            job,
+            service_principal,
+            template_id,
+            domain.lower(),
+            Jsonb(msgspec.to_builtins(schema)),
+            Jsonb(settings),
+            interval,
+        ),
+    )
+
+
+async def get(conn: AsyncConnection[Any], tenant: UUID, job: str) -> Job | None:
+    """Give one job, or None."""
+    async with conn.cursor(row_factory=class_row(Job)) as cursor:
+        await cursor.execute("select * from jobs where tenant = %s and id = %s", (tenant, job))
+        return await cursor.fetchone()
+
+
+async def list_all(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID | None = None) -> list[Job]:
+    """Give all jobs of a tenant, or of one service principal, oldest first."""
+    async with conn.cursor(row_factory=class_row(Job)) as cursor:
+        await cursor.execute(
+            """select * from jobs where tenant = %s and (%s::uuid is null or service_principal = %s)
+               order by created_at, id""",
+            (tenant, service_principal, service_principal),
+        )
+        return await cursor.fetchall()
+
+
+async def start(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
+    """Let a job run, now. False where there is none."""
+    result = await conn.execute(
+        """update jobs set state = 'Active', next_run = now(), quarantine = null, successive_failures = 0
+           where tenant = %s and id = %s""",
+        (tenant, job),
+    )
+    return result.rowcount == 1
+
+
+async def pause(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
+    """Stop a job at the next page's edge, keeping all its state. False where there is none."""
+    result = await conn.execute(
+        """update jobs set state = 'Paused', next_run = null, generation = generation + 1
+           where tenant = %s and id = %s""",
+        (tenant, job),
+    )
+    return result.rowcount == 1
+
+
+async def nudge(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
+    """Make an active job due now. False where it is not active."""
+    result = await conn.execute(
+        "update jobs set next_run = now() where tenant = %s and id = %s and state = 'Active'", (tenant, job)
+    )
+    return result.rowcount == 1
+
+
+async def set_interval(conn: AsyncConnection[Any], tenant: UUID, job: str, interval: timedelta) -> bool:
+    """Change how often a job runs. False where there is none."""
+    result = await conn.execute("update jobs set interval = %s where tenant = %s and id = %s", (interval, tenant, job))
+    return result.rowcount == 1
+
+
+async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Collection[str]) -> bool:
+    """Clear exactly what is named and make the job due now.
+
+    Args:
+        scopes: members of `RESET_SCOPES`; empty means `DEFAULT_RESET`.
+
+    Source: Graph synchronizationJobRestartCriteria; design decisions on each scope.
+    """
+    chosen = set(scopes) or set(DEFAULT_RESET)
+    if "Full" in chosen:
+        chosen |= {"ConnectorDataStore", "Escrows", "Watermark", "QuarantineState"}
+    key = (tenant, job)
+    result = await conn.execute(
+        "update jobs set generation = generation + 1, state = 'Active', next_run = now() where tenant = %s and id = %s",
+        key,
+    )
+    if result.rowcount == 0:
+        return False
+    if "Watermark" in chosen:
+        await want_full_read(conn, tenant, job)
+    if "Escrows" in chosen:
+        await conn.execute("delete from due where tenant = %s and job = %s and reason <> 'AccountExpires'", key)
+        await conn.execute("update jobs set successive_failures = 0 where tenant = %s and id = %s", key)
+    if "QuarantineState" in chosen:
+        await conn.execute("update jobs set quarantine = null where tenant = %s and id = %s", key)
+        await conn.execute(
+            "update removals set state = 'pending' where tenant = %s and job = %s and state = 'staged'", key
+        )
+    if "ConnectorDataStore" in chosen:
+        await conn.execute("update links set digest = null where tenant = %s and job = %s", key)
+        await want_full_read(conn, tenant, job)
+    if "ForceDeletes" in chosen:
+        await conn.execute(
+            "update removals set state = 'allowed' where tenant = %s and job = %s and state = 'staged'", key
+        )
+    return True
+
+
+async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema: Schema) -> bool:
+    """Replace the schema document; the next cycle reads everything."""
+    result = await conn.execute(
+        "update jobs set schema = %s, generation = generation + 1 where tenant = %s and id = %s",
+        (Jsonb(msgspec.to_builtins(schema)), tenant, job),
+    )
+    if result.rowcount:
+        await want_full_read(conn, tenant, job)
+        await nudge(conn, tenant, job)
+    return result.rowcount == 1
+
+
+async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
+    """Drop a job and all its state; what it wrote to its target stays."""
+    result = await conn.execute("delete from jobs where tenant = %s and id = %s", (tenant, job))
+    return result.rowcount == 1
+
+
+async def begin(conn: AsyncConnection[Any], tenant: UUID, job: str, cycle: UUID) -> Job | None:
+    """Take a job for one cycle: its generation rises, so whoever held it before stops.
+
+    Returns:
+        The job with its new generation, or None where it is gone or not active.
+    """
+    async with conn.cursor(row_factory=class_row(Job)) as cursor:
+        await cursor.execute(
+            """update jobs set generation = generation + 1, cycle = %s, progress = null, next_run = now() + interval
+               where tenant = %s and id = %s and state = 'Active' returning *""",
+            (cycle, tenant, job),
+        )
+        return await cursor.fetchone()
+
+
+async def fence(conn: AsyncConnection[Any], tenant: UUID, job: str, generation: int) -> None:
+    """Lock the job's row and make sure that it is still ours.
+
+    Raises:
+        Fenced: somebody raised the generation, or the job is gone.
+    """
+    cursor = await conn.execute(
+        "select generation from jobs where tenant = %s and id = %s for no key update", (tenant, job)
+    )
+    row = await cursor.fetchone()
+    if row is None or row[0] != generation:
+        raise Fenced(f"The job '{job}' was taken over or changed; this cycle stops.")
+
+
+async def is_current(conn: AsyncConnection[Any], tenant: UUID, job: str, generation: int) -> bool:
+    """Tell without a lock whether a generation is still the job's."""
+    cursor = await conn.execute("select generation from jobs where tenant = %s and id = %s", (tenant, job))
+    row = await cursor.fetchone()
+    return row is not None and row[0] == generation
+
+
+async def want_full_read(conn: AsyncConnection[Any], tenant: UUID, job: str) -> None:
+    """Drop every position, so that the next cycle reads everything."""
+    key = (tenant, job)
+    await conn.execute("delete from watermarks where tenant = %s and job = %s", key)
+    await conn.execute("delete from seen where tenant = %s and job = %s", key)
+    await conn.execute(
+        """update jobs set full_read_wanted = true, full_read = null, full_read_watermarked = false
+           where tenant = %s and id = %s""",
+        key,
+    )
+
+
+async def begin_full_read(conn: AsyncConnection[Any], tenant: UUID, job: str, full_read: UUID) -> None:
+    """Start a full read afresh: nothing has been seen yet."""
+    await want_full_read(conn, tenant, job)
+    await conn.execute("update jobs set full_read = %s where tenant = %s and id = %s", (full_read, tenant, job))
+
+
+async def end_full_read(conn: AsyncConnection[Any], tenant: UUID, job: str) -> None:
+    """A full read is complete: from here on changes are enough."""
+    await conn.execute("delete from seen where tenant = %s and job = %s", (tenant, job))
+    await conn.execute(
+        """update jobs set full_read_wanted = false, full_read = null, full_read_watermarked = false
+           where tenant = %s and id = %s""",
+        (tenant, job),
+    )
+
+
+async def watermark(conn: AsyncConnection[Any], tenant: UUID, job: str) -> Watermark | None:
+    """Give the newest position, of whichever replica."""
+    cursor = await conn.execute(
+        "select replica, position from watermarks where tenant = %s and job = %s order by taken_at desc limit 1",
+        (tenant, job),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Watermark(row[0], bytes(row[1]))
+
+
+async def keep_watermark(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, mark: Watermark, *, idle: timedelta | None
+) -> None:
+    """Store a position. An idle one is stored only when the stored one is older than `idle`."""
+    await conn.execute(
+        """insert into watermarks as w (tenant, job, replica, position, taken_at) values (%s, %s, %s, %s, clock_timestamp())
+           on conflict (tenant, job, replica) do update set position = excluded.position, taken_at = excluded.taken_at
+           where %s::interval is null or w.taken_at < now() - %s::interval""",
+        (tenant, job, mark.replica, mark.position, idle, idle),
+    )
+    if idle is None:
+        await conn.execute(
+            """update jobs set full_read_watermarked = true
+               where tenant = %s and id = %s and full_read is not null and not full_read_watermarked""",
+            (tenant, job),
+        )
+
+
+async def keep_progress(conn: AsyncConnection[Any], tenant: UUID, job: str, progress: dict[str, Any]) -> None:
+    """Store how far the cycle under way is, in Graph's synchronizationProgress."""
+    await conn.execute("update jobs set progress = %s where tenant = %s and id = %s", (Jsonb(progress), tenant, job))
+
+
+async def finish(
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    job: str,
+    *,
+    execution: dict[str, Any],
+    succeeded: bool,
+    exported: bool,
+    quarantine: dict[str, Any] | None,
+    wait: timedelta | None,
+    at: datetime,
+) -> None:
+    """Close a cycle: its result, and when the next one is due.
+
+    Args:
+        execution: Graph's synchronizationTaskExecution.
+        wait: until the next cycle; None keeps to the job's interval. A nudge that came meanwhile is kept.
+    """
+    await conn.execute(
+        """update jobs set
+             cycle = null, progress = null, last_execution = %(execution)s, quarantine = %(quarantine)s,
+             last_success = case when %(succeeded)s then %(execution)s else last_success end,
+             last_success_with_exports =
+                 case when %(succeeded)s and %(exported)s then %(execution)s else last_success_with_exports end,
+             steady_first = case when %(succeeded)s then coalesce(steady_first, %(at)s) else steady_first end,
+             steady_last = case when %(succeeded)s then %(at)s else steady_last end,
+             successive_failures = case when %(succeeded)s then 0 else successive_failures + 1 end,
+             next_run = case when state <> 'Active' then null
+                             when next_run <= now() then next_run
+                             else now() + coalesce(%(wait)s, interval) end
+           where tenant = %(tenant)s and id = %(job)s""",
+        {
+            "execution": Jsonb(execution),
+            "quarantine": None if quarantine is None else Jsonb(quarantine),
+            "succeeded": succeeded,
+            "exported": exported,
+            "wait": wait,
+            "at": at,
+            "tenant": tenant,
+            "job": job,
+        },
+    )
+
+
+async def counts_by_type(conn: AsyncConnection[Any], tenant: UUID, job: str) -> dict[str, int]:
+    """Count the provisioned entries by source object type."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """select object_type, count(*) as number from links
+               where tenant = %s and job = %s and state = 'provisioned' group by object_type order by object_type""",
+            (tenant, job),
+        )
+        return {row["object_type"]: row["number"] for row in await cursor.fetchall()}
+
+
+def document_of(document: bytes) -> Schema:
+    """Read a schema document as text from outside."""
+    return schemas.parse(document)

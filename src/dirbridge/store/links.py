@@ -1,0 +1,112 @@
+"""Links: which source entry became which target object, and what was last written there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+
+class Link(msgspec.Struct, frozen=True):
+    """One entry of one job.
+
+    Attributes:
+        state: `provisioned` (the target object is ours), `skipped` (not in scope), `failed` (never reached the target),
+            `deprovisioned` (the target object was removed and can come back).
+        reason: code of the skip, or of the failure of the last attempt; a provisioned entry may carry one too.
+        digest: of the values last written; None where it must be compared with the target.
+    """
+
+    anchor: str
+    object_type: str
+    name: str
+    container: str | None
+    target: UUID | None
+    state: str
+    reason: str
+    digest: bytes | None
+
+
+_COLUMNS = "anchor, object_type, name, container, target, state, reason, digest"
+
+
+async def get(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> dict[str, Link]:
+    """Give the links of these anchors, locked in anchor order."""
+    async with conn.cursor(row_factory=class_row(Link)) as cursor:
+        await cursor.execute(
+            f"""select {_COLUMNS} from links where tenant = %s and job = %s and anchor = any(%s)
+                order by anchor for no key update""",
+            (tenant, job, list(anchors)),
+        )
+        return {link.anchor: link for link in await cursor.fetchall()}
+
+
+async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Link]) -> None:
+    """Store links as they are now."""
+    if not rows:
+        return
+    ordered = sorted(rows, key=lambda row: row.anchor)
+    await conn.execute(
+        """insert into links as l (tenant, job, anchor, object_type, name, container, target, state, reason, digest)
+           select %s, %s, u.* from unnest(
+             %s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::bytea[]) as u
+           on conflict (tenant, job, anchor) do update set
+             object_type = excluded.object_type, name = excluded.name, container = excluded.container,
+             target = excluded.target, state = excluded.state, reason = excluded.reason, digest = excluded.digest,
+             changed_at = now()""",
+        (
+            tenant,
+            job,
+            [row.anchor for row in ordered],
+            [row.object_type for row in ordered],
+            [row.name for row in ordered],
+            [row.container for row in ordered],
+            [row.target for row in ordered],
+            [row.state for row in ordered],
+            [row.reason for row in ordered],
+            [row.digest for row in ordered],
+        ),
+    )
+
+
+async def forget(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:
+    """Drop links of entries that never reached the target."""
+    await conn.execute(
+        "delete from links where tenant = %s and job = %s and anchor = any(%s)", (tenant, job, list(anchors))
+    )
+
+
+async def anchors_of_targets(
+    conn: AsyncConnection[Any], tenant: UUID, targets: Sequence[UUID]
+) -> dict[UUID, tuple[str, str]]:
+    """Give job and anchor of the live link that holds each of these target objects."""
+    cursor = await conn.execute(
+        """select target, job, anchor from links
+           where tenant = %s and target = any(%s) and state in ('provisioned', 'deprovisioned')""",
+        (tenant, list(targets)),
+    )
+    return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+
+async def forget_targets(conn: AsyncConnection[Any], tenant: UUID, targets: Sequence[UUID]) -> None:
+    """Note that objects were changed behind the jobs' backs: their links must be compared afresh and become due."""
+    await conn.execute(
+        """with touched as (
+             update links set digest = null where tenant = %s and target = any(%s) and state = 'provisioned'
+             returning tenant, job, anchor)
+           insert into due (tenant, job, anchor, reason, at)
+           select tenant, job, anchor, 'TargetChanged', now() from touched
+           on conflict (tenant, job, anchor, reason) do update set at = now()""",
+        (tenant, list(targets)),
+    )
+
+
+async def total(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
+    """Count the entries that are known, in scope or not."""
+    cursor = await conn.execute("select count(*) from links where tenant = %s and job = %s", (tenant, job))
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0

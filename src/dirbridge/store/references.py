@@ -1,0 +1,266 @@
+"""The source's references as rows: owner, attribute, referenced, and whether the target has them.
+
+Every owner's rows are complete, in scope or not. Only the source ends a row; losing an end at the target turns it to
+missing, so that it is written again when that end returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+
+Row = tuple[str, str, str]
+"""Owner, source attribute, referenced: anchors."""
+
+CHUNK = 5000
+"""Rows that are handled at a time where their number has no bound."""
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A reference with both its ends at the target."""
+
+    owner: str
+    attribute: str
+    referenced: str
+    owner_target: UUID
+    referenced_target: UUID
+    referenced_name: str
+
+
+def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str], list[str]]:
+    return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+
+
+async def add(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row]) -> None:
+    """Store references that the source has."""
+    if rows:
+        await conn.execute(
+            """insert into entry_references (tenant, job, owner, attribute, referenced)
+               select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::text[]) as u order by 1, 2, 3, 4, 5
+               on conflict do nothing""",
+            (tenant, job, *_columns(sorted(set(rows)))),
+        )
+
+
+async def remove(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row]) -> list[Row]:
+    """End references; gives those that the target had."""
+    if not rows:
+        return []
+    cursor = await conn.execute(
+        """delete from entry_references r using unnest(%s::text[], %s::text[], %s::text[]) as u(owner, attribute, referenced)
+           where r.tenant = %s and r.job = %s
+             and r.owner = u.owner and r.attribute = u.attribute and r.referenced = u.referenced
+           returning r.owner, r.attribute, r.referenced, r.is_written""",
+        (*_columns(rows), tenant, job),
+    )
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall() if row[3]]
+
+
+async def replace(
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    job: str,
+    lists: Sequence[tuple[str, str]],
+    rows: Sequence[Row],
+) -> list[Row]:
+    """Make whole lists, each of one owner and attribute, equal to `rows`; gives ended ones that the target had."""
+    if not lists:
+        return []
+    cursor = await conn.execute(
+        """delete from entry_references r using unnest(%s::text[], %s::text[]) as l(owner, attribute)
+           where r.tenant = %s and r.job = %s and r.owner = l.owner and r.attribute = l.attribute
+             and not exists (
+               select from unnest(%s::text[], %s::text[], %s::text[]) as u(owner, attribute, referenced)
+               where u.owner = r.owner and u.attribute = r.attribute and u.referenced = r.referenced)
+           returning r.owner, r.attribute, r.referenced, r.is_written""",
+        ([pair[0] for pair in lists], [pair[1] for pair in lists], tenant, job, *_columns(rows)),
+    )
+    ended = [(row[0], row[1], row[2]) for row in await cursor.fetchall() if row[3]]
+    await add(conn, tenant, job, rows)
+    return ended
+
+
+async def replace_back(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, referenced: str, attribute: str, owners: Sequence[str]
+) -> list[Row]:
+    """Make the owners that refer to one entry equal to `owners`; gives ended ones that the target had."""
+    cursor = await conn.execute(
+        """delete from entry_references
+           where tenant = %s and job = %s and referenced = %s and attribute = %s and owner <> all(%s)
+           returning owner, attribute, referenced, is_written""",
+        (tenant, job, referenced, attribute, list(owners)),
+    )
+    ended = [(row[0], row[1], row[2]) for row in await cursor.fetchall() if row[3]]
+    await add(conn, tenant, job, [(owner, attribute, referenced) for owner in owners])
+    return ended
+
+
+async def begin_whole(conn: AsyncConnection[Any], tenant: UUID, job: str, owner: str, attribute: str) -> None:
+    """Start to collect a list that comes in parts."""
+    await conn.execute(
+        "delete from seen_references where tenant = %s and job = %s and owner = %s and attribute = %s",
+        (tenant, job, owner, attribute),
+    )
+
+
+async def add_whole(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row]) -> None:
+    """Store a part of a whole list."""
+    await add(conn, tenant, job, rows)
+    await conn.execute(
+        """insert into seen_references (tenant, job, owner, attribute, referenced)
+           select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::text[]) as u on conflict do nothing""",
+        (tenant, job, *_columns(rows)),
+    )
+
+
+async def end_whole(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, owner: str, attribute: str
+) -> AsyncIterator[list[Row]]:
+    """End what no part of a whole list named; gives, in chunks, those that the target had."""
+    while True:
+        cursor = await conn.execute(
+            """delete from entry_references r
+               where r.ctid = any(array(
+                 select x.ctid from entry_references x
+                 where x.tenant = %(tenant)s and x.job = %(job)s and x.owner = %(owner)s and x.attribute = %(attribute)s
+                   and not exists (select from seen_references s
+                     where s.tenant = %(tenant)s and s.job = %(job)s and s.owner = %(owner)s
+                       and s.attribute = %(attribute)s and s.referenced = x.referenced)
+                 limit %(chunk)s))
+               returning r.owner, r.attribute, r.referenced, r.is_written""",
+            {"tenant": tenant, "job": job, "owner": owner, "attribute": attribute, "chunk": CHUNK},
+        )
+        rows = await cursor.fetchall()
+        if rows:
+            yield [(row[0], row[1], row[2]) for row in rows if row[3]]
+        if len(rows) < CHUNK:
+            break
+    await begin_whole(conn, tenant, job, owner, attribute)
+
+
+async def forget_owners(conn: AsyncConnection[Any], tenant: UUID, job: str, owners: Sequence[str]) -> None:
+    """Drop the lists of entries that were deleted at the source."""
+    await conn.execute(
+        "delete from entry_references where tenant = %s and job = %s and owner = any(%s)", (tenant, job, list(owners))
+    )
+
+
+async def lose(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:
+    """The target objects of these entries went: every reference with such an end is missing there now."""
+    await conn.execute(
+        """update entry_references set is_written = false
+           where tenant = %(tenant)s and job = %(job)s and is_written and referenced = any(%(anchors)s)""",
+        {"tenant": tenant, "job": job, "anchors": list(anchors)},
+    )
+    await conn.execute(
+        """update entry_references set is_written = false
+           where tenant = %(tenant)s and job = %(job)s and is_written and owner = any(%(anchors)s)""",
+        {"tenant": tenant, "job": job, "anchors": list(anchors)},
+    )
+
+
+async def resolve(
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    job: str,
+    *,
+    owners: Sequence[str],
+    referenced: Sequence[str],
+    attributes: Sequence[str],
+    limit: int = CHUNK,
+) -> list[Resolved]:
+    """Mark missing references as written whose two ends are provisioned now, and give them.
+
+    Args:
+        owners, referenced: anchors at either end that may have made the difference.
+        attributes: source attributes that are mapped.
+        limit: at most so many at a time; ask again while as many come.
+    """
+    cursor = await conn.execute(
+        """with candidate as (
+             select r.owner, r.attribute, r.referenced from entry_references r
+             where r.tenant = %(tenant)s and r.job = %(job)s and not r.is_written
+               and r.owner = any(%(owners)s) and r.attribute = any(%(attributes)s)
+             union
+             select r.owner, r.attribute, r.referenced from entry_references r
+             where r.tenant = %(tenant)s and r.job = %(job)s and not r.is_written
+               and r.referenced = any(%(referenced)s) and r.attribute = any(%(attributes)s)),
+           ready as (
+             select c.*, o.target as owner_target, t.target as referenced_target, t.name as referenced_name
+             from candidate c
+             join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = c.owner and o.state = 'provisioned'
+             join links t on t.tenant = %(tenant)s and t.job = %(job)s and t.anchor = c.referenced
+               and t.state = 'provisioned'
+             order by c.owner, c.attribute, c.referenced limit %(limit)s)
+           update entry_references r set is_written = true from ready
+           where r.tenant = %(tenant)s and r.job = %(job)s
+             and r.owner = ready.owner and r.attribute = ready.attribute and r.referenced = ready.referenced
+           returning r.owner, r.attribute, r.referenced, ready.owner_target, ready.referenced_target,
+             ready.referenced_name""",
+        {
+            "tenant": tenant,
+            "job": job,
+            "owners": list(owners),
+            "referenced": list(referenced),
+            "attributes": list(attributes),
+            "limit": limit,
+        },
+    )
+    return sorted((Resolved(*row) for row in await cursor.fetchall()), key=lambda r: (r.owner, r.attribute, r.referenced))
+
+
+async def ended(
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    job: str,
+    rows: Sequence[Row],
+    targets: Mapping[str, str],
+) -> list[Resolved]:
+    """Of ended references, give those to be taken from the target.
+
+    One stays that another source attribute still holds under the same target attribute (a primary group's member who
+    was a listed member before).
+
+    Args:
+        targets: target attribute by source attribute.
+    """
+    if not rows:
+        return []
+    twins: dict[str, list[str]] = {}
+    for source, target in targets.items():
+        twins.setdefault(target, []).append(source)
+    shared = [source for sources in twins.values() if len(sources) > 1 for source in sources]
+    cursor = await conn.execute(
+        """select u.owner, u.attribute, u.referenced, o.target, t.target, t.name
+           from unnest(%(owner)s::text[], %(attribute)s::text[], %(referenced)s::text[]) as u(owner, attribute, referenced)
+           join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = u.owner
+           join links t on t.tenant = %(tenant)s and t.job = %(job)s and t.anchor = u.referenced
+           where o.target is not null and t.target is not null
+             and not (u.attribute = any(%(shared)s) and exists (
+               select from entry_references x
+               where x.tenant = %(tenant)s and x.job = %(job)s and x.owner = u.owner and x.referenced = u.referenced
+                 and x.attribute <> u.attribute and x.attribute = any(%(shared)s)))""",
+        {
+            "owner": [row[0] for row in rows],
+            "attribute": [row[1] for row in rows],
+            "referenced": [row[2] for row in rows],
+            "tenant": tenant,
+            "job": job,
+            "shared": shared,
+        },
+    )
+    return [Resolved(*row) for row in await cursor.fetchall()]
+
+
+async def count_missing(conn: AsyncConnection[Any], tenant: UUID, job: str, owners: Sequence[str]) -> dict[str, int]:
+    """Count the references of these owners that the target does not have yet."""
+    cursor = await conn.execute(
+        """select owner, count(*) from entry_references
+           where tenant = %s and job = %s and owner = any(%s) and not is_written group by owner""",
+        (tenant, job, list(owners)),
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}

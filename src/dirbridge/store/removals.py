@@ -1,0 +1,124 @@
+"""Deletes and disables: found on evidence, reviewed, staged or done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """One delete or disable.
+
+    Attributes:
+        action: `delete` or `disable`. evidence: `Tombstone`, `OutOfScope` or `Disabled`.
+        state: `pending`, `staged` (over the threshold), `allowed` (by a person), `done`.
+    """
+
+    anchor: str
+    object_type: str
+    action: str
+    evidence: str
+    state: str = "pending"
+
+
+async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Removal]) -> None:
+    """Store what was found. One that is staged or allowed already stays so."""
+    if not rows:
+        return
+    await conn.execute(
+        """insert into removals as r (tenant, job, anchor, object_type, action, evidence)
+           select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) as u
+           on conflict (tenant, job, anchor) do update set
+             action = excluded.action, evidence = excluded.evidence,
+             state = case when r.state = 'done' then 'pending' else r.state end""",
+        (
+            tenant,
+            job,
+            [row.anchor for row in rows],
+            [row.object_type for row in rows],
+            [row.action for row in rows],
+            [row.evidence for row in rows],
+        ),
+    )
+
+
+async def cancel(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:
+    """These are not to be removed after all."""
+    await conn.execute(
+        "delete from removals where tenant = %s and job = %s and anchor = any(%s) and state <> 'done'",
+        (tenant, job, list(anchors)),
+    )
+
+
+async def open_ones(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, *, after: str = "", limit: int
+) -> list[Removal]:
+    """Give what is pending, staged or allowed, in anchor order."""
+    async with conn.cursor(row_factory=class_row(Removal)) as cursor:
+        await cursor.execute(
+            """select anchor, object_type, action, evidence, state from removals
+               where tenant = %s and job = %s and state <> 'done' and anchor > %s order by anchor limit %s""",
+            (tenant, job, after, limit),
+        )
+        return await cursor.fetchall()
+
+
+async def staged(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
+    """Count what waits for a person."""
+    cursor = await conn.execute(
+        "select count(*) from removals where tenant = %s and job = %s and state = 'staged'", (tenant, job)
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def done_since(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, since: datetime
+) -> dict[str, int]:
+    """Count what was removed since a time, by source object type; what a person allowed does not count."""
+    cursor = await conn.execute(
+        """select object_type, count(*) from removals
+           where tenant = %s and job = %s and state = 'done' and done_at > %s and evidence <> 'Allowed'
+           group by object_type""",
+        (tenant, job, since),
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def stage(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> list[str]:
+    """Set aside for a person what exceeds the threshold; gives the ones that were not staged before."""
+    cursor = await conn.execute(
+        """update removals set state = 'staged'
+           where tenant = %s and job = %s and anchor = any(%s) and state = 'pending' returning anchor""",
+        (tenant, job, list(anchors)),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def done(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime
+) -> None:
+    """These were removed. What a person had allowed is not counted against the threshold again."""
+    await conn.execute(
+        """update removals set evidence = case when state = 'allowed' then 'Allowed' else evidence end,
+             state = 'done', done_at = %s
+           where tenant = %s and job = %s and anchor = any(%s)""",
+        (at, tenant, job, list(anchors)),
+    )
+
+
+async def prune(conn: AsyncConnection[Any], tenant: UUID, job: str, before: datetime) -> None:
+    """Drop what no longer counts against the threshold."""
+    await conn.execute(
+        "delete from removals where tenant = %s and job = %s and state = 'done' and done_at < %s", (tenant, job, before)
+    )
+
+
+WINDOW = timedelta(hours=24)
+"""How long a removal counts against the threshold."""
