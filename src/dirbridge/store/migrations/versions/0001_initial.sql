@@ -124,12 +124,13 @@ create table agent_requests (
     domain text not null,
     replica text,
     body bytea not null,                        -- contract.wire.Request, coded
-    state text not null default 'waiting',      -- waiting, taken, answered, cancelled
+    state text not null default 'waiting',      -- waiting, taken, answered
     attempt integer not null default 0,
     agent uuid,
     next_page integer not null default 0,       -- the page the reader wants next; lower ones have been consumed
     created_at timestamptz not null default now(),
-    renewed_at timestamptz,
+    renewed_at timestamptz,                     -- the agent's lease
+    read_at timestamptz not null default now(), -- the reader's lease
     primary key (tenant, id)
 );
 create index agent_requests_open on agent_requests (tenant, domain, created_at) where state in ('waiting', 'taken');

@@ -1,0 +1,235 @@
+"""Agents, the codes they enrol with, and the assertions they have used.
+
+`service/relay` calls these. All times are the database's, so that replicas of the service with clocks of their own
+agree on what has expired. Nothing here commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+KEEP_CODES = timedelta(days=30)
+"""How long a used or expired code is remembered, so that its holder is told which of the two it is."""
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """A row of `agents`.
+
+    Attributes:
+        public_key: SubjectPublicKeyInfo in DER.
+        certificate: PEM.
+        report: what the agent says of itself.
+        is_expired: its certificate is no longer valid, by the database's clock.
+        is_connected: it was heard from within the time that was asked for.
+    """
+
+    id: UUID
+    machine_name: str
+    version: str
+    domains: list[str]
+    public_key: bytes
+    certificate: bytes
+    expires_at: datetime
+    enrolled_at: datetime
+    last_heard: datetime | None
+    address: str
+    report: dict[str, Any]
+    revoked_at: datetime | None
+    is_expired: bool
+    is_connected: bool
+
+
+_COLUMNS = """id, machine_name, version, domains, public_key, certificate, expires_at, enrolled_at, last_heard, address,
+    report, revoked_at, expires_at < now() as is_expired,
+    coalesce(last_heard > now() - %(heard_within)s and revoked_at is null, false) as is_connected"""
+
+
+class CodeState(StrEnum):
+    """What a code is good for."""
+
+    TAKEN = "taken"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    USED = "used"
+
+
+class CodeUse(msgspec.Struct, frozen=True):
+    """The answer to an attempt to use a code. `at` is when it was used before, or expired."""
+
+    state: CodeState
+    domains: tuple[str, ...] = ()
+    at: datetime | None = None
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """How many agents a domain has: enrolled for it, and heard from lately as serving it."""
+
+    assigned: int
+    connected: int
+
+
+async def create_code(
+    conn: AsyncConnection[Any], tenant: UUID, secret_hash: bytes, domains: Collection[str], lifetime: timedelta
+) -> datetime:
+    """Store a new code and forget those of long ago; give the time it expires."""
+    await conn.execute(
+        "delete from enrolment_codes where tenant = %s and expires_at < now() - %s::interval", (tenant, KEEP_CODES)
+    )
+    cursor = await conn.execute(
+        """insert into enrolment_codes (tenant, secret_hash, domains, expires_at)
+           values (%s, %s, %s, now() + %s::interval) returning expires_at""",
+        (tenant, secret_hash, sorted(domains), lifetime),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    expires_at: datetime = row[0]
+    return expires_at
+
+
+async def use_code(conn: AsyncConnection[Any], tenant: UUID, secret_hash: bytes, agent: UUID) -> CodeUse:
+    """Use a code up. Of two that try at once, one finds it used."""
+    cursor = await conn.execute(
+        """update enrolment_codes set used_at = now(), used_by = %s
+           where tenant = %s and secret_hash = %s and used_at is null and expires_at > now()
+           returning domains""",
+        (agent, tenant, secret_hash),
+    )
+    row = await cursor.fetchone()
+    if row is not None:
+        return CodeUse(CodeState.TAKEN, tuple(row[0]))
+    cursor = await conn.execute(
+        "select used_at, expires_at from enrolment_codes where tenant = %s and secret_hash = %s", (tenant, secret_hash)
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return CodeUse(CodeState.UNKNOWN)
+    if row[0] is not None:
+        return CodeUse(CodeState.USED, at=row[0])
+    return CodeUse(CodeState.EXPIRED, at=row[1])
+
+
+async def insert(
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    agent: UUID,
+    *,
+    machine_name: str,
+    version: str,
+    domains: Collection[str],
+    public_key: bytes,
+    certificate: bytes,
+    expires_at: datetime,
+    address: str,
+) -> None:
+    """Store an agent that has just enrolled."""
+    await conn.execute(
+        """insert into agents (tenant, id, machine_name, version, domains, public_key, certificate, expires_at, address)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        (tenant, agent, machine_name, version, sorted(domains), public_key, certificate, expires_at, address),
+    )
+
+
+async def get(
+    conn: AsyncConnection[Any], tenant: UUID, agent: UUID, heard_within: timedelta = timedelta(seconds=90)
+) -> Agent | None:
+    """Look one agent up."""
+    async with conn.cursor(row_factory=class_row(Agent)) as cursor:
+        await cursor.execute(
+            f"select {_COLUMNS} from agents where tenant = %(tenant)s and id = %(agent)s",  # noqa: S608
+            {"tenant": tenant, "agent": agent, "heard_within": heard_within},
+        )
+        return await cursor.fetchone()
+
+
+async def list_all(
+    conn: AsyncConnection[Any], tenant: UUID, heard_within: timedelta = timedelta(seconds=90)
+) -> list[Agent]:
+    """Give every agent, revoked ones included, the oldest first."""
+    async with conn.cursor(row_factory=class_row(Agent)) as cursor:
+        await cursor.execute(
+            f"select {_COLUMNS} from agents where tenant = %(tenant)s order by enrolled_at, id",  # noqa: S608
+            {"tenant": tenant, "heard_within": heard_within},
+        )
+        return await cursor.fetchall()
+
+
+async def presence(
+    conn: AsyncConnection[Any], tenant: UUID, domain: str, heard_within: timedelta = timedelta(seconds=90)
+) -> Presence:
+    """Count the agents of a domain. One that enrolled for it but does not have it in its settings is not connected."""
+    cursor = await conn.execute(
+        """select count(*), count(*) filter (where last_heard > now() - %s::interval and report -> 'domains' ? %s)
+           from agents where tenant = %s and revoked_at is null and %s = any(domains)""",
+        (heard_within, domain, tenant, domain),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return Presence(*row)
+
+
+async def heard(conn: AsyncConnection[Any], tenant: UUID, agent: UUID, address: str) -> None:
+    """Note that an agent was heard from."""
+    await conn.execute(
+        "update agents set last_heard = now(), address = %s where tenant = %s and id = %s", (address, tenant, agent)
+    )
+
+
+async def reported(
+    conn: AsyncConnection[Any], tenant: UUID, agent: UUID, *, address: str, version: str, report: dict[str, Any]
+) -> None:
+    """Keep what an agent says of itself."""
+    await conn.execute(
+        """update agents set last_heard = now(), address = %s, version = %s, report = %s
+           where tenant = %s and id = %s""",
+        (address, version, Jsonb(report), tenant, agent),
+    )
+
+
+async def renew_certificate(
+    conn: AsyncConnection[Any], tenant: UUID, agent: UUID, certificate: bytes, expires_at: datetime
+) -> None:
+    """Replace the certificate of an agent, whose key stays."""
+    await conn.execute(
+        "update agents set certificate = %s, expires_at = %s where tenant = %s and id = %s",
+        (certificate, expires_at, tenant, agent),
+    )
+
+
+async def revoke(conn: AsyncConnection[Any], tenant: UUID, agent: UUID) -> bool:
+    """Shut an agent out for good, and take from it what it is working at. False where there is no such agent."""
+    cursor = await conn.execute(
+        """with revoked as (
+               update agents set revoked_at = coalesce(revoked_at, now()) where tenant = %(tenant)s and id = %(agent)s
+               returning id
+           ), released as (
+               update agent_requests set renewed_at = '-infinity'
+               where tenant = %(tenant)s and agent = %(agent)s and state = 'taken'
+           )
+           select 1 from revoked""",
+        {"tenant": tenant, "agent": agent},
+    )
+    return await cursor.fetchone() is not None
+
+
+async def use_assertion(conn: AsyncConnection[Any], tenant: UUID, issuer: str, jti: str, keep: timedelta) -> bool:
+    """Note that an assertion was used, and forget those that have expired. False where it was used before."""
+    cursor = await conn.execute(
+        """with pruned as (
+               delete from used_assertions
+               where tenant = %(tenant)s and issuer = %(issuer)s and expires_at < now() and jti <> %(jti)s
+           )
+           insert into used_assertions (tenant, issuer, jti, expires_at)
+           values (%(tenant)s, %(issuer)s, %(jti)s, now() + %(keep)s::interval)
+           on conflict do nothing returning jti""",
+        {"tenant": tenant, "issuer": issuer, "jti": jti, "keep": keep},
+    )
+    return await cursor.fetchone() is not None
