@@ -1,0 +1,221 @@
+"""The service's settings: every one with its default, its unit and a sentence.
+
+They come from options of the command line, else from environment variables `DIRBRIDGE_<NAME>`, else from here. All
+faults are reported at once. Only `cli` reads them from outside; the rest of the service gets the finished object.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from socket import getfqdn
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from dirbridge.contract.errors import ConfigurationError
+
+PREFIX = "DIRBRIDGE_"
+Role = Literal["all", "api", "worker"]
+
+
+def default_data() -> Path:
+    """Where data lies unless told otherwise: the system's place for root, the user's for others."""
+    return Path("/var/lib/dirbridge") if os.geteuid() == 0 else Path("~/.local/share/dirbridge").expanduser()
+
+
+class Settings(BaseModel):
+    """What an operator decides. Durations in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    data: Path = Field(
+        default_factory=default_data,
+        description="Folder of the embedded database, the sealing key and the CA's certificate.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL to use, as postgresql://user:password@host/name; without it the embedded one runs.",
+    )
+    sealing_key_file: Path | None = Field(
+        default=None,
+        description="File with the key that seals secrets in the database; `sealing.key` in the data folder if unset.",
+    )
+    listen: str = Field(
+        default="127.0.0.1:8443", description="Address and port the service accepts connections at, as HOST:PORT."
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="Where clients and agents reach the service from outside, https and without a path; follows "
+        "`listen` if unset.",
+    )
+    tls_cert: Path | None = Field(
+        default=None,
+        description="Certificate chain for TLS in PEM; the tenant's own CA issues one if unset.",
+    )
+    tls_key: Path | None = Field(default=None, description="Private key that belongs to `tls_cert`, in PEM.")
+    role: Role = Field(
+        default="all", description="What this process does: answer requests (api), run jobs (worker), or both (all)."
+    )
+    database_connections: int = Field(
+        default=20, ge=4, le=500, description="Connections this process keeps open to the database at most."
+    )
+    worker_concurrency: int = Field(
+        default=4, ge=1, le=100, description="Cycles this process runs at the same time at most."
+    )
+    tick_interval: float = Field(
+        default=1.0, ge=0.1, le=60, description="Seconds between two looks at which jobs are due."
+    )
+    stalled_after: float = Field(
+        default=30.0,
+        ge=5,
+        le=3600,
+        description="Seconds without a sign of life after which a worker's jobs are taken over.",
+    )
+    housekeeping_interval: float = Field(
+        default=300.0, ge=1, le=86400, description="Seconds between two rounds of housekeeping in the database."
+    )
+    stop_timeout: float = Field(
+        default=10.0, ge=1, le=300, description="Seconds that requests and cycles under way are given when stopping."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is logged; only `debug` shows attribute values."
+    )
+    log_format: Literal["auto", "json", "columns"] = Field(
+        default="auto", description="How log lines look: `auto` is columns at a terminal and JSON elsewhere."
+    )
+
+    @field_validator("data", "sealing_key_file", "tls_cert", "tls_key")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value is not None else None
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme = urlsplit(value.get_secret_value()).scheme if value is not None else "postgresql"
+        if scheme not in {"postgresql", "postgres"}:
+            raise ValueError(f"begins with {scheme + ':' if scheme else 'no scheme'}, postgresql:// is expected")
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        _split_address(value)
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise ValueError(f"is '{value}', https://HOST or https://HOST:PORT is expected")
+        if parts.path.strip("/"):
+            raise ValueError(f"has the path '{parts.path}'; the service must be at the root of its host")
+        _ = parts.port  # raises ValueError when it is no number
+        return f"https://{parts.netloc.lower()}"
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError(_lonely("tls_key" if self.tls_key is None else "tls_cert"))
+        return self
+
+    @property
+    def host(self) -> str:
+        """The address to listen at."""
+        return _split_address(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        """The port to listen at; 0 takes any free one."""
+        return _split_address(self.listen)[1]
+
+    @property
+    def sealing_key(self) -> Path:
+        """The sealing key's file."""
+        return self.sealing_key_file or self.data / "sealing.key"
+
+    @property
+    def ca_file(self) -> Path:
+        """Where the CA's certificate is laid for clients."""
+        return self.data / "ca.pem"
+
+    @property
+    def stop_within(self) -> timedelta:
+        """`stop_timeout` as a duration."""
+        return timedelta(seconds=self.stop_timeout)
+
+    def derived_base_url(self, port: int | None = None) -> str:
+        """Give the base URL that follows from where the service listens; on every address, from this host's name."""
+        try:
+            everywhere = ip_address(self.host).is_unspecified
+        except ValueError:
+            everywhere = False
+        host = getfqdn() if everywhere else self.host
+        shown = f"[{host}]" if ":" in host else host
+        used = self.port if port is None else port
+        return f"https://{shown}" if used == 443 else f"https://{shown}:{used}"
+
+
+def load(given: Mapping[str, object | None], environment: Mapping[str, str] | None = None) -> Settings:
+    """Join options and environment into settings.
+
+    Args:
+        given: options of the command line by setting name; None where not given.
+        environment: the variables to read; those of the process if not given.
+
+    Raises:
+        ConfigurationError: names every fault found, not only the first.
+    """
+    variables = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name in Settings.model_fields:
+        variable = PREFIX + name.upper()
+        if given.get(name) is not None:
+            values[name], origins[name] = given[name], "--" + name.replace("_", "-")
+        elif variables.get(variable):
+            values[name], origins[name] = variables[variable], variable
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault(dict(fault), origins) for fault in error.errors(include_url=False)]
+    lonely = {"tls_cert", "tls_key"} - values.keys()
+    if len(lonely) == 1 and not any("belong together" in fault for fault in faults):  # pydantic stops before it
+        faults.append(_lonely(*lonely) + ".")
+    raise ConfigurationError(
+        "The settings have a fault: " + faults[0]
+        if len(faults) == 1
+        else "The settings have {} faults:\n{}".format(len(faults), "\n".join(f"  - {fault}" for fault in faults)),
+        code="InvalidSettings",
+        recommended_action="Correct the option or the environment variable named.",
+        details={str(number): fault for number, fault in enumerate(faults, start=1)},
+    )
+
+
+def _fault(fault: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    name = str(fault["loc"][0]) if fault["loc"] else ""
+    said = str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
+    if not name:
+        return f"{said}."
+    shown = "" if name == "database_url" or fault["type"] == "value_error" else f" (value: {fault['input']!r})"
+    return f"{origins.get(name, name)} {said[0].lower()}{said[1:]}{shown}."
+
+
+def _lonely(missing: str) -> str:
+    return f"tls_cert and tls_key belong together, {missing} is missing"
+
+
+def _split_address(value: str) -> tuple[str, int]:
+    host, separator, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"is '{value}', HOST:PORT is expected, such as 127.0.0.1:8443 or [::1]:8443")
+    return host, int(port)
