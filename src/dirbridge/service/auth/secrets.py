@@ -1,0 +1,60 @@
+"""Client secrets and passwords: made here, kept as Argon2 hashes, checked in a thread.
+
+A client secret carries 256 random bits, so its hash need not be slow; a person's password gets the full cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+
+_CLIENT_SECRETS = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
+_PASSWORDS = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)
+
+# A hash takes its whole memory for as long as it runs; more at once than this would let strangers fill the machine.
+_AT_ONCE = 4
+
+
+def new_client_secret() -> str:
+    """Give 256 random bits in letters that need no quoting."""
+    return secrets.token_urlsafe(32)
+
+
+def new_password() -> str:
+    """Give a password that a person can type: five groups of five, without letters that look alike."""
+    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(5))
+
+
+async def hash_client_secret(secret: str) -> str:
+    """Hash for `service_principal_credentials`."""
+    return await asyncio.to_thread(_CLIENT_SECRETS.hash, secret)
+
+
+async def hash_password(password: str) -> str:
+    """Hash for `administrators`."""
+    return await asyncio.to_thread(_PASSWORDS.hash, password)
+
+
+async def matches(hashed: str, given: str) -> bool:
+    """Tell whether a secret or password is the one that was hashed."""
+    async with _turn():
+        return await asyncio.to_thread(_verify, hashed, given)
+
+
+def _verify(hashed: str, given: str) -> bool:
+    try:
+        return _PASSWORDS.verify(hashed, given)  # the cost is read from the hash
+    except VerifyMismatchError:
+        return False
+    except (InvalidHashError, VerificationError):
+        return False
+
+
+@cache
+def _turn() -> asyncio.Semaphore:
+    return asyncio.Semaphore(_AT_ONCE)

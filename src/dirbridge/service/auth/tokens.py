@@ -1,0 +1,190 @@
+"""The access tokens of this service: issued at its token endpoints, checked at every request.
+
+Tokens for Graph and tokens for agents are signed with the same key and differ in audience and type, so neither is
+taken for the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from joserfc import jwt
+from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.jwk import KeySet, RSAKey
+from psycopg import AsyncConnection
+
+from dirbridge.contract.errors import ConfigurationError, CredentialError
+from dirbridge.service.auth.sealing import Sealing
+from dirbridge.store import identity
+from dirbridge.store.database import Database
+
+LIFETIME = timedelta(seconds=3599)
+# The id under which every tenant knows Microsoft Graph.
+GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
+
+_ALGORITHM = "RS256"
+_APP_TYPE, _AGENT_TYPE = "JWT", "agent+jwt"
+_LEEWAY = 60
+_ACR = {"none": "0", "secret": "1", "certificate": "2"}
+
+
+class Tokens:
+    """Issues and verifies.
+
+    Args:
+        tenant: whose tokens.
+        base_url: where clients reach the service, without a slash at the end; issuer and audiences follow from it.
+        keys: the tenant's signing keys, the newest first: that one signs, each verifies.
+        now: the time.
+    """
+
+    def __init__(
+        self, tenant: UUID, base_url: str, keys: Sequence[RSAKey], now: Callable[[], datetime] | None = None
+    ) -> None:
+        self.tenant = tenant
+        self.base_url = base_url
+        self.issuer = f"{base_url}/{tenant}/v2.0"
+        self.agent_audience = f"{base_url}/agents"
+        self._keys = KeySet(list(keys))
+        self._signing_key = keys[0]
+        self._now = now or (lambda: datetime.now(UTC))
+
+    def issue_app(
+        self,
+        *,
+        app_id: UUID,
+        object_id: UUID,
+        roles: Sequence[str],
+        authenticated_by: Literal["secret", "certificate"] = "secret",
+    ) -> str:
+        """Give an application its token for Graph.
+
+        Source: Microsoft identity platform, access token claims; both spellings of the application's id are set.
+        """
+        acr = _ACR[authenticated_by]
+        claims = {
+            "sub": str(object_id),
+            "oid": str(object_id),
+            "appid": str(app_id),
+            "appidacr": acr,
+            "azp": str(app_id),
+            "azpacr": acr,
+            "idtyp": "app",
+            "roles": list(roles),
+        }
+        return self._issue(_APP_TYPE, self.base_url, claims)
+
+    def issue_agent(self, agent: UUID) -> str:
+        """Give an agent its token for the agents' door."""
+        return self._issue(_AGENT_TYPE, self.agent_audience, {"sub": str(agent), "idtyp": "agent"})
+
+    def verify_app(self, token: str) -> Mapping[str, Any]:
+        """Give the claims of a token for Graph.
+
+        Raises:
+            CredentialError: it is not one of ours, or not for Graph, or expired.
+        """
+        return self._verify(token, _APP_TYPE, self.base_url)
+
+    def verify_agent(self, token: str) -> UUID:
+        """Give the agent that a token was issued to; whether it was revoked since is the caller's to ask.
+
+        Raises:
+            CredentialError: it is not one of ours, or not for agents, or expired.
+        """
+        subject = self._verify(token, _AGENT_TYPE, self.agent_audience)["sub"]
+        try:
+            return UUID(subject)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise _invalid("its subject is no agent's id.") from error
+
+    def public_keys(self) -> dict[str, Any]:
+        """Give the key set that others verify our tokens with.
+
+        Source: RFC 7517 section 5.
+        """
+        return {
+            "keys": [
+                {**key.as_dict(private=False), "use": "sig", "alg": _ALGORITHM, "kid": key.kid, "issuer": self.issuer}
+                for key in self._keys.keys
+            ]
+        }
+
+    def _issue(self, kind: str, audience: str, claims: Mapping[str, Any]) -> str:
+        at = int(self._now().timestamp())
+        common = {
+            "iss": self.issuer,
+            "aud": audience,
+            "iat": at,
+            "nbf": at,
+            "exp": at + int(LIFETIME.total_seconds()),
+            "tid": str(self.tenant),
+            "ver": "2.0",
+            "uti": uuid4().hex,
+        }
+        header = {"alg": _ALGORITHM, "typ": kind, "kid": self._signing_key.kid}
+        return jwt.encode(header, {**common, **claims}, self._signing_key, algorithms=[_ALGORITHM])
+
+    def _verify(self, token: str, kind: str, audience: str) -> Mapping[str, Any]:
+        rules = jwt.JWTClaimsRegistry(
+            now=lambda: int(self._now().timestamp()),
+            leeway=_LEEWAY,
+            iss={"essential": True, "value": self.issuer},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+            sub={"essential": True},
+            tid={"essential": True, "value": str(self.tenant)},
+        )
+        try:
+            decoded = jwt.decode(token, self._keys, algorithms=[_ALGORITHM])
+            rules.validate(decoded.claims)
+        except ExpiredTokenError as error:
+            raise _invalid("the token is expired.", lifetime="Lifetime validation failed, ") from error
+        except (JoseError, ValueError) as error:
+            raise _invalid("it is not a token that this service issued for this use.") from error
+        if decoded.header.get("typ") != kind:
+            raise _invalid(f"its type is {decoded.header.get('typ')!r}, {kind!r} is expected.")
+        return decoded.claims
+
+
+async def load(
+    database: Database, tenant: UUID, base_url: str, sealing: Sealing, now: Callable[[], datetime] | None = None
+) -> Tokens:
+    """Open the tenant's signing keys.
+
+    Raises:
+        ConfigurationError: there is none, or the sealing key does not fit.
+    """
+    async with database.connection() as conn:
+        rows = await identity.keys(conn, tenant, "token")
+    if not rows:
+        raise ConfigurationError(
+            f"Tenant {tenant} has no key to sign tokens with.",
+            code="NotInitialised",
+            recommended_action="Run `dirbridge init`.",
+        )
+    opened = [
+        RSAKey.import_key(sealing.unseal(row.sealed, identity.key_context(tenant, "token", row.id)), {"kid": row.id})
+        for row in rows
+    ]
+    return Tokens(tenant, base_url, opened, now)
+
+
+async def create(conn: AsyncConnection, tenant: UUID, sealing: Sealing) -> None:
+    """Make and store a signing key."""
+    key = await asyncio.to_thread(RSAKey.generate_key, 2048)
+    kid = key.thumbprint()
+    sealed = sealing.seal(key.as_pem(private=True), identity.key_context(tenant, "token", kid))
+    await identity.add_key(conn, tenant, "token", kid, sealed, key.as_pem(private=False))
+
+
+def _invalid(why: str, *, lifetime: str = "") -> CredentialError:
+    return CredentialError(
+        f"{lifetime}{why}" if lifetime else f"The access token is refused: {why}",
+        code="InvalidAuthenticationToken",
+        recommended_action="Ask the token endpoint for a new one.",
+    )
