@@ -17,6 +17,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+HEARD_WITHIN = timedelta(seconds=90)
+"""An agent heard from within this time counts as connected, unless asked otherwise."""
 KEEP_CODES = timedelta(days=30)
 """How long a used or expired code is remembered, so that its holder is told which of the two it is."""
 
@@ -63,11 +65,12 @@ class CodeState(StrEnum):
 
 
 class CodeUse(msgspec.Struct, frozen=True):
-    """The answer to an attempt to use a code. `at` is when it was used before, or expired."""
+    """The answer to an attempt to use a code. `at` is when it was used before, by `agent`, or expired."""
 
     state: CodeState
     domains: tuple[str, ...] = ()
     at: datetime | None = None
+    agent: UUID | None = None
 
 
 class Presence(msgspec.Struct, frozen=True):
@@ -107,13 +110,14 @@ async def use_code(conn: AsyncConnection[Any], tenant: UUID, secret_hash: bytes,
     if row is not None:
         return CodeUse(CodeState.TAKEN, tuple(row[0]))
     cursor = await conn.execute(
-        "select used_at, expires_at from enrolment_codes where tenant = %s and secret_hash = %s", (tenant, secret_hash)
+        "select used_at, expires_at, used_by from enrolment_codes where tenant = %s and secret_hash = %s",
+        (tenant, secret_hash),
     )
     row = await cursor.fetchone()
     if row is None:
         return CodeUse(CodeState.UNKNOWN)
     if row[0] is not None:
-        return CodeUse(CodeState.USED, at=row[0])
+        return CodeUse(CodeState.USED, at=row[0], agent=row[2])
     return CodeUse(CodeState.EXPIRED, at=row[1])
 
 
@@ -139,31 +143,31 @@ async def insert(
 
 
 async def get(
-    conn: AsyncConnection[Any], tenant: UUID, agent: UUID, heard_within: timedelta = timedelta(seconds=90)
+    conn: AsyncConnection[Any], tenant: UUID, agent: UUID, heard_within: timedelta = HEARD_WITHIN
 ) -> Agent | None:
     """Look one agent up."""
     async with conn.cursor(row_factory=class_row(Agent)) as cursor:
         await cursor.execute(
-            f"select {_COLUMNS} from agents where tenant = %(tenant)s and id = %(agent)s",  # noqa: S608
+            f"select {_COLUMNS} from agents where tenant = %(tenant)s and id = %(agent)s",
             {"tenant": tenant, "agent": agent, "heard_within": heard_within},
         )
         return await cursor.fetchone()
 
 
 async def list_all(
-    conn: AsyncConnection[Any], tenant: UUID, heard_within: timedelta = timedelta(seconds=90)
+    conn: AsyncConnection[Any], tenant: UUID, heard_within: timedelta = HEARD_WITHIN
 ) -> list[Agent]:
     """Give every agent, revoked ones included, the oldest first."""
     async with conn.cursor(row_factory=class_row(Agent)) as cursor:
         await cursor.execute(
-            f"select {_COLUMNS} from agents where tenant = %(tenant)s order by enrolled_at, id",  # noqa: S608
+            f"select {_COLUMNS} from agents where tenant = %(tenant)s order by enrolled_at, id",
             {"tenant": tenant, "heard_within": heard_within},
         )
         return await cursor.fetchall()
 
 
 async def presence(
-    conn: AsyncConnection[Any], tenant: UUID, domain: str, heard_within: timedelta = timedelta(seconds=90)
+    conn: AsyncConnection[Any], tenant: UUID, domain: str, heard_within: timedelta = HEARD_WITHIN
 ) -> Presence:
     """Count the agents of a domain. One that enrolled for it but does not have it in its settings is not connected."""
     cursor = await conn.execute(
@@ -176,11 +180,19 @@ async def presence(
     return Presence(*row)
 
 
-async def heard(conn: AsyncConnection[Any], tenant: UUID, agent: UUID, address: str) -> None:
-    """Note that an agent was heard from."""
-    await conn.execute(
-        "update agents set last_heard = now(), address = %s where tenant = %s and id = %s", (address, tenant, agent)
-    )
+async def heard(conn: AsyncConnection[Any], tenant: UUID, agent: UUID, address: str) -> Agent | None:
+    """Look up the agent that has just been heard from, and note that it was; at most every ten seconds."""
+    async with conn.cursor(row_factory=class_row(Agent)) as cursor:
+        await cursor.execute(
+            f"""with heard as (
+                    update agents set last_heard = now(), address = %(address)s
+                    where tenant = %(tenant)s and id = %(agent)s and revoked_at is null
+                      and (last_heard is null or last_heard < now() - interval '10 seconds' or address <> %(address)s)
+                )
+                select {_COLUMNS} from agents where tenant = %(tenant)s and id = %(agent)s""",
+            {"tenant": tenant, "agent": agent, "address": address, "heard_within": HEARD_WITHIN},
+        )
+        return await cursor.fetchone()
 
 
 async def reported(

@@ -16,6 +16,9 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
+from dirbridge.contract.errors import TransientError
+from dirbridge.store.database import Database
+
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
@@ -49,8 +52,8 @@ class Listener:
     Use it as an asynchronous context manager. It connects in the background and again whenever the connection is lost.
     """
 
-    def __init__(self, url: str, channels: Sequence[str]) -> None:
-        self._url = url
+    def __init__(self, database: Database, channels: Sequence[str]) -> None:
+        self._database = database
         self._channels = tuple(channels)
         self._bells: dict[tuple[str, str], set[Bell]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -87,21 +90,21 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (psycopg.Error, OSError) as error:
+            except (psycopg.Error, TransientError) as error:
                 if self.connected.is_set():
                     pause = _FIRST_PAUSE
                 self.connected.clear()
                 logger.warning(
-                    "The connection that waits for notifications was lost (%s); trying again in %.1f s.",
-                    str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
+                    "No connection waits for notifications (%s); trying again in %.1f s.",
+                    str(error).strip().split("\n")[0] or type(error).__name__,
                     pause,
-                    extra={"event": "listener.lost"},
+                    extra={"event": "listener_lost"},
                 )
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        connection = await self._database.standalone()
         async with connection:
             for channel in self._channels:
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))

@@ -102,6 +102,7 @@ async def take(
                    where tenant = %(tenant)s and domain = any(%(domains)s) and next_page = 0
                      and (state = 'waiting' or (state = 'taken' and renewed_at < now() - %(silence)s::interval))
                      and read_at > now() - %(reader)s::interval
+                     and exists (select from agents where tenant = %(tenant)s and id = %(agent)s and revoked_at is null)
                    order by created_at limit 1 for update skip locked
                )
                update agent_requests request

@@ -1,0 +1,1 @@
+"""Between cycles and agents: the door that agents knock at, and the source that cycles read."""
