@@ -292,7 +292,7 @@ class EmbeddedServer:
         logger.info(
             "Embedded PostgreSQL runs with process id %d.",
             self._process.pid,
-            extra={"action": "database_started", "pid": self._process.pid},
+            extra={"event": "database.started", "pid": self._process.pid},
         )
 
     async def _create_database(self) -> None:
@@ -313,7 +313,7 @@ class EmbeddedServer:
             logger.error(
                 "Embedded PostgreSQL ended by itself with status %d; starting it again.",
                 status,
-                extra={"action": "database_died", "status": status},
+                extra={"event": "database.died", "status": status},
             )
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -323,7 +323,7 @@ class EmbeddedServer:
                 await self._launch()
             except DirbridgeError as error:
                 logger.error(  # noqa: TRY400 - the error is a plain sentence; the trace says no more
-                    "%s Trying again in %.0f seconds.", error, pause, extra={"action": "database_start_failed"}
+                    "%s Trying again in %.0f seconds.", error, pause, extra={"event": "database.failed"}
                 )
                 await self._end()
             else:

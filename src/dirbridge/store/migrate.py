@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from procrastinate.schema import SchemaManager
-from psycopg import Connection, sql
+from psycopg import AsyncConnection, Connection, sql
 from sqlalchemy import NullPool, create_engine
 
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
@@ -38,6 +41,17 @@ async def migrate(url: str) -> None:
         TransientError: the server does not answer.
     """
     await asyncio.to_thread(_migrate, url)
+
+
+async def is_current(connection: AsyncConnection[Any]) -> bool:
+    """Tell whether a database has exactly the tables of this release."""
+    found = await connection.execute("select version_num from alembic_version")
+    return [version for (version,) in await found.fetchall()] == list(_heads())
+
+
+@cache
+def _heads() -> tuple[str, ...]:
+    return tuple(ScriptDirectory(str(Path(migrations.__file__).parent)).get_heads())
 
 
 def _migrate(url: str) -> None:
@@ -105,7 +119,7 @@ def _migrate_queue(connection: Connection) -> None:
             applied = {name for (name,) in connection.execute("select name from applied")}
             names = [name for name in names if name not in applied]
             for name in names:
-                logger.info("Applying the queue's migration %s.", name, extra={"action": "queue_migrated"})
+                logger.info("Applying the queue's migration %s.", name, extra={"event": "queue.migrated"})
                 connection.execute((files / name).read_text(encoding="utf-8").encode())
         connection.execute("insert into applied select unnest(%s::text[])", (names,))
 
