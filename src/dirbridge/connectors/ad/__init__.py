@@ -1,0 +1,3 @@
+"""Active Directory, read by DirSync over LDAPS."""
+
+KIND = "active-directory"
