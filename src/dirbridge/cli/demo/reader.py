@@ -121,9 +121,8 @@ class Reader:
     async def _values(self, dn: str, attribute: str) -> tuple[bytes, ...]:
         values: list[bytes] = []
         while True:
-            text = await self._run(
-                "ldapsearch", "-LLL", "-o", "ldif-wrap=no", "-b", dn, "-s", "base", f"{attribute};range={len(values)}-*"
-            )
+            wanted = ("(objectClass=*)", f"{attribute};range={len(values)}-*")
+            text = await self._run("ldapsearch", "-LLL", "-o", "ldif-wrap=no", "-b", dn, "-s", "base", *wanted)
             (entry,) = parse(text)
             name = next((name for name in entry.attributes if name.startswith(f"{attribute};range=")), None)
             if name is None:
