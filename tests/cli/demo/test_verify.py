@@ -73,6 +73,8 @@ def test_expected_users(wanted):
         "department": "R&D",
         "jobTitle": None,
         "companyName": None,
+        "businessPhones": [],
+        "city": None,
         "accountEnabled": True,
         "onPremisesSyncEnabled": True,
         "onPremisesImmutableId": anchor(1),

@@ -121,6 +121,8 @@ class Person:
     is_inet_org_person: bool = False
     admin_description: str = ""
     consistency_guid: bytes = b""
+    telephone: str = ""
+    city: str = ""
 
     @property
     def common_name(self) -> str:
@@ -205,6 +207,7 @@ _DEPARTMENTS = (
     (FINANCE, "Finance", "marek.mazur"),
     (PERSONNEL, "People", "rosa.rueckkehr"),
 )
+_CITIES = ("München", "Łódź", "Αθήνα", "Tromsø", "東京")
 _TITLES = ("Clerk", "Specialist", "Consultant", "Engineer", "Analyst", "Team Lead")
 
 
@@ -337,6 +340,8 @@ def _ordinary(number: int) -> Person:
         container=container,
         department=department,
         title=_TITLES[number % len(_TITLES)],
+        telephone=f"+49 89 5550 {number:04}" if number % 4 else "",
+        city=_CITIES[number % len(_CITIES)],
         manager=None if number % 17 == 0 else manager,
         has_mail=number % 11 != 0,
         aliases=(f"staff-{number:05}",) if number % 3 == 0 else (),
@@ -415,6 +420,8 @@ def _person(person: Person, where: dict[str, str], domain: str) -> Record:
         "displayName": person.common_name if person.display_name is None else person.display_name,
         "department": person.department,
         "title": person.title,
+        "telephoneNumber": person.telephone,
+        "l": person.city,
         "adminDescription": person.admin_description,
     }
     attributes |= {name: (value,) for name, value in optional.items() if value}

@@ -28,13 +28,15 @@ QUERY = "(|(objectClass=user)(objectClass=group))"
 ATTRIBUTES = (
     "objectClass", "objectGUID", "mS-DS-ConsistencyGuid", "objectSid", "sAMAccountName", "userPrincipalName", "cn",
     "displayName", "givenName", "sn", "mail", "mailNickname", "proxyAddresses", "department", "title", "company",
+    "telephoneNumber", "l",
     "description", "userAccountControl", "accountExpires", "groupType", "adminDescription", "isCriticalSystemObject",
     "manager", "member",
 )  # fmt: skip
 
 USER_FIELDS = (
     "displayName", "givenName", "surname", "userPrincipalName", "mail", "proxyAddresses", "department", "jobTitle",
-    "companyName", "accountEnabled", "onPremisesSyncEnabled", "onPremisesImmutableId", "onPremisesSamAccountName",
+    "companyName", "businessPhones", "city",
+    "accountEnabled", "onPremisesSyncEnabled", "onPremisesImmutableId", "onPremisesSamAccountName",
     "onPremisesDistinguishedName", "onPremisesSecurityIdentifier", "onPremisesDomainName",
 )  # fmt: skip
 GROUP_FIELDS = (
@@ -121,7 +123,7 @@ def expected(entries: Sequence[Found], domains: Domains, now: datetime) -> Pictu
         if why is not None:
             picture.held_back[key] = why
             continue
-        by_name[_parts(entry.dn)] = key
+        by_name[parts(entry.dn)] = key
         if _is_group(entry):
             picture.groups[key] = _group(entry)
         else:
@@ -129,10 +131,10 @@ def expected(entries: Sequence[Found], domains: Domains, now: datetime) -> Pictu
     for entry in entries:
         key = _key(entry)
         if key in picture.groups:
-            named = (by_name.get(_parts(dn)) for dn in entry.texts("member"))
+            named = (by_name.get(parts(dn)) for dn in entry.texts("member"))
             picture.members[key] = frozenset(member for member in named if member is not None)
         elif key in picture.users:
-            manager = by_name.get(_parts(entry.text("manager") or ""))
+            manager = by_name.get(parts(entry.text("manager") or ""))
             if manager is not None:
                 picture.managers[key] = manager
     return picture
@@ -258,7 +260,7 @@ def _called(kind: str, values: dict[str, Any]) -> str:
 
 def _same(name: str, wanted: Any, held: Any) -> bool:
     if name == "onPremisesDistinguishedName":
-        return isinstance(held, str) and _parts(held) == _parts(wanted)
+        return isinstance(held, str) and parts(held) == parts(wanted)
     if isinstance(wanted, list):
         return sorted(wanted) == sorted(held or ())
     return bool(wanted == held)
@@ -280,6 +282,8 @@ def _user(entry: Found, domains: Domains, now: datetime) -> dict[str, Any]:
         "department": _trimmed(entry, "department"),
         "jobTitle": _trimmed(entry, "title"),
         "companyName": _trimmed(entry, "company"),
+        "businessPhones": [phone] if (phone := _trimmed(entry, "telephoneNumber")) else [],
+        "city": _trimmed(entry, "l"),
         "accountEnabled": not int(entry.text("userAccountControl") or 0) & DISABLED and not _is_expired(entry, now),
         "onPremisesSyncEnabled": True,
         "onPremisesImmutableId": _key(entry),
@@ -341,7 +345,7 @@ def _sid(value: bytes) -> str:
     return "-".join(map(str, ("S", revision, authority, *struct.unpack(f"<{count}I", value[8:]))))
 
 
-def _parts(dn: str) -> tuple[str, ...]:
+def parts(dn: str) -> tuple[str, ...]:
     """Take a DN apart and its escapes away: one DN can be written in several ways.
 
     Source: RFC 4514 section 3.
