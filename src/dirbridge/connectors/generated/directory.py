@@ -1,0 +1,138 @@
+"""What is in a made-up directory: every entry is computed from its number, and its number from its anchor."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from dirbridge.connectors.generated.settings import Settings
+from dirbridge.contract.entry import Container, Entry, Selection, Values
+
+USER, GROUP, CONTAINER = "user", "group", "container"
+_KINDS = {USER: 1, GROUP: 2, CONTAINER: 3}
+DEPARTMENTS = ("Sales", "Finance", "Research", "Production", "Purchasing", "Personnel", "Legal", "Service")
+
+# Numbers are scattered over 32 bits, as real objectGUIDs are, by a factor that can be divided out again.
+_FACTOR = 0x9E3779B1
+_INVERSE = pow(_FACTOR, -1, 2**32)
+
+_GIVEN = ("Anna", "Björn", "Chloé", "Dmitri", "Elif", "Françoise", "Grzegorz", "Håkon", "Iñigo", "Jana", "Kazuo")
+_FAMILY = ("Müller", "O'Brien", "Núñez", "Šimek", "van Dijk", "Åberg", "Kowalski", "Sato", "Øster", "D'Amico", "Weiß",
+           "Yılmaz", "Nguyễn")  # fmt: skip
+
+
+class Directory:
+    """A directory at one revision."""
+
+    def __init__(self, settings: Settings, revision: int) -> None:
+        self.settings = settings
+        self.revision = revision
+        identity = f"{settings.seed}/{settings.name}".encode()
+        self._tail = hashlib.blake2b(identity, digest_size=6).hexdigest()
+        self._titles = {
+            (change // 2) % settings.users: change for change in range(1, revision + 1, 2) if settings.users
+        }
+        self._toggled = self.toggled(0)
+        self._makers: dict[str, Callable[[int], Values]] = {
+            "sAMAccountName": lambda i: (f"u{i:07d}",),
+            "userPrincipalName": lambda i: (f"u{i:07d}@{settings.name}",),
+            "cn": lambda i: (self._display_name(i),),
+            "displayName": lambda i: (self._display_name(i),),
+            "givenName": lambda i: (_GIVEN[i % len(_GIVEN)],),
+            "sn": lambda i: (_FAMILY[i % len(_FAMILY)],),
+            "mail": lambda i: (f"u{i:07d}@{settings.name}",),
+            "proxyAddresses": lambda i: (f"SMTP:u{i:07d}@{settings.name}", f"smtp:alias{i}@{settings.name}"),
+            "department": lambda i: (DEPARTMENTS[i % len(DEPARTMENTS)],),
+            "title": lambda i: (f"Title {self._titles.get(i, 0)}",),
+            "company": lambda _: ("Made-up & Sons",),
+            "telephoneNumber": lambda i: (f"+49 30 {i:07d}",),
+            "mobile": lambda i: (f"+49 170 {i:07d}",),
+            "streetAddress": lambda i: (f"{i % 200 + 1} High Street",),
+            "l": lambda i: ("Zürich" if i % 3 else "Köln",),
+            "postalCode": lambda i: (f"{10000 + i % 80000}",),
+            "co": lambda _: ("Germany",),
+            "c": lambda _: ("DE",),
+            "employeeID": lambda i: (f"{i}",),
+            "userAccountControl": lambda i: ("514" if i % 50 == 49 else "512",),
+            "accountExpires": lambda _: ("9223372036854775807",),
+            "objectSid": lambda i: (b"\x01\x05\x00\x00\x00\x00\x00\x05" + (1000 + i).to_bytes(20, "little"),),
+        }
+        self._group_makers: dict[str, Callable[[int], Values]] = {
+            "sAMAccountName": lambda i: (f"g{i:06d}",),
+            "cn": lambda i: (f"Group {i}",),
+            "displayName": lambda i: (f"Group {i}",),
+            "description": lambda i: (f"The made-up group {i}",),
+            "groupType": lambda _: ("-2147483646",),
+            "objectSid": lambda i: (b"\x01\x05\x00\x00\x00\x00\x00\x05" + (2**31 + i).to_bytes(20, "little"),),
+        }
+
+    def anchor(self, kind: str, number: int) -> str:
+        """Give the anchor of an entry by its number."""
+        return f"{number * _FACTOR % 2**32:08x}-000{_KINDS[kind]}-4000-8000-{self._tail}"
+
+    def number(self, anchor: str) -> tuple[str, int] | None:
+        """Give kind and number of an anchor; None where nothing here has it."""
+        head, middle = anchor[:8], anchor[8:]
+        for kind, digit in _KINDS.items():
+            if middle == f"-000{digit}-4000-8000-{self._tail}":
+                number = int(head, 16) * _INVERSE % 2**32
+                return (kind, number) if number < self._count(kind) else None
+        return None
+
+    def containers(self) -> tuple[Container, ...]:
+        """Give the whole tree: the domain, and below it a container for each department."""
+        root = Container(self.anchor(CONTAINER, 0), None, self.settings.name)
+        return root, *(
+            Container(self.anchor(CONTAINER, number), root.anchor, name)
+            for number, name in enumerate(DEPARTMENTS, start=1)
+        )
+
+    def maker(self, kind: str, selection: Selection) -> Callable[[int], Entry]:
+        """Give the function that makes the entries of one kind as they were asked for."""
+        known = self._makers if kind == USER else self._group_makers
+        wanted = [(name, known[name]) for name in selection.attributes[kind] if name in known]
+        has_manager = kind == USER and "manager" in selection.references.get(kind, ())
+
+        def make(number: int) -> Entry:
+            manager = (self.anchor(USER, number // 10),) if has_manager and number >= 10 else ()
+            return Entry(
+                self.anchor(kind, number),
+                kind,
+                self._display_name(number) if kind == USER else f"Group {number}",
+                container=self.anchor(CONTAINER, 1 + number % len(DEPARTMENTS)),
+                attributes={name: maker(number) for name, maker in wanted},
+                references={"manager": manager} if manager else {},
+            )
+
+        return make
+
+    def members(self, group: int) -> Iterator[str]:
+        """Give the anchors of a group's members."""
+        settings = self.settings
+        size = settings.largest or settings.members if group == 0 else settings.members
+        first = group * 7919
+        base = ((first + offset) % settings.users for offset in range(size))
+        if group:
+            return (self.anchor(USER, number) for number in base)
+        return (self.anchor(USER, number) for number in sorted(set(base) ^ self._toggled))
+
+    def retitled(self, since: int) -> list[int]:
+        """Give the users who got a new title after a revision."""
+        return sorted(number for number, change in self._titles.items() if change > since)
+
+    def toggled(self, since: int) -> set[int]:
+        """Give the users who after a revision joined or left the first group and did not undo it."""
+        if not (self.settings.users and self.settings.groups):
+            return set()
+        first = since + 1 if since % 2 else since + 2
+        times = Counter((change // 2 - 1) % self.settings.users for change in range(first, self.revision + 1, 2))
+        return {number for number, count in times.items() if count % 2}
+
+    def _display_name(self, number: int) -> str:
+        return f"{_GIVEN[number % len(_GIVEN)]} {_FAMILY[number % len(_FAMILY)]} {number}"
+
+    def _count(self, kind: str) -> int:
+        if kind == CONTAINER:
+            return len(DEPARTMENTS) + 1
+        return self.settings.users if kind == USER else self.settings.groups
