@@ -87,7 +87,7 @@ class Sealing:
                 stream.write(base64.b64encode(secrets.token_bytes(_KEY_LENGTH)) + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())
-            draft.hardlink_to(file)
+            file.hardlink_to(draft)
         except FileExistsError:
             pass
         except OSError as error:
