@@ -1,0 +1,128 @@
+"""The application: every room of the service, wired in one place.
+
+`service.process` builds it for `dirbridge serve`, tests build it for themselves. Routes find what they share under
+`app.state`: `database`, `base_url`, `tenant`, `tokens`, `door`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from uuid import uuid4
+
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import dirbridge
+from dirbridge.service import health, logs
+from dirbridge.service.auth import endpoints
+from dirbridge.service.graph import errors
+from dirbridge.service.graph.errors import GraphError
+from dirbridge.service.graph.gate import GraphGate
+from dirbridge.service.relay import administration, door
+from dirbridge.service.relay.door import Door
+from dirbridge.service.setup import Identity
+from dirbridge.store import requests
+from dirbridge.store.database import Database
+from dirbridge.store.listener import Listener
+
+logger = logging.getLogger(__name__)
+
+
+CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM)
+"""What this process is woken by."""
+
+
+def build(
+    database: Database, identity: Identity, listener: Listener, *, stopping: asyncio.Event | None = None
+) -> FastAPI:
+    """Wire the service.
+
+    Args:
+        database: opened, with its tables.
+        identity: who the service is.
+        listener: entered, on `CHANNELS`.
+        stopping: set when the process begins to stop, so that requests which wait end at once.
+    """
+    app = FastAPI(
+        title="dirbridge",
+        version=dirbridge.__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.database = database
+    app.state.base_url = identity.tenant.base_url
+    app.state.tenant = identity.tenant.id
+    app.state.tokens = identity.tokens
+    app.state.door = Door(database, listener, identity.authority, identity.tokens)
+    app.include_router(health.router(database))
+    app.include_router(endpoints.router(database, identity.tokens))
+    app.include_router(door.router)
+    app.include_router(administration.router)
+    errors.register(app)
+    app.add_middleware(Leave, stopping=stopping or asyncio.Event())
+    app.add_middleware(LastResort)
+    app.add_middleware(GraphGate)
+    return app
+
+
+class Leave:
+    """Middleware that lets requests which wait for something end when the process stops.
+
+    They are told that the client hung up, which a request that waits asks for again and again. Only requests without a
+    body are told so: one that sends something is let finish.
+    """
+
+    def __init__(self, app: ASGIApp, stopping: asyncio.Event) -> None:
+        self.app = app
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        waits = scope["type"] == "http" and scope["method"] == "GET"
+
+        async def hear() -> Message:
+            if self._stopping.is_set():
+                return {"type": "http.disconnect"}
+            return await receive()
+
+        await self.app(scope, hear if waits else receive, send)
+
+
+class LastResort:
+    """Middleware that turns a fault of ours into an answer with an id, and a stack in the log under the same id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        current = scope.get("graph_ids", {}).get("request-id") or str(uuid4())
+        before = logs.request_id.set(current)
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["request-id"] = current
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+        except Exception as error:
+            logger.exception("A request failed by a fault of the service.", extra={"event": "request_failed"})
+            if started:  # too late for an answer: cut the connection, so that nobody takes a part for the whole
+                raise
+            path = scope["path"]
+            fault = GraphError(500, "generalException", f"{scope['method']} {path} failed. See the service's log.")
+            fault.__cause__ = error
+            request = Request({**scope, "graph_ids": {"request-id": current, **scope.get("graph_ids", {})}})
+            await errors.envelope(request, fault)(scope, receive, answer)
+        finally:
+            logs.request_id.reset(before)
