@@ -1,0 +1,71 @@
+"""The worker: runs the cycles that are due in this process, and clears away what is old.
+
+`service.process` starts it. When a job runs and that it runs once is `store.queue`'s affair, what a cycle does is
+`engine.cycle`'s; here they meet the agents' channel and the tenant directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from dirbridge.contract.errors import DirbridgeError
+from dirbridge.engine import cycle
+from dirbridge.engine.cycle import Context
+from dirbridge.service.relay.remote import RemoteSource
+from dirbridge.service.settings import Settings
+from dirbridge.store import housekeeping, queue
+from dirbridge.store.database import Database
+from dirbridge.store.jobs import Job
+from dirbridge.store.listener import Listener
+from dirbridge.tenant.target import TenantTarget
+
+logger = logging.getLogger(__name__)
+
+
+async def work(settings: Settings, database: Database, listener: Listener, stop: asyncio.Event) -> None:
+    """Run cycles until told to stop; those under way then end at their page's edge.
+
+    Args:
+        settings: how many at once, how often is looked for what is due.
+        database: opened, with its tables.
+        listener: entered; wakes cycles when agents answer.
+        stop: ends it in good order.
+    """
+
+    def source(job: Job) -> RemoteSource:
+        return RemoteSource(database, listener, job.tenant, job.domain)
+
+    context = Context(
+        database=database, source=source, target=TenantTarget(uuid4), clock=lambda: datetime.now(UTC), new_id=uuid4
+    )
+
+    async def run(tenant: str, job: str) -> None:
+        await cycle.run(context, UUID(tenant), job)
+
+    worker = queue.Worker(
+        database,
+        run,
+        concurrency=settings.worker_concurrency,
+        tick=timedelta(seconds=settings.tick_interval),
+        silence=timedelta(seconds=settings.stalled_after),
+        grace=timedelta(seconds=settings.stop_timeout / 2),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(worker.run(), name="worker")
+        tidying = tasks.create_task(_keep_tidy(settings, database), name="housekeeping")
+        await stop.wait()
+        worker.stop()
+        tidying.cancel()
+        await running
+
+
+async def _keep_tidy(settings: Settings, database: Database) -> None:
+    while True:
+        try:
+            await housekeeping.tidy(database, datetime.now(UTC))
+        except DirbridgeError as error:
+            logger.warning("Housekeeping was put off: %s", error, extra={"event": "housekeeping_failed"})
+        await asyncio.sleep(settings.housekeeping_interval)
