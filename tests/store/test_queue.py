@@ -2,20 +2,24 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from psycopg.rows import dict_row
 
 from dirbridge.store import queue
 from dirbridge.store.database import Database
+from dirbridge.store.embedded import EmbeddedServer
+from dirbridge.store.migrate import migrate
 from dirbridge.store.queue import Worker
+from tests.fixtures.postgres import open_folder
 
 TENANT = UUID("6b1d2a52-6f0e-4d38-8d6e-0d6c8b1d2a52")
 QUICK = {
@@ -26,29 +30,25 @@ QUICK = {
 }
 
 
-@pytest.fixture
-async def jobs(database: Database) -> Callable[..., Awaitable[None]]:
-    """Makes jobs that are due."""
-    principal = uuid4()
+async def make_jobs(database: Database, *names: str, state: str = "Active", due: str = "now()") -> None:
+    """Make jobs that are due."""
     async with database.transaction() as conn:
         await conn.execute(
-            "insert into tenants (id, name, initial_domain, base_url) values (%s, 'Contoso', 'c.example', '')", [TENANT]
+            """insert into tenants (id, name, initial_domain, base_url) values (%s, 'Contoso', 'c.example', '')
+               on conflict do nothing""",
+            [TENANT],
         )
         await conn.execute(
-            "insert into service_principals (tenant, id, app_id, display_name) values (%s, %s, %s, '')",
-            [TENANT, principal, uuid4()],
+            """insert into service_principals (tenant, id, app_id, display_name) values (%s, %s, %s, '')
+               on conflict do nothing""",
+            [TENANT, TENANT, TENANT],
         )
-
-    async def make(*names: str, state: str = "Active", due: str = "now()") -> None:
-        async with database.transaction() as conn:
-            for name in names:
-                await conn.execute(
-                    f"""insert into jobs (tenant, id, service_principal, template_id, domain, schema, state, next_run)
-                        values (%s, %s, %s, 'AD2AAD', 'ad.example', '{{}}', %s, {due})""",
-                    [TENANT, name, principal, state],
-                )
-
-    return make
+        for name in names:
+            await conn.execute(
+                f"""insert into jobs (tenant, id, service_principal, template_id, domain, schema, state, next_run)
+                    values (%s, %s, %s, 'AD2AAD', 'ad.example', '{{}}', %s, {due})""",
+                [TENANT, name, TENANT, state],
+            )
 
 
 @asynccontextmanager
@@ -80,12 +80,12 @@ async def tasks(database: Database) -> list[tuple[str, str]]:
         return await cursor.fetchall()
 
 
-async def test_what_is_due_runs(database: Database, jobs: Callable[..., Awaitable[None]]) -> None:
+async def test_what_is_due_runs(database: Database) -> None:
     """Two due jobs run side by side; paused, disabled and future ones do not; finished tasks are gone."""
-    await jobs("a", "b")
-    await jobs("paused", state="Paused")
-    await jobs("disabled", state="Disabled")
-    await jobs("later", due="now() + interval '1 hour'")
+    await make_jobs(database, "a", "b")
+    await make_jobs(database, "paused", state="Paused")
+    await make_jobs(database, "disabled", state="Disabled")
+    await make_jobs(database, "later", due="now() + interval '1 hour'")
     together = asyncio.Barrier(2)
     ran: list[tuple[str, str]] = []
 
@@ -104,9 +104,9 @@ async def test_what_is_due_runs(database: Database, jobs: Callable[..., Awaitabl
     assert sorted(ran) == [(str(TENANT), "a"), (str(TENANT), "b")]
 
 
-async def test_a_job_never_runs_twice_at_once(database: Database, jobs: Callable[..., Awaitable[None]]) -> None:
+async def test_a_job_never_runs_twice_at_once(database: Database) -> None:
     """Three workers and a job that is nudged all the time: one cycle at a time, and again after each."""
-    await jobs("a")
+    await make_jobs(database, "a")
     now, most, count = 0, 0, 0
 
     async def run(tenant: str, job: str) -> None:
@@ -128,9 +128,9 @@ async def test_a_job_never_runs_twice_at_once(database: Database, jobs: Callable
     assert most == 1
 
 
-async def test_a_nudge_during_a_cycle_makes_one_more(database: Database, jobs: Callable[..., Awaitable[None]]) -> None:
+async def test_a_nudge_during_a_cycle_makes_one_more(database: Database) -> None:
     """Whatever comes while a job runs, it runs once more, not once a nudge."""
-    await jobs("a")
+    await make_jobs(database, "a")
     began, go_on, count = asyncio.Event(), asyncio.Event(), 0
 
     async def run(tenant: str, job: str) -> None:
@@ -161,11 +161,9 @@ async def test_a_nudge_during_a_cycle_makes_one_more(database: Database, jobs: C
         await until(finished)
 
 
-async def test_enqueue_belongs_to_the_callers_transaction(
-    database: Database, jobs: Callable[..., Awaitable[None]]
-) -> None:
+async def test_enqueue_belongs_to_the_callers_transaction(database: Database) -> None:
     """A job that waits already leaves the transaction usable; a transaction that is undone enqueues nothing."""
-    await jobs("a", "b")
+    await make_jobs(database, "a", "b")
     app = queue.build_app(database.url, lambda tenant, job: asyncio.sleep(0))
     async with app.open_async():
         async with database.transaction() as conn:
@@ -183,10 +181,10 @@ async def test_enqueue_belongs_to_the_callers_transaction(
 
 
 async def test_a_failing_cycle_comes_again_after_its_interval(
-    database: Database, jobs: Callable[..., Awaitable[None]], caplog: pytest.LogCaptureFixture
+    database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A cycle that raises is told in the log and is due again, not at once."""
-    await jobs("a")
+    await make_jobs(database, "a")
 
     async def run(tenant: str, job: str) -> None:
         raise ZeroDivisionError
@@ -207,9 +205,9 @@ async def _logged(caplog: pytest.LogCaptureFixture, text: str) -> bool:
     return text in caplog.text
 
 
-async def test_a_stopped_worker_hands_its_job_on(database: Database, jobs: Callable[..., Awaitable[None]]) -> None:
+async def test_a_stopped_worker_hands_its_job_on(database: Database) -> None:
     """Stopping cancels a cycle after the grace, and the next worker takes the job at once."""
-    await jobs("a")
+    await make_jobs(database, "a")
     began = asyncio.Event()
 
     async def endless(tenant: str, job: str) -> None:
@@ -228,10 +226,10 @@ async def test_a_stopped_worker_hands_its_job_on(database: Database, jobs: Calla
         await asyncio.wait_for(finished.wait(), 10)
 
 
-async def test_a_job_that_dropped_out_is_due_again(database: Database, jobs: Callable[..., Awaitable[None]]) -> None:
+async def test_a_job_that_dropped_out_is_due_again(database: Database) -> None:
     """An active job without a time and without a task is found; one that waits in the queue is left alone."""
-    await jobs("lost", "waiting", due="null")
-    await jobs("paused", state="Paused", due="null")
+    await make_jobs(database, "lost", "waiting", due="null")
+    await make_jobs(database, "paused", state="Paused", due="null")
     app = queue.build_app(database.url, lambda tenant, job: asyncio.sleep(0))
     async with app.open_async(), database.transaction() as conn:
         await queue.enqueue(app, conn, TENANT, "waiting")
@@ -241,9 +239,9 @@ async def test_a_job_that_dropped_out_is_due_again(database: Database, jobs: Cal
     assert (found["waiting"], found["paused"]) == (None, None)
 
 
-async def test_a_task_nobody_runs_is_taken_over(database: Database, jobs: Callable[..., Awaitable[None]]) -> None:
+async def test_a_task_nobody_runs_is_taken_over(database: Database) -> None:
     """A task that the queue believes a living worker runs, and it does not, makes its job due again."""
-    await jobs("a", due="now() + interval '1 hour'")
+    await make_jobs(database, "a", due="now() + interval '1 hour'")
     ran = asyncio.Event()
 
     async def run(tenant: str, job: str) -> None:
@@ -264,9 +262,9 @@ async def test_a_task_nobody_runs_is_taken_over(database: Database, jobs: Callab
         await asyncio.wait_for(ran.wait(), 20)
 
 
-async def test_a_killed_worker_is_taken_over(database: Database, jobs: Callable[..., Awaitable[None]]) -> None:
+async def test_a_killed_worker_is_taken_over(database: Database) -> None:
     """kill -9 in mid-cycle: another process has the job running within seconds of the silence."""
-    await jobs("a")
+    await make_jobs(database, "a")
     async with database.connection() as conn:
         await conn.execute(
             """create table runs (id bigserial primary key, process integer not null, job text not null,
@@ -303,6 +301,44 @@ async def test_a_killed_worker_is_taken_over(database: Database, jobs: Callable[
                 process.kill()
             if process is not None:
                 await process.wait()
+
+
+async def test_a_killed_database_is_survived() -> None:
+    """Kill -9 of PostgreSQL under a worker at work: it goes on with its jobs by itself."""
+    folder = open_folder()
+    async with EmbeddedServer(folder / "data", durable=False) as server:
+        await migrate(server.url())
+        async with Database(server.url()) as database:
+            await make_jobs(database, "a", "b")
+            count = 0
+
+            async def run(tenant: str, job: str) -> None:
+                nonlocal count
+                async with database.transaction() as conn:
+                    await conn.execute("update jobs set next_run = now() where id = %s", [job])
+                    await asyncio.sleep(0.02)
+                count += 1
+
+            async with working(database, run):
+                for times in (1, 2, 3):
+                    before = count
+
+                    async def ran(before: int = before) -> bool:
+                        return count > before + 5
+
+                    await until(ran)
+                    assert server.pid is not None
+                    os.kill(server.pid, signal.SIGKILL)
+                    async with asyncio.timeout(30):
+                        while server.restarts < times:
+                            await asyncio.sleep(0.02)
+                before = count
+                await until(lambda: _more(lambda: count > before + 5))
+    shutil.rmtree(folder)
+
+
+async def _more(condition: Callable[[], bool]) -> bool:
+    return condition()
 
 
 async def _process(url: str, seconds: float) -> asyncio.subprocess.Process:

@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -529,23 +530,27 @@ def _binaries(account: Account) -> Path:
             code="DatabaseMissing",
             recommended_action="Install dirbridge with the extra 'service', or give a server with --database-url.",
         )
-    installed = Path(wheel.submodule_search_locations[0]).resolve() / f"pginstall{MAJOR}"
-    if _obstacle(account, installed / "bin/postgres") is None:
-        return installed
-    version = importlib.metadata.version(WHEEL)
-    digest = hashlib.sha256((installed / "bin/postgres").read_bytes()).hexdigest()[:12]
-    copied = CACHE / f"postgresql-{MAJOR}-{version}-{digest}"
+    package = Path(wheel.submodule_search_locations[0]).resolve()
+    programs = Path(package.name) / f"pginstall{MAJOR}"
+    if _obstacle(account, package.parent / programs / "bin/postgres") is None:
+        return package.parent / programs
+    digest = hashlib.sha256((package.parent / programs / "bin/postgres").read_bytes()).hexdigest()[:12]
+    copied = CACHE / f"postgresql-{MAJOR}-{importlib.metadata.version(WHEEL)}-{digest}"
     if not copied.exists():
+        # Shared libraries lie beside the package, and the programs look for them by the way from here to there.
+        parts = [*(programs / name for name in ("bin", "lib", "share")), Path(f"{package.name}.libs")]
         CACHE.mkdir(parents=True, exist_ok=True, mode=0o755)
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
             made = Path(scratch) / "copy"
-            for part in ("bin", "lib", "share"):
-                shutil.copytree(installed / part, made / part, symlinks=True)
+            for part in parts:
+                if (package.parent / part).exists():
+                    shutil.copytree(package.parent / part, made / part, symlinks=True)
             for path in [made, *made.rglob("*")]:
                 if not path.is_symlink():
                     path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
-            with contextlib.suppress(FileExistsError, OSError):  # another process may have been first
+            with contextlib.suppress(OSError):  # another process may have been first
                 made.rename(copied)
+    copied /= programs
     obstacle = _obstacle(account, copied / "bin/postgres")
     if obstacle is not None:
         raise ConfigurationError(
@@ -583,9 +588,9 @@ def _start_failed(data: Path, output: str) -> DirbridgeError:
     """Turn what initdb or the server said into an error; its last lines say why."""
     if os.strerror(errno.ENOSPC) in output or os.strerror(errno.EDQUOT) in output:
         return _disk_full(data)
-    said = [line for line in output.splitlines() if any(word in line for word in ("FATAL", "PANIC", "error:", "HINT"))]
-    lines = said or [line for line in output.splitlines() if line.strip()]
-    reason = " / ".join(line.strip() for line in lines[-3:]) or "it said nothing"
+    lines = [re.sub(r"^[-0-9]+ [:.0-9]+ \w+ \[\d+\] (LOG: +)?", "", line).strip() for line in output.splitlines()]
+    telling = [line for line in lines if re.search(r"FATAL|PANIC|HINT|error|invalid|unrecognized", line)]
+    reason = " / ".join((telling or lines)[-3:]).rstrip(".") or "it said nothing"
     return ConfigurationError(
         f"The embedded PostgreSQL in '{data}' does not start: {reason}.",
         code="DatabaseDidNotStart",
