@@ -334,7 +334,9 @@ create table directory_objects (
 create index directory_objects_live on directory_objects (tenant, object_type, id) where deleted_at is null;
 create index directory_objects_deleted on directory_objects (tenant, object_type, deleted_at) where deleted_at is not null;
 create index directory_objects_immutable_id on directory_objects (tenant, immutable_id) where immutable_id is not null;
-create index directory_objects_display_name on directory_objects (tenant, object_type, display_name) where deleted_at is null;
+create index directory_objects_display_name
+    on directory_objects (tenant, object_type, (coalesce(lower(display_name), '') collate "C"), id) where deleted_at is null;
+create index directory_objects_mail on directory_objects (tenant, lower(mail)) where mail is not null;
 create index directory_objects_user_principal_name
     on directory_objects (tenant, lower(user_principal_name)) where user_principal_name is not null;
 
