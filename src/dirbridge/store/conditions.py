@@ -1,0 +1,379 @@
+"""Conditions on rows: what a filter asks, turned into parametrised SQL over a table of known properties.
+
+A filter's text is parsed elsewhere (`service/graph/filters`); here its tree meets the properties that a collection has.
+No text of the asker becomes SQL: names are looked up, values are parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg import sql
+
+from dirbridge.contract.errors import ConfigurationError
+
+MAX_DEPTH = 50
+"""How deep a filter may nest; deeper ones are refused before they exhaust anything."""
+
+
+class Kind(StrEnum):
+    """What a property holds, which decides how it is compared."""
+
+    TEXT = "text"  # case does not count
+    EXACT = "exact text"  # case counts
+    BOOLEAN = "Boolean"
+    NUMBER = "number"
+    TIME = "time"
+    GUID = "GUID"
+    TEXTS = "collection of texts"
+
+
+class Operator(StrEnum):
+    """Comparisons by OData's names."""
+
+    EQ = "eq"
+    NE = "ne"
+    GT = "gt"
+    GE = "ge"
+    LT = "lt"
+    LE = "le"
+    IN = "in"
+    STARTS_WITH = "startsWith"
+    ENDS_WITH = "endsWith"
+    CONTAINS = "contains"
+
+
+EVERY = frozenset(Operator)
+_ORDER: dict[Operator, LiteralString] = {Operator.GT: ">", Operator.GE: ">=", Operator.LT: "<", Operator.LE: "<="}
+_TEXT_ONLY = frozenset({Operator.STARTS_WITH, Operator.ENDS_WITH, Operator.CONTAINS})
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value as written: `text` in quotes, or bare `number`, `boolean`, `null`, `time` or `GUID`."""
+
+    kind: str
+    value: str | bool | int | float | None
+    position: int
+
+    def __str__(self) -> str:
+        return f"'{self.value}'" if self.kind == "text" else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A property compared with one value, or for `in` with several."""
+
+    name: str
+    operator: Operator
+    values: tuple[Literal, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """A collection of which one element fulfils a condition; in it the element's name is `variable`."""
+
+    name: str
+    variable: str
+    condition: Condition | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """What does not hold."""
+
+    condition: Condition
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Conditions that hold together."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """Conditions of which one holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+Condition = Comparison | AnyOf | Not | All | Either
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property that can be asked for.
+
+    Attributes:
+        value: its value in the row, of the SQL type that `kind` is compared as.
+        folded: for TEXT, the value as it is compared; an index may stand on exactly this.
+        plain: operators that need no advanced query. Others need one where the collection tells them apart.
+    """
+
+    name: str
+    kind: Kind
+    value: sql.Composable
+    folded: sql.Composable | None = None
+    plain: frozenset[Operator] = EVERY
+
+    def compared(self) -> sql.Composable:
+        """Give the value as it is compared."""
+        if self.kind is not Kind.TEXT:
+            return self.value
+        return self.folded if self.folded is not None else sql.SQL("lower({})").format(self.value)
+
+
+class UnsupportedCondition(ConfigurationError):
+    """A filter asks for what its collection cannot answer.
+
+    Args:
+        position: where in the filter's text, from 0.
+    """
+
+    code = "BadRequest"
+
+    def __init__(self, reason: str, position: int, *, code: str | None = None, recommended_action: str = "") -> None:
+        super().__init__(reason, code=code, recommended_action=recommended_action)
+        self.position = position
+
+
+@dataclass(slots=True)
+class Where:
+    """A condition as SQL: the text with named placeholders, and their values."""
+
+    text: sql.Composable
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+EVERYTHING = Where(sql.SQL("true"))
+
+
+def compile_condition(
+    condition: Condition, properties: Mapping[str, Property], *, type_name: str, advanced: bool = True
+) -> Where:
+    """Turn a condition into SQL.
+
+    Args:
+        properties: by name in lower case.
+        type_name: Graph's name of the type, for messages.
+        advanced: the request is an advanced query, so that every operator is at hand.
+
+    Raises:
+        UnsupportedCondition: an unknown property, an operator or a value that does not fit it.
+    """
+    compiler = _Compiler(properties, type_name, advanced)
+    text = compiler.compile(condition, 0)
+    return Where(text, compiler.parameters)
+
+
+class _Compiler:
+    def __init__(self, properties: Mapping[str, Property], type_name: str, advanced: bool) -> None:
+        self.properties = properties
+        self.type_name = type_name
+        self.advanced = advanced
+        self.parameters: dict[str, Any] = {}
+
+    def compile(self, condition: Condition, depth: int) -> sql.Composable:
+        if depth > MAX_DEPTH:
+            raise UnsupportedCondition(f"The filter nests deeper than {MAX_DEPTH} levels.", 0)
+        match condition:
+            case All(conditions):
+                return self._join(" and ", conditions, depth)
+            case Either(conditions):
+                return self._join(" or ", conditions, depth)
+            case Not(inner, position):
+                self._need_advanced("not", position)
+                # What is unknown counts as false, so its negation is true: OData knows two values, SQL three.
+                return sql.SQL("({}) is not true").format(self.compile(inner, depth + 1))
+            case AnyOf():
+                return self._any(condition, depth)
+            case Comparison():
+                return self._compare(self._property(condition), condition)
+
+    def _join(self, word: LiteralString, conditions: tuple[Condition, ...], depth: int) -> sql.Composable:
+        parts = [self.compile(each, depth + 1) for each in conditions]
+        return sql.SQL("({})").format(sql.SQL(word).join(parts))
+
+    def _property(self, condition: Comparison | AnyOf) -> Property:
+        found = self.properties.get(condition.name.lower())
+        if found is None:
+            raise UnsupportedCondition(
+                f"Could not find a property named '{condition.name}' on type '{self.type_name}' that can be filtered.",
+                condition.position,
+            )
+        return found
+
+    def _need_advanced(self, what: str, position: int) -> None:
+        if not self.advanced:
+            raise UnsupportedCondition(
+                f"'{what}' is an advanced query.",
+                position,
+                code="Request_UnsupportedQuery",
+                recommended_action="Send the header 'ConsistencyLevel: eventual' and the option $count=true with it.",
+            )
+
+    def _any(self, condition: AnyOf, depth: int) -> sql.Composable:
+        collection = self._property(condition)
+        if collection.kind is not Kind.TEXTS:
+            raise UnsupportedCondition(
+                f"'{collection.name}' is no collection, so any() cannot be asked of it.", condition.position
+            )
+        elements = sql.SQL(
+            "jsonb_array_elements_text(case jsonb_typeof({0}) when 'array' then {0} else '[]' end)"
+        ).format(collection.value)
+        if condition.condition is None:
+            self._need_advanced(f"{collection.name}/any()", condition.position)
+            return sql.SQL("exists (select from {})").format(elements)
+        element = Property(condition.variable, Kind.TEXT, sql.Identifier("element"), plain=collection.plain)
+        inner = _Compiler({condition.variable.lower(): element}, "Edm.String", self.advanced)
+        inner.parameters = self.parameters
+        text = inner.compile(condition.condition, depth + 1)
+        return sql.SQL("exists (select from {} as element where {})").format(elements, text)
+
+    def _compare(self, subject: Property, condition: Comparison) -> sql.Composable:
+        operator = condition.operator
+        if subject.kind is Kind.TEXTS:
+            raise UnsupportedCondition(
+                f"'{subject.name}' is a collection: ask {subject.name}/any(x:x eq 'value').", condition.position
+            )
+        if operator in _TEXT_ONLY and subject.kind not in {Kind.TEXT, Kind.EXACT, Kind.GUID}:
+            raise UnsupportedCondition(
+                f"{operator}() compares text, and '{subject.name}' is a {subject.kind}.", condition.position
+            )
+        if operator in _ORDER and subject.kind in {Kind.BOOLEAN, Kind.GUID}:
+            raise UnsupportedCondition(
+                f"'{subject.name}' is a {subject.kind}, which has no order for '{operator}'.", condition.position
+            )
+        if operator not in subject.plain:
+            self._need_advanced(f"{operator} on {subject.name}", condition.position)
+        if operator is Operator.IN:
+            return self._membership(subject, condition)
+        literal = condition.values[0]
+        if literal.kind == "null":
+            return _null(subject, operator, literal)
+        if operator in _TEXT_ONLY:
+            return self._part(subject, operator, literal)
+        value = self._bind(subject, literal)
+        if operator is Operator.EQ:
+            return sql.SQL("{} = {}").format(subject.compared(), value)
+        if operator is Operator.NE:
+            return sql.SQL("{} is distinct from {}").format(subject.compared(), value)
+        ordered = subject.compared()
+        if subject.kind in {Kind.TEXT, Kind.EXACT}:
+            ordered = sql.SQL('{} collate "C"').format(ordered)
+        return sql.SQL("{} {} {}").format(ordered, sql.SQL(_ORDER[operator]), value)
+
+    def _membership(self, subject: Property, condition: Comparison) -> sql.Composable:
+        parts: list[sql.Composable] = []
+        values: list[sql.Composable] = []
+        for literal in condition.values:
+            if literal.kind == "null":
+                parts.append(_null(subject, Operator.EQ, literal))
+            else:
+                values.append(self._bind(subject, literal))
+        if values:
+            parts.append(sql.SQL("{} in ({})").format(subject.compared(), sql.SQL(", ").join(values)))
+        return sql.SQL("({})").format(sql.SQL(" or ").join(parts))
+
+    def _part(self, subject: Property, operator: Operator, literal: Literal) -> sql.Composable:
+        if literal.kind != "text":
+            raise UnsupportedCondition(f"{operator}() expects a text in quotes, found {literal}.", literal.position)
+        compared = subject.compared()
+        if subject.kind is Kind.GUID:
+            compared = sql.SQL("{}::text").format(compared)
+        value = self._parameter(literal.value)
+        value = sql.SQL("lower({}::text)" if subject.kind is not Kind.EXACT else "{}::text").format(value)
+        match operator:
+            case Operator.STARTS_WITH:
+                return sql.SQL("starts_with({}, {})").format(compared, value)
+            case Operator.ENDS_WITH:
+                return sql.SQL("right({0}, length({1})) = {1}").format(compared, value)
+            case _:
+                return sql.SQL("position({} in {}) > 0").format(value, compared)
+
+    def _bind(self, subject: Property, literal: Literal) -> sql.Composable:
+        value = self._parameter(_READERS[subject.kind](subject, literal))
+        match subject.kind:
+            case Kind.TEXT:
+                return sql.SQL("lower({}::text)").format(value)
+            case Kind.EXACT:
+                return sql.SQL("{}::text").format(value)
+            case Kind.BOOLEAN:
+                return sql.SQL("to_jsonb({}::boolean)").format(value)
+            case _:
+                return value
+
+    def _parameter(self, value: Any) -> sql.Composable:
+        name = f"p{len(self.parameters)}"
+        self.parameters[name] = value
+        return sql.Placeholder(name)
+
+
+def _null(subject: Property, operator: Operator, literal: Literal) -> sql.Composable:
+    if operator not in {Operator.EQ, Operator.NE}:
+        raise UnsupportedCondition(f"null has no order for '{operator}'; only eq and ne fit it.", literal.position)
+    # A JSON null in the document is as absent as no key at all.
+    absent = sql.SQL("nullif({}, 'null'::jsonb)" if subject.kind is Kind.BOOLEAN else "{}").format(subject.value)
+    return sql.SQL("{} is null" if operator is Operator.EQ else "{} is not null").format(absent)
+
+
+def _misfit(subject: Property, literal: Literal, expected: str) -> UnsupportedCondition:
+    return UnsupportedCondition(f"'{subject.name}' is compared with {expected}, found {literal}.", literal.position)
+
+
+def _text(subject: Property, literal: Literal) -> str:
+    if literal.kind != "text":
+        raise _misfit(subject, literal, "a text in quotes")
+    return str(literal.value)
+
+
+def _boolean(subject: Property, literal: Literal) -> bool:
+    if not isinstance(literal.value, bool):
+        raise _misfit(subject, literal, "true or false")
+    return literal.value
+
+
+def _number(subject: Property, literal: Literal) -> int | float:
+    if isinstance(literal.value, bool) or not isinstance(literal.value, int | float):
+        raise _misfit(subject, literal, "a number")
+    return literal.value
+
+
+def _time(subject: Property, literal: Literal) -> datetime:
+    try:
+        if literal.kind not in {"time", "text"}:
+            raise ValueError
+        moment = datetime.fromisoformat(str(literal.value).upper())
+        # At the edges of the calendar a zone leads out of it.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _misfit(subject, literal, "a time such as 2026-01-31T08:00:00Z") from error
+
+
+def _guid(subject: Property, literal: Literal) -> UUID:
+    try:
+        if literal.kind not in {"GUID", "text"}:
+            raise ValueError
+        return UUID(str(literal.value))
+    except ValueError as error:
+        raise _misfit(subject, literal, "a GUID") from error
+
+
+_READERS: dict[Kind, Callable[[Property, Literal], Any]] = {
+    Kind.TEXT: _text,
+    Kind.EXACT: _text,
+    Kind.BOOLEAN: _boolean,
+    Kind.NUMBER: _number,
+    Kind.TIME: _time,
+    Kind.GUID: _guid,
+}
