@@ -1,0 +1,395 @@
+"""Reading the tenant directory: objects, their references, and the recycle bin, page by page.
+
+Pages go by key, never by offset, so that the thousandth costs what the first does and no insert shifts what follows.
+Writing is in `directory` (for cycles) and `administration` (for people).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection, sql
+from psycopg.rows import class_row
+
+from dirbridge.store.conditions import EVERY, EVERYTHING, Kind, Operator, Property, Where
+
+Conn = AsyncConnection[Any]
+
+
+class DirectoryObject(msgspec.Struct, frozen=True):
+    """A user or group as it is stored; `properties` is keyed by Graph's property names."""
+
+    id: UUID
+    object_type: str
+    properties: dict[str, Any]
+    created_at: datetime
+    modified_at: datetime
+    deleted_at: datetime | None
+    sync_job: str | None
+    sort_key: str = ""
+
+
+class Order(StrEnum):
+    """What a list of objects can be sorted by; the id always decides between equals."""
+
+    ID = "id"
+    DISPLAY_NAME = "displayName"
+
+
+SORTED_NAME = sql.SQL("coalesce(lower(o.display_name), '') collate \"C\"")
+"""The expression of the index on names."""
+
+_COLUMNS = sql.SQL("o.id, o.object_type, o.properties, o.created_at, o.modified_at, o.deleted_at, o.sync_job")
+
+# Properties -----------------------------------------------------------------------------------------------------------
+
+
+def _operators(names: str) -> frozenset[Operator]:
+    return EVERY if names == "*" else frozenset(Operator(name) for name in names.split())
+
+
+_EQUALITY = "eq in"
+_RANGE = "eq ge le in startsWith"
+
+
+def _text(name: str, plain: str = "", column: str | None = None, kind: Kind = Kind.TEXT) -> Property:
+    """A property whose value is text, in a column of its own or in the document, at `a/b` one level down."""
+    if column is not None:
+        return Property(name, kind, sql.SQL("o.{}").format(sql.Identifier(column)), plain=_operators(plain))
+    outer, _, inner = name.partition("/")
+    value: sql.Composable = sql.SQL("o.properties ->> {}").format(sql.Literal(outer))
+    if inner:
+        value = sql.SQL("o.properties -> {} ->> {}").format(sql.Literal(outer), sql.Literal(inner))
+    return Property(name, kind, sql.SQL("({})").format(value), plain=_operators(plain))
+
+
+def _boolean(name: str, plain: str = _EQUALITY) -> Property:
+    value = sql.SQL("(o.properties -> {})").format(sql.Literal(name))
+    return Property(name, Kind.BOOLEAN, value, plain=_operators(plain))
+
+
+def _texts(name: str, plain: str = "eq ge le startsWith") -> Property:
+    value = sql.SQL("(o.properties -> {})").format(sql.Literal(name))
+    return Property(name, Kind.TEXTS, value, plain=_operators(plain))
+
+
+def _time(name: str, expression: sql.Composable, plain: str = "eq ge le") -> Property:
+    return Property(name, Kind.TIME, expression, plain=_operators(plain))
+
+
+def _table(*properties: Property) -> Mapping[str, Property]:
+    return {each.name.lower(): each for each in properties}
+
+
+_LAST_SYNC = sql.SQL("(case when o.sync_job is not null then date_trunc('second', o.modified_at) end)")
+_DISPLAY_NAME = Property(
+    "displayName", Kind.TEXT, sql.SQL("o.display_name"), folded=SORTED_NAME, plain=_operators("eq in startsWith")
+)
+_COMMON = (
+    Property("id", Kind.GUID, sql.SQL("o.id"), plain=_operators(_EQUALITY)),
+    _DISPLAY_NAME,
+    _text("mail", _RANGE, "mail"),
+    _text("mailNickname", _RANGE),
+    _time("createdDateTime", sql.SQL("o.created_at")),
+    _time("deletedDateTime", sql.SQL("o.deleted_at")),
+    _time("onPremisesLastSyncDateTime", _LAST_SYNC, ""),
+    _text("onPremisesSamAccountName"),
+    _text("onPremisesSecurityIdentifier", _EQUALITY, kind=Kind.EXACT),
+    _boolean("onPremisesSyncEnabled"),
+    _texts("proxyAddresses"),
+)
+
+USER = _table(
+    *_COMMON,
+    _boolean("accountEnabled"),
+    _text("city", "eq ge in startsWith"),
+    _text("companyName"),
+    _text("country", _RANGE),
+    _text("department", _RANGE),
+    _text("employeeId", "eq startsWith"),
+    _text("employeeType"),
+    _text("givenName", _RANGE),
+    _text("jobTitle", "eq ge le in"),
+    _text("mobilePhone"),
+    _text("officeLocation"),
+    _text("onPremisesDistinguishedName"),
+    _text("onPremisesDomainName"),
+    _text("onPremisesImmutableId", column="immutable_id", kind=Kind.EXACT),
+    _text("onPremisesUserPrincipalName", _RANGE),
+    _texts("otherMails"),
+    _text("postalCode"),
+    _text("preferredLanguage"),
+    _text("state", _RANGE),
+    _text("streetAddress"),
+    _text("surname", _RANGE),
+    _text("usageLocation", _RANGE),
+    _text("userPrincipalName", "eq le in startsWith", "user_principal_name"),
+    _text("userType", _EQUALITY),
+    _texts("businessPhones"),
+    *(_text(f"onPremisesExtensionAttributes/extensionAttribute{number}") for number in range(1, 16)),
+)
+GROUP = _table(
+    *_COMMON,
+    _text("description", "eq in startsWith"),
+    _text("onPremisesDomainName"),
+    _text("onPremisesNetBiosName"),
+    _boolean("mailEnabled"),
+    _boolean("securityEnabled"),
+    _boolean("isAssignableToRole"),
+    _text("securityIdentifier", _EQUALITY, kind=Kind.EXACT),
+    _text("visibility"),
+    _text("uniqueName", _EQUALITY),
+    _texts("groupTypes", "eq startsWith"),
+)
+ANY_OBJECT = _table(*_COMMON)
+PROPERTIES = {"user": USER, "group": GROUP}
+
+# Single objects -------------------------------------------------------------------------------------------------------
+
+
+async def get(
+    conn: Conn, tenant: UUID, id: UUID, *, object_type: str | None = None, deleted: bool = False
+) -> DirectoryObject | None:
+    """Give one object by its id, from the live ones or from the recycle bin."""
+    text = sql.SQL(
+        "select {columns} from directory_objects o where o.tenant = %(tenant)s and o.id = %(id)s"
+        " and (%(type)s::text is null or o.object_type = %(type)s) and (o.deleted_at is not null) = %(deleted)s"
+    ).format(columns=_COLUMNS)
+    return await _one(conn, text, {"tenant": tenant, "id": id, "type": object_type, "deleted": deleted})
+
+
+async def get_user(conn: Conn, tenant: UUID, name: str) -> DirectoryObject | None:
+    """Give a live user by its userPrincipalName, whose case does not count."""
+    text = sql.SQL(
+        "select {columns} from directory_objects o where o.tenant = %(tenant)s and o.object_type = 'user'"
+        " and lower(o.user_principal_name) = lower(%(name)s::text) and o.deleted_at is null"
+    ).format(columns=_COLUMNS)
+    return await _one(conn, text, {"tenant": tenant, "name": name})
+
+
+async def manager(conn: Conn, tenant: UUID, user: UUID) -> DirectoryObject | None:
+    """Give a user's manager."""
+    text = sql.SQL(
+        "select {columns} from directory_references r"
+        " join directory_objects o on o.tenant = r.tenant and o.id = r.referenced and o.deleted_at is null"
+        " where r.tenant = %(tenant)s and r.owner = %(user)s and r.attribute = 'manager' order by r.referenced limit 1"
+    ).format(columns=_COLUMNS)
+    return await _one(conn, text, {"tenant": tenant, "user": user})
+
+
+async def get_many(conn: Conn, tenant: UUID, ids: Iterable[UUID], types: Iterable[str]) -> list[DirectoryObject]:
+    """Give the live ones among several ids."""
+    text = sql.SQL(
+        "select {columns} from directory_objects o where o.tenant = %(tenant)s and o.id = any(%(ids)s)"
+        " and o.object_type = any(%(types)s) and o.deleted_at is null order by o.id"
+    ).format(columns=_COLUMNS)
+    return await _many(conn, text, {"tenant": tenant, "ids": list(ids), "types": list(types)})
+
+
+# Lists ----------------------------------------------------------------------------------------------------------------
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """Which objects a list is made of: the tables, the condition, and the column that its pages go by."""
+
+    tables: sql.Composable
+    condition: sql.Composable
+    parameters: dict[str, Any]
+    key: sql.Composable
+
+
+def live(tenant: UUID, object_type: str) -> Collection:
+    """All live objects of a type."""
+    return Collection(
+        sql.SQL("directory_objects o"),
+        sql.SQL("o.tenant = %(tenant)s and o.object_type = %(type)s and o.deleted_at is null"),
+        {"tenant": tenant, "type": object_type},
+        sql.SQL("o.id"),
+    )
+
+
+def deleted(tenant: UUID, object_type: str) -> Collection:
+    """All objects of a type in the recycle bin."""
+    return Collection(
+        sql.SQL("directory_objects o"),
+        sql.SQL("o.tenant = %(tenant)s and o.object_type = %(type)s and o.deleted_at is not null"),
+        {"tenant": tenant, "type": object_type},
+        sql.SQL("o.id"),
+    )
+
+
+def referenced(tenant: UUID, owner: UUID, attribute: str, object_type: str | None = None) -> Collection:
+    """What an object's reference attribute names: the members of a group."""
+    return Collection(
+        sql.SQL(
+            "directory_references r join directory_objects o"
+            " on o.tenant = r.tenant and o.id = r.referenced and o.deleted_at is null"
+        ),
+        sql.SQL(
+            "r.tenant = %(tenant)s and r.owner = %(owner)s and r.attribute = %(attribute)s"
+            " and (%(type)s::text is null or o.object_type = %(type)s)"
+        ),
+        {"tenant": tenant, "owner": owner, "attribute": attribute, "type": object_type},
+        sql.SQL("r.referenced"),
+    )
+
+
+def referring(tenant: UUID, id: UUID, attribute: str, object_type: str | None = None) -> Collection:
+    """Whose reference attribute names an object: the groups it is in, the people it manages."""
+    return Collection(
+        sql.SQL(
+            "directory_references r join directory_objects o"
+            " on o.tenant = r.tenant and o.id = r.owner and o.deleted_at is null"
+        ),
+        sql.SQL(
+            "r.tenant = %(tenant)s and r.referenced = %(id)s and r.attribute = %(attribute)s"
+            " and (%(type)s::text is null or o.object_type = %(type)s)"
+        ),
+        {"tenant": tenant, "id": id, "attribute": attribute, "type": object_type},
+        sql.SQL("r.owner"),
+    )
+
+
+def members_of_members(tenant: UUID, group: UUID, object_type: str | None = None) -> Collection:
+    """All members of a group, through groups at any depth; circles end by themselves."""
+    return _closure(tenant, group, sql.SQL("r.owner"), sql.SQL("r.referenced"), object_type)
+
+
+def groups_of_groups(tenant: UUID, member: UUID, object_type: str | None = None) -> Collection:
+    """All groups that an object is in, through groups at any depth."""
+    return _closure(tenant, member, sql.SQL("r.referenced"), sql.SQL("r.owner"), object_type)
+
+
+def _closure(
+    tenant: UUID, start: UUID, known: sql.Composable, next_one: sql.Composable, object_type: str | None
+) -> Collection:
+    tables = sql.SQL(
+        "(with recursive closure (id) as ("
+        "   select {next} from directory_references r"
+        "   where r.tenant = %(tenant)s and {known} = %(start)s and r.attribute = 'members'"
+        "   union select {next} from closure c"
+        "   join directory_references r on r.tenant = %(tenant)s and {known} = c.id and r.attribute = 'members'"
+        "   join directory_objects g on g.tenant = r.tenant and g.id = c.id and g.deleted_at is null"
+        " ) select id from closure) closed"
+        " join directory_objects o on o.tenant = %(tenant)s and o.id = closed.id and o.deleted_at is null"
+    ).format(next=next_one, known=known)
+    return Collection(
+        tables,
+        sql.SQL("(%(type)s::text is null or o.object_type = %(type)s)"),
+        {"tenant": tenant, "start": start, "type": object_type},
+        sql.SQL("o.id"),
+    )
+
+
+class After(msgspec.Struct, frozen=True, array_like=True):
+    """Where the page before ended."""
+
+    id: UUID
+    name: str = ""
+
+
+def page_query(
+    collection: Collection,
+    *,
+    where: Where = EVERYTHING,
+    order: Order = Order.ID,
+    descending: bool = False,
+    after: After | None = None,
+    limit: int,
+) -> tuple[sql.Composed, dict[str, Any]]:
+    """Build the statement of one page."""
+    key: sql.Composable = collection.key
+    sort: sql.Composable = sql.SQL("''")
+    position: sql.Composable = sql.SQL("%(after_id)s")
+    if order is Order.DISPLAY_NAME:
+        sort = SORTED_NAME
+        key = sql.SQL("({}, {})").format(sort, collection.key)
+        position = sql.SQL("(%(after_name)s, %(after_id)s)")
+    direction = sql.SQL("desc" if descending else "asc")
+    keys = [collection.key] if order is Order.ID else [sort, collection.key]
+    text = sql.SQL(
+        "select {columns}, {sort} as sort_key from {tables} where {condition} and {where} and {after}"
+        " order by {order} limit %(limit)s"
+    ).format(
+        columns=_COLUMNS,
+        sort=sort,
+        tables=collection.tables,
+        condition=collection.condition,
+        where=where.text,
+        after=sql.SQL("true")
+        if after is None
+        else sql.SQL("{} {} {}").format(key, sql.SQL("<" if descending else ">"), position),
+        order=sql.SQL(", ").join(sql.SQL("{} {}").format(each, direction) for each in keys),
+    )
+    parameters = {**collection.parameters, **where.parameters, "limit": limit}
+    if after is not None:
+        parameters |= {"after_id": after.id, "after_name": after.name}
+    return text, parameters
+
+
+async def page(
+    conn: Conn,
+    collection: Collection,
+    *,
+    where: Where = EVERYTHING,
+    order: Order = Order.ID,
+    descending: bool = False,
+    after: After | None = None,
+    limit: int,
+) -> list[DirectoryObject]:
+    """Give up to `limit` objects that follow `after`."""
+    text, parameters = page_query(collection, where=where, order=order, descending=descending, after=after, limit=limit)
+    return await _many(conn, text, parameters)
+
+
+async def count(conn: Conn, collection: Collection, where: Where = EVERYTHING) -> int:
+    """Count a collection."""
+    text = sql.SQL("select count(*) from {} where {} and {}").format(
+        collection.tables, collection.condition, where.text
+    )
+    cursor = await conn.execute(text, {**collection.parameters, **where.parameters})
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+# The tenant itself ----------------------------------------------------------------------------------------------------
+
+
+class Organization(msgspec.Struct, frozen=True):
+    """The tenant as Graph's organization shows it."""
+
+    id: UUID
+    name: str
+    initial_domain: str
+    created_at: datetime
+    synced: bool
+    last_sync: str | None
+
+
+async def organization(conn: Conn, tenant: UUID) -> Organization | None:
+    """Give the tenant and when it was last synchronized."""
+    async with conn.cursor(row_factory=class_row(Organization)) as cursor:
+        await cursor.execute(
+            """select id, name, initial_domain, created_at,
+                      exists (select from jobs j where j.tenant = t.id) as synced,
+                      (select max(j.last_success ->> 'timeEnded') from jobs j where j.tenant = t.id) as last_sync
+               from tenants t where id = %s""",
+            (tenant,),
+        )
+        return await cursor.fetchone()
+
+
+async def _one(conn: Conn, text: sql.Composed, parameters: dict[str, Any]) -> DirectoryObject | None:
+    found = await _many(conn, text, parameters)
+    return found[0] if found else None
+
+
+async def _many(conn: Conn, text: sql.Composed, parameters: dict[str, Any]) -> list[DirectoryObject]:
+    async with conn.cursor(row_factory=class_row(DirectoryObject)) as cursor:
+        await cursor.execute(text, parameters)
+        return await cursor.fetchall()

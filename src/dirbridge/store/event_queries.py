@@ -1,0 +1,188 @@
+"""Reading the provisioning log, newest first, page by page. Writing it is in `events`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection, sql
+from psycopg.rows import class_row
+
+from dirbridge.contract.event import Detail
+from dirbridge.store.conditions import EVERYTHING, Kind, Property, Where
+from dirbridge.store.events import unpack
+
+Conn = AsyncConnection[Any]
+
+SOURCE_NAME = "Active Directory"
+TARGET_NAME = "Azure Active Directory"
+INITIATOR = "dirbridge"
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """A row of `events`."""
+
+    id: UUID
+    at: datetime
+    job: str
+    cycle: UUID
+    change: UUID
+    action: str
+    status: str
+    reason: str
+    source_id: str
+    source_type: str
+    source_name: str
+    target_id: str
+    target_type: str
+    target_name: str
+    duration: int
+    detail: bytes
+
+    def unpacked(self) -> Detail:
+        """Give the part that nobody filters by."""
+        return unpack(self.detail)
+
+
+class JobNames(msgspec.Struct, frozen=True):
+    """What the log shows of a job: its application and the ends of its first rule."""
+
+    id: str
+    service_principal: UUID
+    service_principal_name: str
+    app_id: UUID
+    source_id: str | None
+    source_name: str | None
+    target_id: str | None
+    target_name: str | None
+
+
+class After(msgspec.Struct, frozen=True, array_like=True):
+    """Where the page before ended."""
+
+    at: datetime
+    id: UUID
+
+
+_COLUMNS = sql.SQL(
+    "e.id, e.at, e.job, e.cycle, e.change, e.action, e.status, e.reason, e.source_id, e.source_type, e.source_name,"
+    " e.target_id, e.target_type, e.target_name, e.duration, e.detail"
+)
+
+
+def _column(name: str, column: str, kind: Kind = Kind.EXACT) -> Property:
+    return Property(name, kind, sql.SQL("e.{}").format(sql.Identifier(column)))
+
+
+def _constant(name: str, value: str) -> Property:
+    return Property(name, Kind.EXACT, sql.SQL("{}::text").format(sql.Literal(value)))
+
+
+def _of_job(name: str, column: str) -> Property:
+    """A property of the job's application, looked up once a statement and job."""
+    value = sql.SQL(
+        "(select p.{}::text from jobs j join service_principals p on p.tenant = j.tenant and p.id = j.service_principal"
+        " where j.tenant = e.tenant and j.id = e.job)"
+    ).format(sql.Identifier(column))
+    return Property(name, Kind.EXACT, value)
+
+
+PROPERTIES: Mapping[str, Property] = {
+    each.name.lower(): each
+    for each in (
+        _column("id", "id", Kind.GUID),
+        _column("activityDateTime", "at", Kind.TIME),
+        Property("tenantId", Kind.GUID, sql.SQL("e.tenant")),
+        _column("jobId", "job"),
+        _column("cycleId", "cycle", Kind.GUID),
+        _column("changeId", "change", Kind.GUID),
+        _column("provisioningAction", "action", Kind.TEXT),
+        _column("action", "action", Kind.TEXT),
+        _column("provisioningStatusInfo/status", "status", Kind.TEXT),
+        _column("statusInfo/status", "status", Kind.TEXT),
+        _column("provisioningStatusInfo/errorInformation/errorCode", "reason"),
+        _column("durationInMilliseconds", "duration", Kind.NUMBER),
+        _column("sourceIdentity/id", "source_id"),
+        _column("sourceIdentity/identityType", "source_type"),
+        _column("sourceIdentity/displayName", "source_name"),
+        _column("targetIdentity/id", "target_id"),
+        _column("targetIdentity/identityType", "target_type"),
+        _column("targetIdentity/displayName", "target_name"),
+        _of_job("servicePrincipal/id", "id"),
+        _of_job("servicePrincipal/displayName", "display_name"),
+        _constant("sourceSystem/displayName", SOURCE_NAME),
+        _constant("targetSystem/displayName", TARGET_NAME),
+        _constant("initiatedBy/displayName", INITIATOR),
+    )
+}
+
+
+def page_query(
+    tenant: UUID, *, where: Where = EVERYTHING, after: After | None = None, ascending: bool = False, limit: int
+) -> tuple[sql.Composed, dict[str, Any]]:
+    """Build the statement of one page."""
+    text = sql.SQL(
+        "select {columns} from events e where e.tenant = %(tenant)s and {where} and {after}"
+        " order by e.at {direction}, e.id {direction} limit %(limit)s"
+    ).format(
+        columns=_COLUMNS,
+        where=where.text,
+        after=sql.SQL("true")
+        if after is None
+        # The first part alone lets PostgreSQL leave out the partitions that cannot hold the page.
+        else sql.SQL("e.at {0}= %(after_at)s and (e.at, e.id) {0} (%(after_at)s, %(after_id)s)").format(
+            sql.SQL(">" if ascending else "<")
+        ),
+        direction=sql.SQL("asc" if ascending else "desc"),
+    )
+    parameters: dict[str, Any] = {**where.parameters, "tenant": tenant, "limit": limit}
+    if after is not None:
+        parameters |= {"after_at": after.at, "after_id": after.id}
+    return text, parameters
+
+
+async def page(
+    conn: Conn,
+    tenant: UUID,
+    *,
+    where: Where = EVERYTHING,
+    after: After | None = None,
+    ascending: bool = False,
+    limit: int,
+) -> list[EventRow]:
+    """Give up to `limit` events that follow `after`."""
+    text, parameters = page_query(tenant, where=where, after=after, ascending=ascending, limit=limit)
+    async with conn.cursor(row_factory=class_row(EventRow)) as cursor:
+        await cursor.execute(text, parameters)
+        return await cursor.fetchall()
+
+
+async def get(conn: Conn, tenant: UUID, id: UUID) -> EventRow | None:
+    """Give one event."""
+    text = sql.SQL("select {} from events e where e.tenant = %s and e.id = %s limit 1").format(_COLUMNS)
+    async with conn.cursor(row_factory=class_row(EventRow)) as cursor:
+        await cursor.execute(text, (tenant, id))
+        return await cursor.fetchone()
+
+
+async def job_names(conn: Conn, tenant: UUID, jobs: Collection[str]) -> dict[str, JobNames]:
+    """Give what the log shows of jobs; those that were deleted are missing."""
+    async with conn.cursor(row_factory=class_row(JobNames)) as cursor:
+        await cursor.execute(
+            """select j.id, p.id as service_principal, p.display_name as service_principal_name, p.app_id,
+                      s.name as source_name, s.id as source_id, t.name as target_name, t.id as target_id
+               from jobs j
+               join service_principals p on p.tenant = j.tenant and p.id = j.service_principal
+               left join lateral (
+                 select d ->> 'name' as name, d ->> 'id' as id from jsonb_array_elements(j.schema -> 'directories') d
+                 where d ->> 'name' = j.schema #>> '{synchronizationRules,0,sourceDirectoryName}' limit 1) s on true
+               left join lateral (
+                 select d ->> 'name' as name, d ->> 'id' as id from jsonb_array_elements(j.schema -> 'directories') d
+                 where d ->> 'name' = j.schema #>> '{synchronizationRules,0,targetDirectoryName}' limit 1) t on true
+               where j.tenant = %s and j.id = any(%s)""",
+            (tenant, list(jobs)),
+        )
+        return {row.id: row for row in await cursor.fetchall()}
