@@ -1,0 +1,39 @@
+"""The API of the tenant: Microsoft Graph's, v1.0 and beta, as stock clients speak it.
+
+A request meets `gate` (one form of path, headers), then a route here, which reads options (`odata`, `filters`), calls
+the store or `tenant`, and answers; whatever is raised ends in `errors`.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from dirbridge.service.graph import (
+    deleted_items,
+    errors,
+    groups,
+    provisioning_logs,
+    synchronization,
+    tenant,
+    users,
+)
+from dirbridge.service.graph.gate import VERSIONS, GraphGate
+
+
+def router() -> APIRouter:
+    """Give all routes, under each version's prefix."""
+    routes = APIRouter()
+    for version in VERSIONS:
+        for part in (users, groups, deleted_items, tenant, synchronization, provisioning_logs):
+            routes.include_router(part.router, prefix=f"/{version}")
+    return routes
+
+
+def install(app: FastAPI) -> None:
+    """Give an application that has nothing of Graph yet its routes, error envelope and gate.
+
+    Its state must hold `database`, `base_url` and `tokens`.
+    """
+    app.include_router(router())
+    errors.register(app)
+    app.add_middleware(GraphGate)

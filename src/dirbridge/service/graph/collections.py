@@ -1,0 +1,161 @@
+"""Lists of directory objects: the same options, pages, casts and counts wherever they hang."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import Request
+from starlette.responses import Response
+
+from dirbridge.contract.entry import text_fault
+from dirbridge.service.graph import objects, odata
+from dirbridge.service.graph.context import context, database, root
+from dirbridge.service.graph.errors import GraphError, bad_request
+from dirbridge.service.graph.responses import GraphResponse, TextResponse
+from dirbridge.store import directory_queries
+from dirbridge.store.directory_queries import After, Collection, DirectoryObject, Order
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+CASTS = {"graph.user": "user", "graph.group": "group"}
+_ORDERS = {order.value.lower(): order for order in (Order.DISPLAY_NAME,)}
+
+
+async def listing(
+    request: Request,
+    collection: Collection,
+    *,
+    fragment: str,
+    object_type: str | None,
+    sortable: bool = False,
+    typed: bool = False,
+) -> Response:
+    """Answer a list request.
+
+    Args:
+        object_type: the only type in it, or None where users and groups mix.
+        sortable: its objects come from the index on names when asked to.
+        typed: each object says of which type it is.
+    """
+    query = odata.read(request, odata.LIST if sortable else odata.LIST - {"orderby"})
+    select = objects.selected(query, object_type)
+    where = query.where(*_properties(object_type))
+    order, descending = odata.order(query, _ORDERS, _type_name(object_type)) or (Order.ID, False)
+    if query.filter is not None and query.order is not None and not query.advanced:
+        raise bad_request(
+            "$filter together with $orderby is an advanced query. Send the header 'ConsistencyLevel: eventual' and the"
+            " option $count=true with it.",
+            code="Request_UnsupportedQuery",
+        )
+    after = odata.position(query, After)
+    async with database(request).connection() as conn:
+        rows = await directory_queries.page(
+            conn, collection, where=where, order=order, descending=descending, after=after, limit=query.top + 1
+        )
+        counted = query.advanced and after is None
+        total = await directory_queries.count(conn, collection, where) if counted else None
+    return GraphResponse(
+        odata.page(
+            request,
+            query,
+            rows,
+            fragment=odata.with_select(fragment, query),
+            render=lambda row: objects.render(request, row, select, typed=typed),
+            key=lambda row: After(row.id, row.sort_key),
+            total=total,
+        )
+    )
+
+
+async def counting(request: Request, collection: Collection, *, object_type: str | None) -> Response:
+    """Answer `/$count`: a bare number."""
+    query = odata.read(request, frozenset({"filter"}))
+    odata.need_eventual(query)
+    where = query.where(*_properties(object_type), advanced=True)
+    async with database(request).connection() as conn:
+        return TextResponse(str(await directory_queries.count(conn, collection, where)))
+
+
+async def related(request: Request, of_type: Callable[[str | None], Collection], cast: str | None) -> Response:
+    """Answer a list of related objects, `/$ref`, `/$count` or a cast of it.
+
+    Args:
+        of_type: gives the collection, of one type or of all.
+        cast: what follows in the path.
+    """
+    if cast == "$count":
+        return await counting(request, of_type(None), object_type=None)
+    if cast == "$ref":
+        return await references(request, of_type(None))
+    if cast is None:
+        return await listing(request, of_type(None), fragment="directoryObjects", object_type=None, typed=True)
+    kind = object_type_of(cast)
+    return await listing(request, of_type(kind), fragment=f"{kind}s", object_type=kind)
+
+
+async def references(request: Request, collection: Collection) -> Response:
+    """Answer a list with addresses in place of objects."""
+    query = odata.read(request, frozenset({"top", "skiptoken", "count"}))
+    after = odata.position(query, After)
+    async with database(request).connection() as conn:
+        rows = await directory_queries.page(conn, collection, after=after, limit=query.top + 1)
+    return GraphResponse(
+        odata.page(
+            request,
+            query,
+            rows,
+            fragment="Collection($ref)",
+            render=lambda row: {"@odata.id": f"{root(request)}/directoryObjects/{row.id}/{_typed(row)}"},
+            key=lambda row: After(row.id, row.sort_key),
+        )
+    )
+
+
+def entity(
+    request: Request,
+    row: DirectoryObject,
+    query: odata.Query,
+    select: tuple[str, ...] | None,
+    fragment: str,
+    *,
+    typed: bool = False,
+) -> Response:
+    """Answer with one object."""
+    address = context(request, odata.with_select(fragment, query) + "/$entity")
+    return GraphResponse({"@odata.context": address, **objects.render(request, row, select, typed=typed)})
+
+
+def object_type_of(cast: str) -> str:
+    """Read a cast in a path, such as `graph.user`."""
+    if cast not in CASTS:
+        raise bad_request(f"Resource not found for the segment '{cast}'. Known: {', '.join(CASTS)}, $count and $ref.")
+    return CASTS[cast]
+
+
+def checked(wanted: Shape) -> Shape:
+    """Refuse texts in a body that cannot be kept.
+
+    Raises:
+        GraphError: 400 that names the property.
+    """
+    for name, value in msgspec.to_builtins(wanted).items():
+        for text in value if isinstance(value, list) else [value]:
+            fault = text_fault(text) if isinstance(text, str) else None
+            if fault is not None:
+                raise GraphError(400, "Request_BadRequest", f"The value of '{name}' {fault}.", target=name)
+    return wanted
+
+
+def _properties(object_type: str | None) -> tuple[Any, str]:
+    table = directory_queries.ANY_OBJECT if object_type is None else directory_queries.PROPERTIES[object_type]
+    return table, _type_name(object_type)
+
+
+def _type_name(object_type: str | None) -> str:
+    return f"microsoft.graph.{object_type or 'directoryObject'}"
+
+
+def _typed(row: DirectoryObject) -> str:
+    return "Microsoft.DirectoryServices." + row.object_type.capitalize()

@@ -1,0 +1,86 @@
+"""The recycle bin: `/directory/deletedItems`. A cast names the type to list.
+
+Source: Graph directory deletedItems.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.graph import collections, objects, odata
+from dirbridge.service.graph.context import context, database, guid
+from dirbridge.service.graph.errors import not_found
+from dirbridge.service.graph.responses import GraphResponse, no_content
+from dirbridge.store import audits, directory_queries
+from dirbridge.store.directory_queries import Conn, DirectoryObject
+from dirbridge.tenant import administration
+
+router = APIRouter()
+
+_WRITE = ("User.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All")
+Reader = Annotated[Caller, Depends(require("User.Read.All", "Group.Read.All", "Directory.Read.All", *_WRITE))]
+Restorer = Annotated[Caller, Depends(require("User.DeleteRestore.All", *_WRITE))]
+Writer = Annotated[Caller, Depends(require(*_WRITE))]
+
+
+@router.get("/directory/deletedItems/{key}")
+async def get_or_list(request: Request, key: str, caller: Reader) -> Response:
+    """List deleted objects of the type that a cast names, or give one by its id."""
+    if key in collections.CASTS:
+        kind = collections.CASTS[key]
+        return await collections.listing(
+            request, directory_queries.deleted(caller.tenant, kind), fragment=f"{kind}s", object_type=kind
+        )
+    query = odata.read(request, odata.ITEM)
+    async with database(request).connection() as conn:
+        row = await _find(conn, caller, key)
+    select = objects.selected(query, row.object_type)
+    return collections.entity(request, row, query, select, "directoryObjects", typed=True)
+
+
+@router.get("/directory/deletedItems/{cast}/$count")
+async def count(request: Request, cast: str, caller: Reader) -> Response:
+    """Count deleted objects of a type."""
+    kind = collections.object_type_of(cast)
+    return await collections.counting(request, directory_queries.deleted(caller.tenant, kind), object_type=kind)
+
+
+@router.post("/directory/deletedItems/{key}/restore")
+async def restore(request: Request, key: str, caller: Restorer) -> Response:
+    """Bring an object back with its id."""
+    async with database(request).transaction() as conn:
+        row = await _find(conn, caller, key)
+        await administration.restore_object(conn, caller.tenant, row.id, datetime.now(UTC))
+        await audits.record(
+            conn, caller.tenant, actor=caller.actor, activity=f"Restore {row.object_type}", target=str(row.id)
+        )
+        back = await directory_queries.get(conn, caller.tenant, row.id)
+    if back is None:
+        raise not_found("deleted object", key)
+    shown = objects.render(request, back, typed=True)
+    return GraphResponse({"@odata.context": context(request, "directoryObjects/$entity"), **shown})
+
+
+@router.delete("/directory/deletedItems/{key}")
+async def purge(request: Request, key: str, caller: Writer) -> Response:
+    """Remove an object for good."""
+    async with database(request).transaction() as conn:
+        row = await _find(conn, caller, key)
+        await administration.purge(conn, caller.tenant, row.id)
+        await audits.record(
+            conn, caller.tenant, actor=caller.actor, activity=f"Hard Delete {row.object_type}", target=str(row.id)
+        )
+    return no_content()
+
+
+async def _find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
+    id = guid(key)
+    row = await directory_queries.get(conn, caller.tenant, id, deleted=True) if id else None
+    if row is None:
+        raise not_found("deleted object", key)
+    return row

@@ -1,0 +1,213 @@
+"""Groups of the tenant directory: `/groups`, their members, and `/directoryObjects`.
+
+Source: Graph group and directoryObject resources.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID, uuid4
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.graph import collections, objects, odata
+from dirbridge.service.graph.context import body, context, database, guid, root
+from dirbridge.service.graph.errors import GraphError, bad_request, not_found
+from dirbridge.service.graph.responses import GraphResponse, no_content
+from dirbridge.store import audits, directory_queries
+from dirbridge.store.directory_queries import Conn, DirectoryObject
+from dirbridge.tenant import administration
+
+router = APIRouter()
+
+DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
+READ = ("Group.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", *DIRECTORY)
+MEMBERS = ("GroupMember.Read.All", "GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All", *DIRECTORY)
+WRITE = ("Group.ReadWrite.All", "Directory.ReadWrite.All")
+Reader = Annotated[Caller, Depends(require(*READ))]
+MemberReader = Annotated[Caller, Depends(require(*MEMBERS))]
+Creator = Annotated[Caller, Depends(require("Group.Create", *WRITE))]
+Writer = Annotated[Caller, Depends(require(*WRITE))]
+AnyReader = Annotated[Caller, Depends(require("User.Read.All", "User.ReadWrite.All", "Group.Read.All", *DIRECTORY))]
+
+
+class GroupChange(msgspec.Struct, rename="camel"):
+    """What a client may say of a group; what it leaves out stays as it is."""
+
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    display_name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | msgspec.UnsetType = msgspec.UNSET
+    group_types: list[str] | msgspec.UnsetType = msgspec.UNSET
+    mail_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    mail_nickname: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType = msgspec.UNSET
+    security_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    visibility: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Wanted(msgspec.Struct):
+    """Ids to look up, and the types that are wanted."""
+
+    ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=1000)]
+    types: list[str] | None = None
+
+
+_REQUIRED = ("displayName", "mailEnabled", "mailNickname", "securityEnabled")
+
+
+@router.get("/groups")
+async def list_groups(request: Request, caller: Reader) -> Response:
+    """List live groups."""
+    return await collections.listing(
+        request, directory_queries.live(caller.tenant, "group"), fragment="groups", object_type="group", sortable=True
+    )
+
+
+@router.get("/groups/$count")
+async def count_groups(request: Request, caller: Reader) -> Response:
+    """Count live groups."""
+    return await collections.counting(request, directory_queries.live(caller.tenant, "group"), object_type="group")
+
+
+@router.post("/groups")
+async def create_group(request: Request, caller: Creator) -> Response:
+    """Make a group that lives in the cloud only."""
+    wanted = msgspec.to_builtins(collections.checked(await body(request, GroupChange)))
+    missing = [name for name in _REQUIRED if wanted.get(name) is None]
+    if missing:
+        raise bad_request(
+            f"A required property is missing for the creation of a group: {', '.join(missing)}.",
+            code="Request_BadRequest",
+        )
+    group = uuid4()
+    async with database(request).transaction() as conn:
+        await administration.create_group(conn, caller.tenant, group, wanted, datetime.now(UTC))
+        await audits.record(conn, caller.tenant, actor=caller.actor, activity="Add group", target=str(group))
+        row = await find(conn, caller, str(group))
+    shown = {"@odata.context": context(request, "groups/$entity"), **objects.render(request, row)}
+    return GraphResponse(shown, status_code=201, headers={"Location": f"{root(request)}/groups/{group}"})
+
+
+@router.get("/groups/{key}")
+async def get_group(request: Request, key: str, caller: Reader) -> Response:
+    """Give one group by its id."""
+    query = odata.read(request, odata.ITEM)
+    select = objects.selected(query, "group")
+    async with database(request).connection() as conn:
+        row = await find(conn, caller, key)
+    return collections.entity(request, row, query, select, "groups")
+
+
+@router.patch("/groups/{key}")
+async def update_group(request: Request, key: str, caller: Writer) -> Response:
+    """Change a group; a synchronized one belongs to its source."""
+    changes = msgspec.to_builtins(collections.checked(await body(request, GroupChange)))
+    async with database(request).transaction() as conn:
+        row = await find(conn, caller, key)
+        await administration.update(conn, caller.tenant, row.id, "group", changes, datetime.now(UTC))
+        await audits.record(
+            conn, caller.tenant, actor=caller.actor, activity="Update group", target=str(row.id),
+            detail={"properties": sorted(changes)},
+        )  # fmt: skip
+    return no_content()
+
+
+@router.delete("/groups/{key}")
+async def delete_group(request: Request, key: str, caller: Writer) -> Response:
+    """Put a group into the recycle bin."""
+    async with database(request).transaction() as conn:
+        row = await find(conn, caller, key)
+        await administration.delete_object(conn, caller.tenant, row.id, "group", datetime.now(UTC))
+        await audits.record(conn, caller.tenant, actor=caller.actor, activity="Delete group", target=str(row.id))
+    return no_content()
+
+
+@router.get("/groups/{key}/members")
+@router.get("/groups/{key}/members/{cast}")
+async def members(request: Request, key: str, caller: MemberReader, cast: str | None = None) -> Response:
+    """List a group's direct members."""
+    group = await _id(request, caller, key)
+    return await collections.related(
+        request, lambda kind: directory_queries.referenced(caller.tenant, group, "members", kind), cast
+    )
+
+
+@router.get("/groups/{key}/transitiveMembers")
+@router.get("/groups/{key}/transitiveMembers/{cast}")
+async def transitive_members(request: Request, key: str, caller: MemberReader, cast: str | None = None) -> Response:
+    """List a group's members, through its member groups too."""
+    group = await _id(request, caller, key)
+    return await collections.related(
+        request, lambda kind: directory_queries.members_of_members(caller.tenant, group, kind), cast
+    )
+
+
+@router.get("/groups/{key}/memberOf")
+@router.get("/groups/{key}/memberOf/{cast}")
+async def member_of(request: Request, key: str, caller: MemberReader, cast: str | None = None) -> Response:
+    """List the groups that a group is in."""
+    group = await _id(request, caller, key)
+    return await collections.related(
+        request, lambda kind: directory_queries.referring(caller.tenant, group, "members", kind), cast
+    )
+
+
+@router.get("/groups/{key}/transitiveMemberOf")
+@router.get("/groups/{key}/transitiveMemberOf/{cast}")
+async def transitive_member_of(request: Request, key: str, caller: MemberReader, cast: str | None = None) -> Response:
+    """List the groups that a group is in, through other groups too."""
+    group = await _id(request, caller, key)
+    return await collections.related(
+        request, lambda kind: directory_queries.groups_of_groups(caller.tenant, group, kind), cast
+    )
+
+
+@router.get("/directoryObjects/{key}")
+async def get_object(request: Request, key: str, caller: AnyReader) -> Response:
+    """Give a user or group by its id."""
+    query = odata.read(request, odata.ITEM)
+    id = guid(key)
+    async with database(request).connection() as conn:
+        row = await directory_queries.get(conn, caller.tenant, id) if id else None
+    if row is None:
+        raise not_found("directory object", key)
+    select = objects.selected(query, row.object_type)
+    return collections.entity(request, row, query, select, "directoryObjects", typed=True)
+
+
+@router.post("/directoryObjects/getByIds")
+async def get_by_ids(request: Request, caller: AnyReader) -> Response:
+    """Give those of some ids that exist."""
+    wanted = await body(request, Wanted)
+    ids = [guid(each) for each in wanted.ids]
+    if None in ids:
+        raise bad_request(f"Invalid GUID '{wanted.ids[ids.index(None)]}' in ids.", code="Request_BadRequest")
+    types = [each.rpartition(".")[2] for each in wanted.types or ("user", "group")]
+    async with database(request).connection() as conn:
+        rows = await directory_queries.get_many(conn, caller.tenant, [id for id in ids if id], types)
+    return GraphResponse({
+        "@odata.context": context(request, "directoryObjects"),
+        "value": [objects.render(request, row, typed=True) for row in rows],
+    })  # fmt: skip
+
+
+async def find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
+    """Find a live group by its id.
+
+    Raises:
+        GraphError: 400 where the key is no GUID, 404 where there is no such group.
+    """
+    id = guid(key)
+    if id is None:
+        raise GraphError(400, "Request_BadRequest", f"Invalid object identifier '{key}'.")
+    row = await directory_queries.get(conn, caller.tenant, id, object_type="group")
+    if row is None:
+        raise not_found("group", key)
+    return row
+
+
+async def _id(request: Request, caller: Caller, key: str) -> UUID:
+    async with database(request).connection() as conn:
+        return (await find(conn, caller, key)).id

@@ -1,0 +1,163 @@
+"""The provisioning log: `/auditLogs/provisioning`, newest first.
+
+Source: Graph provisioningObjectSummary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.graph import odata, steps
+from dirbridge.service.graph.context import context, database, guid, version
+from dirbridge.service.graph.errors import bad_request, not_found
+from dirbridge.service.graph.responses import GraphResponse, moment
+from dirbridge.store import event_queries
+from dirbridge.store.event_queries import INITIATOR, SOURCE_NAME, TARGET_NAME, After, EventRow, JobNames
+
+router = APIRouter()
+
+Reader = Annotated[
+    Caller,
+    Depends(require("ProvisioningLog.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All")),
+]
+
+TYPE = "microsoft.graph.provisioningObjectSummary"
+MAX_TOP = 1000
+_NAMES = (
+    "id", "activityDateTime", "tenantId", "jobId", "cycleId", "changeId", "provisioningAction",
+    "durationInMilliseconds", "sourceSystem", "targetSystem", "initiatedBy", "servicePrincipal", "sourceIdentity",
+    "targetIdentity", "provisioningStatusInfo", "provisioningSteps", "modifiedProperties",
+)  # fmt: skip
+_KNOWN = {name.lower(): name for name in (*_NAMES, "action", "statusInfo")}
+_ORDER = {"activitydatetime": "activityDateTime"}
+
+
+@router.get("/auditLogs/provisioning")
+async def list_events(request: Request, caller: Reader) -> Response:
+    """List what happened to entries."""
+    query = odata.read(request, odata.LIST - {"count"}, max_top=MAX_TOP)
+    select = _selected(query)
+    where = query.where(event_queries.PROPERTIES, TYPE, advanced=True)
+    _, descending = odata.order(query, _ORDER, TYPE) or ("", True)
+    after = odata.position(query, After)
+    async with database(request).connection() as conn:
+        rows = await event_queries.page(
+            conn, caller.tenant, where=where, after=after, ascending=not descending, limit=query.top + 1
+        )
+        jobs = await event_queries.job_names(conn, caller.tenant, {row.job for row in rows})
+    return GraphResponse(
+        odata.page(
+            request,
+            query,
+            rows,
+            fragment=odata.with_select("auditLogs/provisioning", query),
+            render=lambda row: _chosen(render(request, caller, row, jobs), select),
+            key=lambda row: After(row.at, row.id),
+        )
+    )
+
+
+@router.get("/auditLogs/provisioning/{key}")
+async def get_event(request: Request, key: str, caller: Reader) -> Response:
+    """Give one event."""
+    query = odata.read(request, odata.ITEM)
+    select = _selected(query)
+    id = guid(key)
+    async with database(request).connection() as conn:
+        row = await event_queries.get(conn, caller.tenant, id) if id else None
+        if row is None:
+            raise not_found("provisioning event", key)
+        jobs = await event_queries.job_names(conn, caller.tenant, [row.job])
+    address = context(request, odata.with_select("auditLogs/provisioning", query) + "/$entity")
+    return GraphResponse({"@odata.context": address, **_chosen(render(request, caller, row, jobs), select)})
+
+
+def _selected(query: odata.Query) -> frozenset[str] | None:
+    if query.select is None:
+        return None
+    for asked in query.select:
+        if asked.lower() not in _KNOWN:
+            raise bad_request(f"Could not find a property named '{asked}' on type '{TYPE}'.")
+    return frozenset(_KNOWN[asked.lower()] for asked in query.select)
+
+
+def _chosen(shown: dict[str, Any], select: frozenset[str] | None) -> dict[str, Any]:
+    return shown if select is None else {name: value for name, value in shown.items() if name in select}
+
+
+def render(request: Request, caller: Caller, row: EventRow, jobs: Mapping[str, JobNames]) -> dict[str, Any]:
+    """Show an event as Graph's provisioningObjectSummary."""
+    job = jobs.get(row.job)
+    detail = row.unpacked()
+    source_system = (job.source_name if job else None) or SOURCE_NAME
+    target_system = (job.target_name if job else None) or TARGET_NAME
+    scene = steps.Scene(
+        row.source_type, row.source_name, source_system, row.target_type, row.target_name, target_system
+    )
+    status = {"status": row.status, "errorInformation": _error(row)}
+    principal = {
+        "id": str(job.service_principal) if job else "",
+        "displayName": job.service_principal_name if job else "",
+    }
+    shown: dict[str, Any] = {
+        "id": str(row.id),
+        "activityDateTime": moment(row.at),
+        "tenantId": str(caller.tenant),
+        "jobId": row.job,
+        "cycleId": str(row.cycle),
+        "changeId": str(row.change),
+        "provisioningAction": row.action,
+        "durationInMilliseconds": row.duration,
+        "sourceSystem": {"id": (job.source_id if job else None) or "", "displayName": source_system, "details": {}},
+        "targetSystem": {
+            "id": (job.target_id if job else None) or "",
+            "displayName": target_system,
+            "details": _application(job),
+        },
+        "initiatedBy": {"id": "", "displayName": INITIATOR, "initiatorType": "system"},
+        "servicePrincipal": principal,
+        "sourceIdentity": _identity(row.source_id, row.source_name, row.source_type),
+        "targetIdentity": _identity(row.target_id, row.target_name, row.target_type),
+        "provisioningStatusInfo": status,
+        "provisioningSteps": [steps.render(step, scene) for step in detail.steps],
+        "modifiedProperties": [
+            {"displayName": each.name, "oldValue": each.old, "newValue": each.new} for each in detail.modified
+        ],
+    }
+    if version(request) == "beta":
+        shown |= {"action": row.action[:1].upper() + row.action[1:], "statusInfo": status}
+    return shown
+
+
+def _identity(id: str, name: str, kind: str) -> dict[str, Any]:
+    return {"id": id, "displayName": name, "identityType": kind, "details": {}}
+
+
+def _application(job: JobNames | None) -> dict[str, str]:
+    if job is None:
+        return {}
+    return {
+        "ApplicationId": str(job.app_id),
+        "ServicePrincipalId": str(job.service_principal),
+        "ServicePrincipalDisplayName": job.service_principal_name,
+    }
+
+
+def _error(row: EventRow) -> dict[str, Any] | None:
+    """Show why an entry failed or was skipped; nothing on success."""
+    fault = row.unpacked().fault
+    if fault is None and not row.reason:
+        return None
+    details = "; ".join(f"{name}: {value}" for name, value in (fault.details if fault else {}).items())
+    return {
+        "errorCode": fault.code if fault else row.reason,
+        "reason": fault.reason if fault else row.reason,
+        "additionalDetails": details or None,
+        "errorCategory": "failure" if row.status == "failure" else "nonServiceFailure",
+        "recommendedAction": (fault.recommended_action if fault else "") or None,
+    }

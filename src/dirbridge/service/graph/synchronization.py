@@ -1,0 +1,472 @@
+"""Synchronization jobs: application templates, service principals, jobs and their schema documents.
+
+Source: Graph synchronizationJob, synchronizationStatus and synchronizationSchema.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from dirbridge.contract.schema import Schema
+from dirbridge.engine.mapping import compile_schema
+from dirbridge.service import templates
+from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.graph import odata
+from dirbridge.service.graph.context import body, context, database, decode, guid, raw_body, root
+from dirbridge.service.graph.errors import GraphError, bad_request, not_found
+from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment, no_content
+from dirbridge.store import audits, identity, jobs
+from dirbridge.store.directory_queries import Conn
+from dirbridge.store.identity import ServicePrincipal
+from dirbridge.store.jobs import Job
+
+router = APIRouter()
+
+_OWNED = "Application.ReadWrite.OwnedBy"
+_ALL = "Synchronization.ReadWrite.All"
+Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", _ALL, _OWNED))]
+Writer = Annotated[Caller, Depends(require(_ALL, _OWNED))]
+Installer = Annotated[Caller, Depends(require("Application.ReadWrite.All", "Directory.ReadWrite.All", _OWNED))]
+_DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
+_APPLICATION = ("Application.Read.All", "Application.ReadWrite.All")
+PrincipalReader = Annotated[
+    Caller, Depends(require(*_APPLICATION, *_DIRECTORY, "Synchronization.Read.All", _ALL, _OWNED))
+]
+
+NEVER = "0001-01-01T00:00:00Z"
+JOBS = "/servicePrincipals/{sp}/synchronization/jobs"
+
+# A DNS name of at least two labels; the length of labels and of the whole as RFC 1035 section 2.3.4 says.
+_DOMAIN = re.compile(
+    r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+", re.IGNORECASE
+)
+
+
+class NewApplication(msgspec.Struct, rename="camel"):
+    """The name of a new configuration: the DNS name of the domain that it reads."""
+
+    display_name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class NewJob(msgspec.Struct, rename="camel"):
+    """The template of a new job."""
+
+    template_id: str
+
+
+class Criteria(msgspec.Struct, rename="camel"):
+    """What a restart clears, names separated by commas."""
+
+    reset_scope: str | list[str] | None = None
+
+
+class Restart(msgspec.Struct):
+    """A restart's body; clients leave all of it out for the default."""
+
+    criteria: Criteria | None = None
+
+
+# Applications ---------------------------------------------------------------------------------------------------------
+
+
+@router.post("/applicationTemplates/{key}/instantiate")
+async def instantiate(request: Request, key: str, caller: Installer) -> Response:
+    """Make the application under which a domain's jobs live."""
+    template = guid(key)
+    if template not in templates.APPLICATIONS:
+        raise not_found("application template", key)
+    wanted = await body(request, NewApplication)
+    name = _domain(wanted.display_name)
+    principal, app = uuid4(), uuid4()
+    async with database(request).transaction() as conn:
+        await identity.add_service_principal(
+            conn, caller.tenant, principal, app_id=app, display_name=name, template_id=template
+        )
+        await audits.record(
+            conn, caller.tenant, actor=caller.actor, activity="Add service principal", target=str(principal)
+        )
+        made = await identity.service_principal(conn, caller.tenant, principal)
+    shown = show_principal(made) if made else {}
+    answer = {
+        "@odata.context": context(request, "microsoft.graph.applicationServicePrincipal"),
+        "application": {"id": str(app), "appId": str(app), "displayName": name, "applicationTemplateId": str(template)},
+        # Scripts of the beta read `objectId`.
+        "servicePrincipal": {**shown, "objectId": str(principal)},
+    }
+    return GraphResponse(answer, status_code=201)
+
+
+def _domain(text: str) -> str:
+    name = text.strip().rstrip(".").lower()
+    if not _DOMAIN.fullmatch(name):
+        raise bad_request(
+            f"displayName names the domain to synchronize by its DNS name, such as contoso.test; found '{text}'."
+        )
+    return name
+
+
+@router.get("/servicePrincipals")
+async def list_principals(request: Request, caller: PrincipalReader) -> Response:
+    """List the tenant's applications."""
+    odata.read(request, frozenset({"format", "top"}))
+    async with database(request).connection() as conn:
+        found = await identity.service_principals(conn, caller.tenant)
+    return GraphResponse({
+        "@odata.context": context(request, "servicePrincipals"), "value": [show_principal(each) for each in found],
+    })  # fmt: skip
+
+
+@router.get("/servicePrincipals/{sp}")
+async def get_principal(request: Request, sp: str, caller: PrincipalReader) -> Response:
+    """Give one application, by object id or `appId=…`."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        found = await _principal(conn, caller, sp)
+    return GraphResponse({"@odata.context": context(request, "servicePrincipals/$entity"), **show_principal(found)})
+
+
+async def _principal(conn: Conn, caller: Caller, key: str) -> ServicePrincipal:
+    by_app = key.startswith("appId=")
+    id = guid(key.removeprefix("appId="))
+    found = None
+    if id is not None and by_app:
+        found = await identity.service_principal_by_app(conn, caller.tenant, id)
+    elif id is not None:
+        found = await identity.service_principal(conn, caller.tenant, id)
+    if found is None:
+        raise not_found("service principal", key)
+    return found
+
+
+def show_principal(row: ServicePrincipal) -> dict[str, Any]:
+    """Show an application as Graph's servicePrincipal."""
+    return {
+        "id": str(row.id),
+        "deletedDateTime": None,
+        "accountEnabled": row.is_enabled,
+        "appId": str(row.app_id),
+        "appDisplayName": templates.APPLICATIONS.get(row.template_id) if row.template_id else row.display_name,
+        "applicationTemplateId": str(row.template_id) if row.template_id else None,
+        "createdDateTime": moment(row.created_at),
+        "displayName": row.display_name,
+        "servicePrincipalNames": [str(row.app_id)],
+        "servicePrincipalType": "Application",
+        "signInAudience": "AzureADMyOrg",
+        "tags": ["WindowsAzureActiveDirectoryIntegratedApp"],
+    }
+
+
+# Jobs -----------------------------------------------------------------------------------------------------------------
+
+
+@router.get(JOBS)
+async def list_jobs(request: Request, sp: str, caller: Reader) -> Response:
+    """List an application's jobs."""
+    odata.read(request, frozenset({"format", "top"}))
+    async with database(request).connection() as conn:
+        principal = await _principal(conn, caller, sp)
+        found = await jobs.list_all(conn, caller.tenant, principal.id)
+        shown = [await show_job(conn, job) for job in found]
+    return GraphResponse({"@odata.context": _context(request, principal.id, "jobs"), "value": shown})
+
+
+@router.get(JOBS + "/$count")
+async def count_jobs(request: Request, sp: str, caller: Reader) -> Response:
+    """Count an application's jobs."""
+    odata.read(request, frozenset())
+    async with database(request).connection() as conn:
+        principal = await _principal(conn, caller, sp)
+        return TextResponse(str(len(await jobs.list_all(conn, caller.tenant, principal.id))))
+
+
+@router.post(JOBS)
+async def create_job(request: Request, sp: str, caller: Writer) -> Response:
+    """Make a job, paused, with the template's default schema."""
+    wanted = await body(request, NewJob)
+    build = templates.TEMPLATES.get(wanted.template_id)
+    if build is None:
+        raise bad_request(f"templateId expects one of {', '.join(templates.TEMPLATES)}; found '{wanted.template_id}'.")
+    job = f"{wanted.template_id}.{caller.tenant.hex}.{uuid4()}"
+    async with database(request).transaction() as conn:
+        principal = await _principal(conn, caller, sp)
+        domain = _domain(principal.display_name)
+        await jobs.create(
+            conn,
+            caller.tenant,
+            job,
+            service_principal=principal.id,
+            template_id=wanted.template_id,
+            domain=domain,
+            schema=build(job, datetime.now(UTC)),
+            settings={"DomainFQDN": domain},
+        )
+        await _audit(conn, caller, "Add provisioning configuration", job)
+        shown = await show_job(conn, await _job(conn, caller, sp, job))
+    where = f"{root(request)}/servicePrincipals/{principal.id}/synchronization/jobs/{job}"
+    answer = {"@odata.context": _context(request, principal.id, "jobs/$entity"), **shown}
+    return GraphResponse(answer, status_code=201, headers={"Location": where})
+
+
+@router.get(JOBS + "/{job}")
+async def get_job(request: Request, sp: str, job: str, caller: Reader) -> Response:
+    """Give one job with its status."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        found = await _job(conn, caller, sp, job)
+        shown = await show_job(conn, found)
+    return GraphResponse({"@odata.context": _context(request, found.service_principal, "jobs/$entity"), **shown})
+
+
+@router.delete(JOBS + "/{job}")
+async def delete_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Drop a job and all its state; what it wrote stays."""
+    async with database(request).transaction() as conn:
+        await _job(conn, caller, sp, job)
+        await jobs.delete(conn, caller.tenant, job)
+        await _audit(conn, caller, "Delete provisioning configuration", job)
+    return no_content()
+
+
+@router.post(JOBS + "/{job}/start")
+async def start_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Let a job run from where it stopped. One that runs is left alone."""
+    async with database(request).transaction() as conn:
+        found = await _job(conn, caller, sp, job)
+        if found.state != "Active" or found.quarantine is not None:
+            await jobs.start(conn, caller.tenant, job)
+            await _audit(conn, caller, "Enable/start provisioning configuration", job)
+    return no_content()
+
+
+@router.post(JOBS + "/{job}/pause")
+async def pause_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Stop a job at its next page, keeping its state."""
+    async with database(request).transaction() as conn:
+        await _job(conn, caller, sp, job)
+        await jobs.pause(conn, caller.tenant, job)
+        await _audit(conn, caller, "Disable/pause provisioning configuration", job)
+    return no_content()
+
+
+@router.post(JOBS + "/{job}/restart")
+async def restart_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Clear what the criteria name and run at once."""
+    wanted = await body(request, Restart, optional=True)
+    scopes = _scopes(wanted.criteria.reset_scope if wanted.criteria else None)
+    async with database(request).transaction() as conn:
+        await _job(conn, caller, sp, job)
+        await jobs.restart(conn, caller.tenant, job, scopes)
+        await _audit(
+            conn, caller, "Enable/restart provisioning configuration", job, {"resetScope": ", ".join(sorted(scopes))}
+        )
+    return no_content()
+
+
+def _scopes(text: str | list[str] | None) -> set[str]:
+    """Read a flags value: names in any case, separated by commas."""
+    written = ",".join(text) if isinstance(text, list) else text or ""
+    known = {name.lower(): name for name in jobs.RESET_SCOPES}
+    chosen: set[str] = set()
+    for part in written.split(","):
+        if not part.strip():
+            continue
+        name = known.get(part.strip().lower())
+        if name is None:
+            raise bad_request(f"resetScope expects names of {', '.join(jobs.RESET_SCOPES)}; found '{part.strip()}'.")
+        chosen.add(name)
+    return chosen
+
+
+async def _job(conn: Conn, caller: Caller, sp: str, job: str) -> Job:
+    principal = await _principal(conn, caller, sp)
+    found = await jobs.get(conn, caller.tenant, job)
+    if found is None or found.service_principal != principal.id:
+        raise GraphError(404, "NotFound", f"The synchronization job '{job}' does not exist under '{sp}'.")
+    return found
+
+
+async def _audit(conn: Conn, caller: Caller, activity: str, job: str, detail: dict[str, object] | None = None) -> None:
+    await audits.record(conn, caller.tenant, actor=caller.actor, activity=activity, target=job, detail=detail)
+
+
+def _context(request: Request, principal: UUID, rest: str) -> str:
+    return context(request, f"servicePrincipals('{principal}')/synchronization/{rest}")
+
+
+async def show_job(conn: Conn, job: Job) -> dict[str, Any]:
+    """Show a job as Graph's synchronizationJob; its JSON columns hold Graph's shapes already."""
+    counts = await jobs.counts_by_type(conn, job.tenant, job.id)
+    return {
+        "id": job.id,
+        "templateId": job.template_id,
+        "schedule": {"expiration": None, "interval": duration(job.interval), "state": job.state},
+        "status": {
+            "code": _code(job),
+            "countSuccessiveCompleteFailures": job.successive_failures,
+            "escrowsPruned": False,
+            "lastExecution": job.last_execution,
+            "lastSuccessfulExecution": job.last_success,
+            "lastSuccessfulExecutionWithExports": job.last_success_with_exports,
+            "progress": [job.progress] if job.progress else [],
+            "quarantine": job.quarantine,
+            "steadyStateFirstAchievedTime": moment(job.steady_first) or NEVER,
+            "steadyStateLastAchievedTime": moment(job.steady_last) or NEVER,
+            "synchronizedEntryCountByType": _by_type(job, counts),
+            "troubleshootingUrl": "",
+        },
+        "synchronizationJobSettings": [
+            {"name": name, "value": value if isinstance(value, str) else msgspec.json.encode(value).decode()}
+            for name, value in sorted(job.settings.items())
+        ],
+    }
+
+
+def _code(job: Job) -> str:
+    if job.quarantine is not None:
+        return "Quarantine"
+    if job.state != "Active":
+        return "Paused"
+    return "Active" if job.last_execution is not None else "NotRun"
+
+
+def _by_type(job: Job, counts: dict[str, int]) -> list[dict[str, Any]]:
+    targets = {
+        mapping.get("sourceObjectName"): mapping.get("targetObjectName")
+        for rule in job.schema.get("synchronizationRules", [])
+        for mapping in rule.get("objectMappings", [])
+    }
+    return [
+        {"key": f"{kind} to {targets.get(kind) or kind.capitalize()}", "value": number}
+        for kind, number in counts.items()
+    ]
+
+
+def duration(value: timedelta) -> str:
+    """Write a duration as ISO 8601, in the largest unit that fits."""
+    seconds = int(value.total_seconds())
+    for unit, letter in ((86_400, "D"), (3600, "H"), (60, "M")):
+        if seconds and seconds % unit == 0:
+            return f"P{seconds // unit}D" if letter == "D" else f"PT{seconds // unit}{letter}"
+    return f"PT{seconds}S"
+
+
+# Schema ---------------------------------------------------------------------------------------------------------------
+
+
+@router.get(JOBS + "/{job}/schema")
+async def get_schema(request: Request, sp: str, job: str, caller: Reader) -> Response:
+    """Give the schema document of a job, its directories inside."""
+    odata.read(request, frozenset({"format", "expand"}))
+    async with database(request).connection() as conn:
+        found = await _job(conn, caller, sp, job)
+    address = _context(request, found.service_principal, f"jobs('{found.id}')/schema/$entity")
+    return GraphResponse({"@odata.context": address, "provisioningTaskIdentifier": found.id, **found.schema})
+
+
+@router.put(JOBS + "/{job}/schema")
+async def replace_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Replace the schema document; the job's next cycle reads everything."""
+    return await _change_schema(request, sp, job, caller, await raw_body(request), whole=True)
+
+
+@router.patch(JOBS + "/{job}/schema")
+async def merge_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Replace those of the document's collections that the body has; Graph's own client updates in this way only."""
+    return await _change_schema(request, sp, job, caller, await raw_body(request), whole=False)
+
+
+@router.delete(JOBS + "/{job}/schema")
+async def reset_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Go back to the template's default schema."""
+    async with database(request).transaction() as conn:
+        found = await _job(conn, caller, sp, job)
+        build = templates.TEMPLATES[found.template_id]
+        await jobs.set_schema(conn, caller.tenant, job, build(job, datetime.now(UTC)))
+        await _audit(conn, caller, "Update attribute mappings or scope", job, {"reset": True})
+    return no_content()
+
+
+async def _change_schema(request: Request, sp: str, job: str, caller: Caller, text: bytes, *, whole: bool) -> Response:
+    if not text.strip():
+        raise bad_request("Empty Payload. JSON content expected.")
+    wanted = decode(text, dict[str, Any])
+    async with database(request).transaction() as conn:
+        found = await _job(conn, caller, sp, job)
+        schema = _checked(_completed(wanted, found.schema, whole=whole), found)
+        await jobs.set_schema(conn, caller.tenant, job, schema)
+        await _audit(conn, caller, "Update attribute mappings or scope", job)
+    return no_content()
+
+
+_COLLECTIONS = ("synchronizationRules", "directories")
+
+
+def _completed(wanted: dict[str, Any], stored: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """Add what clients leave out although they mean to keep it.
+
+    Graph's own client reads flags enumerations and does not write them back, so `flowTypes` and `discoverabilities`
+    are taken from the mapping or directory of the same name that is stored.
+    """
+    missing = [name for name in _COLLECTIONS if wanted.get(name) is None]
+    if whole and missing:
+        raise bad_request(f"The schema document is replaced as a whole and lacks {' and '.join(missing)}.")
+    document = {name: wanted[name] if wanted.get(name) is not None else stored[name] for name in _COLLECTIONS}
+    try:
+        mappings = _mappings(document["synchronizationRules"])
+        _keep("flowTypes", mappings, _mappings(stored["synchronizationRules"]))
+        _keep("discoverabilities", document["directories"], stored["directories"])
+        plain: dict[str, Any] = _without_nulls(document)
+    except (AttributeError, TypeError, KeyError, RecursionError) as error:
+        raise bad_request("The schema document expects objects in synchronizationRules and directories.") from error
+    return plain
+
+
+def _mappings(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [mapping for rule in rules for mapping in rule.get("objectMappings") or []]
+
+
+def _keep(member: str, wanted: list[dict[str, Any]], stored: list[dict[str, Any]]) -> None:
+    """Take a member that is left out from the stored part of the same name."""
+    before = {each.get("name"): each.get(member) for each in stored}
+    for each in wanted:
+        if each.get(member) is None:
+            each[member] = before.get(each.get("name"))
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out members that are null or annotations: an absent member has its default."""
+    if isinstance(value, dict):
+        return {
+            name: _without_nulls(each) for name, each in value.items() if each is not None and "@odata." not in name
+        }
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _checked(document: dict[str, Any], job: Job) -> Schema:
+    """Make sure that a document can be used, before it is.
+
+    Raises:
+        GraphError: 400 with the path of what is wrong.
+        ConfigurationError: the same, from the step that would use it.
+    """
+    document |= {"id": job.id, "version": f"Date:{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}, ActivityId:{uuid4()}"}
+    try:
+        schema = msgspec.convert(document, Schema)
+        compile_schema(schema, macros(job))
+    except msgspec.ValidationError as error:
+        raise bad_request(f"The schema document does not fit: {error}", code="BadRequest") from error
+    except RecursionError as error:
+        raise bad_request("The schema document nests too deeply.") from error
+    return schema
+
+
+def macros(job: Job) -> dict[str, str]:
+    """Give what the mapping may name as `%…%`."""
+    return {"DomainFQDN": job.domain, "DomainNetBios": job.domain.partition(".")[0].upper()}

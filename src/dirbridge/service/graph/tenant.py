@@ -1,0 +1,150 @@
+"""The tenant itself: `/organization` and `/domains`.
+
+Source: Graph organization and domain resources.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.graph import odata
+from dirbridge.service.graph.context import body, context, database, root
+from dirbridge.service.graph.errors import GraphError, bad_request, not_found
+from dirbridge.service.graph.responses import GraphResponse, moment
+from dirbridge.store import audits, directory_queries, identity
+from dirbridge.store.directory_queries import Organization
+from dirbridge.store.identity import Domain
+
+router = APIRouter()
+
+_DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
+OrganizationReader = Annotated[
+    Caller, Depends(require("Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All", *_DIRECTORY))
+]
+DomainReader = Annotated[Caller, Depends(require("Domain.Read.All", "Domain.ReadWrite.All", *_DIRECTORY))]
+DomainWriter = Annotated[Caller, Depends(require("Domain.ReadWrite.All", "Directory.ReadWrite.All"))]
+
+# Labels as RFC 1035 section 2.3.1 has them, in their ASCII form.
+_NAME = re.compile(r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
+
+
+class NewDomain(msgspec.Struct):
+    """A domain to add; its name is its id."""
+
+    id: str
+
+
+@router.get("/organization")
+async def list_organizations(request: Request, caller: OrganizationReader) -> Response:
+    """Give the tenant, as a list of one."""
+    odata.read(request, odata.ITEM)
+    return GraphResponse({
+        "@odata.context": context(request, "organization"), "value": [await _organization(request, caller)],
+    })  # fmt: skip
+
+
+@router.get("/organization/{key}")
+async def get_organization(request: Request, key: str, caller: OrganizationReader) -> Response:
+    """Give the tenant."""
+    odata.read(request, odata.ITEM)
+    if key.lower() != str(caller.tenant):
+        raise not_found("organization", key)
+    shown = await _organization(request, caller)
+    return GraphResponse({"@odata.context": context(request, "organization/$entity"), **shown})
+
+
+async def _organization(request: Request, caller: Caller) -> dict[str, Any]:
+    async with database(request).connection() as conn:
+        found = await directory_queries.organization(conn, caller.tenant)
+        domains = await identity.domains(conn, caller.tenant)
+    if found is None:
+        raise not_found("organization", caller.tenant)
+    return _show_organization(found, domains)
+
+
+def _show_organization(row: Organization, domains: list[Domain]) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "deletedDateTime": None,
+        "displayName": row.name,
+        "createdDateTime": moment(row.created_at),
+        "onPremisesSyncEnabled": True if row.synced else None,
+        "onPremisesLastSyncDateTime": row.last_sync,
+        "tenantType": "AAD",
+        "verifiedDomains": [
+            {
+                "capabilities": "Email",
+                "isDefault": each.is_default,
+                "isInitial": each.is_initial,
+                "name": each.name,
+                "type": "Managed",
+            }
+            for each in domains
+            if each.is_verified
+        ],
+    }
+
+
+@router.get("/domains")
+async def list_domains(request: Request, caller: DomainReader) -> Response:
+    """List the tenant's domains."""
+    odata.read(request, frozenset({"format", "top"}))
+    async with database(request).connection() as conn:
+        found = await identity.domains(conn, caller.tenant)
+    return GraphResponse(
+        {"@odata.context": context(request, "domains"), "value": [show_domain(each) for each in found]}
+    )
+
+
+@router.get("/domains/{name}")
+async def get_domain(request: Request, name: str, caller: DomainReader) -> Response:
+    """Give one domain by its name."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        found = await identity.domains(conn, caller.tenant)
+    for each in found:
+        if each.name.lower() == name.lower():
+            return GraphResponse({"@odata.context": context(request, "domains/$entity"), **show_domain(each)})
+    raise not_found("domain", name)
+
+
+@router.post("/domains")
+async def add_domain(request: Request, caller: DomainWriter) -> Response:
+    """Add a domain. It counts as verified: who may write here owns this installation."""
+    wanted = (await body(request, NewDomain)).id.strip().rstrip(".").lower()
+    if not _NAME.fullmatch(wanted):
+        raise bad_request(
+            f"A domain is expected as a DNS name such as contoso.test, found '{wanted}'.", code="Request_BadRequest"
+        )
+    async with database(request).transaction() as conn:
+        if not await identity.add_domain(conn, caller.tenant, wanted):
+            raise GraphError(400, "Request_BadRequest", f"The domain '{wanted}' has already been added.")
+        await audits.record(conn, caller.tenant, actor=caller.actor, activity="Add verified domain", target=wanted)
+        found = await identity.domains(conn, caller.tenant)
+    shown = next(show_domain(each) for each in found if each.name == wanted)
+    return GraphResponse(
+        {"@odata.context": context(request, "domains/$entity"), **shown},
+        status_code=201,
+        headers={"Location": f"{root(request)}/domains/{wanted}"},
+    )
+
+
+def show_domain(row: Domain) -> dict[str, Any]:
+    """Show a domain as Graph's domain."""
+    return {
+        "id": row.name,
+        "authenticationType": "Managed",
+        "availabilityStatus": None,
+        "isAdminManaged": True,
+        "isDefault": row.is_default,
+        "isInitial": row.is_initial,
+        "isRoot": True,
+        "isVerified": row.is_verified,
+        "supportedServices": ["Email", "OfficeCommunicationsOnline"],
+    }

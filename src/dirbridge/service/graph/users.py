@@ -1,0 +1,219 @@
+"""Users of the tenant directory: `/users` and what hangs below it.
+
+Source: Graph user resource; what a synchronized user allows comes from `tenant/administration`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import uuid4
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.graph import collections, objects, odata
+from dirbridge.service.graph.context import body, context, database, guid, root
+from dirbridge.service.graph.errors import bad_request, not_found
+from dirbridge.service.graph.responses import GraphResponse, no_content
+from dirbridge.store import audits, directory_queries
+from dirbridge.store.directory_queries import Conn, DirectoryObject
+from dirbridge.tenant import administration
+
+router = APIRouter()
+
+READ = ("User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+WRITE = ("User.ReadWrite.All", "Directory.ReadWrite.All")
+Reader = Annotated[Caller, Depends(require(*READ))]
+Writer = Annotated[Caller, Depends(require(*WRITE))]
+Remover = Annotated[Caller, Depends(require("User.DeleteRestore.All", *WRITE))]
+
+
+class PasswordProfile(msgspec.Struct, rename="camel"):
+    """A password, which is checked for its presence and kept nowhere: users do not sign in here."""
+
+    password: str | None = None
+
+
+class UserChange(msgspec.Struct, rename="camel"):
+    """What a client may say of a user; what it leaves out stays as it is."""
+
+    account_enabled: bool | msgspec.UnsetType | None = msgspec.UNSET
+    business_phones: Annotated[list[str], msgspec.Meta(max_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    city: str | msgspec.UnsetType | None = msgspec.UNSET
+    company_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    country: str | msgspec.UnsetType | None = msgspec.UNSET
+    department: str | msgspec.UnsetType | None = msgspec.UNSET
+    display_name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | msgspec.UnsetType = msgspec.UNSET
+    employee_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    employee_type: str | msgspec.UnsetType | None = msgspec.UNSET
+    fax_number: str | msgspec.UnsetType | None = msgspec.UNSET
+    given_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    job_title: str | msgspec.UnsetType | None = msgspec.UNSET
+    mail: str | msgspec.UnsetType | None = msgspec.UNSET
+    mail_nickname: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType = msgspec.UNSET
+    mobile_phone: str | msgspec.UnsetType | None = msgspec.UNSET
+    office_location: str | msgspec.UnsetType | None = msgspec.UNSET
+    on_premises_immutable_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    other_mails: list[str] | msgspec.UnsetType = msgspec.UNSET
+    password_policies: str | msgspec.UnsetType | None = msgspec.UNSET
+    password_profile: PasswordProfile | msgspec.UnsetType | None = msgspec.UNSET
+    postal_code: str | msgspec.UnsetType | None = msgspec.UNSET
+    preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
+    show_in_address_list: bool | msgspec.UnsetType | None = msgspec.UNSET
+    state: str | msgspec.UnsetType | None = msgspec.UNSET
+    street_address: str | msgspec.UnsetType | None = msgspec.UNSET
+    surname: str | msgspec.UnsetType | None = msgspec.UNSET
+    usage_location: str | msgspec.UnsetType | None = msgspec.UNSET
+    user_principal_name: Annotated[str, msgspec.Meta(min_length=3, max_length=113)] | msgspec.UnsetType = msgspec.UNSET
+    user_type: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_REQUIRED = ("accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName")
+
+
+@router.get("/users")
+async def list_users(request: Request, caller: Reader) -> Response:
+    """List live users."""
+    return await collections.listing(
+        request, directory_queries.live(caller.tenant, "user"), fragment="users", object_type="user", sortable=True
+    )
+
+
+@router.get("/users/$count")
+async def count_users(request: Request, caller: Reader) -> Response:
+    """Count live users."""
+    return await collections.counting(request, directory_queries.live(caller.tenant, "user"), object_type="user")
+
+
+@router.post("/users")
+async def create_user(request: Request, caller: Writer) -> Response:
+    """Make a user that lives in the cloud only."""
+    wanted = msgspec.to_builtins(collections.checked(await body(request, UserChange)))
+    missing = [name for name in _REQUIRED if wanted.get(name) is None]
+    if missing:
+        raise bad_request(
+            f"A required property is missing for the creation of a user: {', '.join(missing)}.",
+            code="Request_BadRequest",
+        )
+    user = uuid4()
+    async with database(request).transaction() as conn:
+        await administration.create_user(conn, caller.tenant, user, {"userType": "Member", **wanted}, datetime.now(UTC))
+        await audits.record(conn, caller.tenant, actor=caller.actor, activity="Add user", target=str(user))
+        row = await find(conn, caller, str(user))
+    shown = {"@odata.context": context(request, "users/$entity"), **objects.render(request, row)}
+    return GraphResponse(shown, status_code=201, headers={"Location": f"{root(request)}/users/{user}"})
+
+
+@router.get("/users/{key}")
+async def get_user(request: Request, key: str, caller: Reader) -> Response:
+    """Give one user, by id or userPrincipalName."""
+    query = odata.read(request, odata.ITEM)
+    select = objects.selected(query, "user")
+    async with database(request).connection() as conn:
+        row = await find(conn, caller, key)
+    return collections.entity(request, row, query, select, "users")
+
+
+@router.patch("/users/{key}")
+async def update_user(request: Request, key: str, caller: Writer) -> Response:
+    """Change a user; what belongs to its source is refused."""
+    changes = msgspec.to_builtins(collections.checked(await body(request, UserChange)))
+    async with database(request).transaction() as conn:
+        row = await find(conn, caller, key)
+        await administration.update(conn, caller.tenant, row.id, "user", changes, datetime.now(UTC))
+        await audits.record(
+            conn, caller.tenant, actor=caller.actor, activity="Update user", target=str(row.id),
+            detail={"properties": sorted(changes)},
+        )  # fmt: skip
+    return no_content()
+
+
+@router.delete("/users/{key}")
+async def delete_user(request: Request, key: str, caller: Remover) -> Response:
+    """Put a user into the recycle bin."""
+    async with database(request).transaction() as conn:
+        row = await find(conn, caller, key)
+        await administration.delete_object(conn, caller.tenant, row.id, "user", datetime.now(UTC))
+        await audits.record(conn, caller.tenant, actor=caller.actor, activity="Delete user", target=str(row.id))
+    return no_content()
+
+
+@router.get("/users/{key}/manager")
+async def get_manager(request: Request, key: str, caller: Reader) -> Response:
+    """Give a user's manager; 404 where there is none."""
+    query = odata.read(request, odata.ITEM)
+    select = objects.selected(query, "user")
+    async with database(request).connection() as conn:
+        user = await find(conn, caller, key)
+        row = await directory_queries.manager(conn, caller.tenant, user.id)
+    if row is None:
+        raise not_found("manager of a user", "manager")
+    return collections.entity(request, row, query, select, "directoryObjects", typed=True)
+
+
+@router.get("/users/{key}/manager/$ref")
+async def get_manager_reference(request: Request, key: str, caller: Reader) -> Response:
+    """Give the address of a user's manager."""
+    async with database(request).connection() as conn:
+        user = await find(conn, caller, key)
+        row = await directory_queries.manager(conn, caller.tenant, user.id)
+    if row is None:
+        raise not_found("manager of a user", "manager")
+    return GraphResponse({
+        "@odata.context": context(request, "$ref"), "@odata.id": f"{root(request)}/directoryObjects/{row.id}",
+    })  # fmt: skip
+
+
+@router.get("/users/{key}/directReports")
+@router.get("/users/{key}/directReports/{cast}")
+async def direct_reports(request: Request, key: str, caller: Reader, cast: str | None = None) -> Response:
+    """List whom a user manages."""
+    user = await _id(request, caller, key)
+    return await collections.related(
+        request, lambda kind: directory_queries.referring(caller.tenant, user, "manager", kind), cast
+    )
+
+
+@router.get("/users/{key}/memberOf")
+@router.get("/users/{key}/memberOf/{cast}")
+async def member_of(request: Request, key: str, caller: Reader, cast: str | None = None) -> Response:
+    """List the groups that a user is in."""
+    user = await _id(request, caller, key)
+    return await collections.related(
+        request, lambda kind: directory_queries.referring(caller.tenant, user, "members", kind), cast
+    )
+
+
+@router.get("/users/{key}/transitiveMemberOf")
+@router.get("/users/{key}/transitiveMemberOf/{cast}")
+async def transitive_member_of(request: Request, key: str, caller: Reader, cast: str | None = None) -> Response:
+    """List the groups that a user is in, through other groups too."""
+    user = await _id(request, caller, key)
+    return await collections.related(
+        request, lambda kind: directory_queries.groups_of_groups(caller.tenant, user, kind), cast
+    )
+
+
+async def find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
+    """Find a live user by id or userPrincipalName.
+
+    Raises:
+        GraphError: 404 where there is none.
+    """
+    key = key.removeprefix("userPrincipalName=")
+    id = guid(key)
+    if id is not None:
+        row = await directory_queries.get(conn, caller.tenant, id, object_type="user")
+    else:
+        row = await directory_queries.get_user(conn, caller.tenant, key)
+    if row is None:
+        raise not_found("user", key)
+    return row
+
+
+async def _id(request: Request, caller: Caller, key: str) -> Any:
+    async with database(request).connection() as conn:
+        return (await find(conn, caller, key)).id

@@ -1,0 +1,39 @@
+"""Job templates: what a new job of a kind starts with.
+
+The one place that puts a source's default rule together with the target it writes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from dirbridge.connectors.ad import schema as active_directory
+from dirbridge.contract.schema import Schema
+from dirbridge.tenant import schema as tenant_directory
+
+AD_APPLICATION = UUID("1a4721b3-e57f-4451-ae87-ef078703ec94")
+"""The gallery application under which cloud sync configurations are made, by Graph's id."""
+
+AD_PROVISIONING = "AD2AADProvisioning"
+
+APPLICATIONS = {AD_APPLICATION: "Active Directory to tenant directory"}
+
+_TENANT_DIRECTORY = UUID("5f3ab3e2-9b0e-4c0a-8b6f-0f6f8a2f3c11")
+
+
+def _ad_to_tenant(job: str, now: datetime) -> Schema:
+    return Schema(
+        id=job,
+        version=f"Date:{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+        synchronization_rules=(active_directory.default_rule(),),
+        directories=(
+            active_directory.directory(),
+            tenant_directory.directory(str(uuid5(_TENANT_DIRECTORY, job))),
+        ),
+    )
+
+
+TEMPLATES: dict[str, Callable[[str, datetime], Schema]] = {AD_PROVISIONING: _ad_to_tenant}
+"""By template id: makes the schema document of a new job."""
