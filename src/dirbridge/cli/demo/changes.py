@@ -117,7 +117,7 @@ async def play(here: Scene, seconds: float = ARRIVAL_SECONDS) -> AsyncIterator[A
         yield await arrival(change, check, seconds)
 
 
-async def arrival(change: Change, check: Check, seconds: float) -> Arrival:
+async def arrival(change: Change, check: Check, seconds: float = ARRIVAL_SECONDS) -> Arrival:
     """Look until a change that has just been written has arrived, or the time is up."""
     written = time.monotonic()
     while True:
