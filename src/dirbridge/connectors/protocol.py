@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
-from dirbridge.contract.export import Export, Outcome, TargetValue
+from dirbridge.contract.export import Export, Outcome, Reference, TargetValue
 from dirbridge.contract.wire import CheckReport
 
 Unit = TypeVar("Unit", contravariant=True)
@@ -74,4 +74,8 @@ class Target(Protocol[Unit]):
 
     async def export(self, unit: Unit, batch: Sequence[Export]) -> list[Outcome]:
         """Write a batch; one outcome an export, in the same order. One that fails does not stop the others."""
+        ...
+
+    async def refer(self, unit: Unit, added: Sequence[Reference], removed: Sequence[Reference]) -> None:
+        """Add and take away references between objects that both exist."""
         ...

@@ -176,7 +176,9 @@ def kind_fault(value: object) -> str | None:
     return None if isinstance(value, bytes) else f"is of type {type(value).__name__}, neither text nor bytes"
 
 
-def check_texts(attributes: Mapping[str, Values], faults: Mapping[str, str]) -> tuple[dict[str, Values], dict[str, str]]:
+def check_texts(
+    attributes: Mapping[str, Values], faults: Mapping[str, str]
+) -> tuple[dict[str, Values], dict[str, str]]:
     """Part the attributes that can be carried from those that cannot.
 
     Returns:

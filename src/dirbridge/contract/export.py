@@ -59,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True):
         error: None on success.
         collision: the unique value that is held by another, as `kind:folded value`; retried when it is freed.
         notes: what the target did otherwise than asked, each a sentence (a UPN in an unverified domain).
+        freed: unique values that this gave up, as `kind:folded value`.
     """
 
     anchor: str
@@ -66,3 +67,12 @@ class Outcome(msgspec.Struct, frozen=True):
     error: Fault | None = None
     collision: str | None = None
     notes: tuple[str, ...] = ()
+    freed: tuple[str, ...] = ()
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """A reference between two target objects: target anchors, target attribute name."""
+
+    owner: str
+    attribute: str
+    referenced: str

@@ -150,7 +150,8 @@ def decode(body: bytes, kind: Any) -> Any:
     """
     if len(body) > MAX_BODY:
         raise TransientError(
-            f"A message of {len(body):,} bytes is larger than the {MAX_BODY:,} that are accepted.", code="MessageTooLarge"
+            f"A message of {len(body):,} bytes is larger than the {MAX_BODY:,} that are accepted.",
+            code="MessageTooLarge",
         )
     try:
         size = zstandard.frame_content_size(body)

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 
 class ObjectRow(msgspec.Struct, frozen=True):
-    """One user or group. `properties` is keyed by Graph's names; `shadow` holds what was asked for and is not visible."""
+    """One user or group: `properties` by Graph's names; `shadow` holds what was asked for and is not visible."""
 
     id: UUID
     object_type: str
@@ -27,7 +27,9 @@ class ObjectRow(msgspec.Struct, frozen=True):
 _COLUMNS = "id, object_type, immutable_id, sync_job, properties, shadow, deleted_at"
 
 
-async def read(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID], *, lock: bool = False) -> dict[UUID, ObjectRow]:
+async def read(
+    conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID], *, lock: bool = False
+) -> dict[UUID, ObjectRow]:
     """Give objects, deleted ones too."""
     async with conn.cursor(row_factory=class_row(ObjectRow)) as cursor:
         await cursor.execute(
@@ -81,7 +83,8 @@ def _arrays(rows: Sequence[ObjectRow]) -> tuple[list[Any], ...]:
 
 
 _UNNEST = """unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::text[]) as u(id, object_type, display_name, user_principal_name, mail, immutable_id, sync_job, properties, shadow)"""
+    %s::text[])
+    as u(id, object_type, display_name, user_principal_name, mail, immutable_id, sync_job, properties, shadow)"""
 
 
 async def insert(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[ObjectRow], at: datetime) -> None:
@@ -122,9 +125,7 @@ async def soft_delete(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UU
     return found
 
 
-async def refer(
-    conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[UUID, str, UUID]]
-) -> None:
+async def refer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[UUID, str, UUID]]) -> None:
     """Add references: owner, attribute, referenced."""
     if rows:
         await conn.execute(
@@ -135,22 +136,23 @@ async def refer(
         )
 
 
-async def unrefer(
-    conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[UUID, str, UUID]]
-) -> None:
+async def unrefer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[UUID, str, UUID]]) -> None:
     """Take references away."""
     if rows:
         await conn.execute(
             """delete from directory_references r
                using unnest(%s::uuid[], %s::text[], %s::uuid[]) as u(owner, attribute, referenced)
-               where r.tenant = %s and r.owner = u.owner and r.attribute = u.attribute and r.referenced = u.referenced""",
+               where r.tenant = %s and r.owner = u.owner and r.attribute = u.attribute
+                 and r.referenced = u.referenced""",
             ([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], tenant),
         )
 
 
 async def verified_domains(conn: AsyncConnection[Any], tenant: UUID) -> tuple[frozenset[str], str]:
     """Give the tenant's verified domains, folded, and the initial one."""
-    cursor = await conn.execute("select lower(name), is_initial from domains where tenant = %s and is_verified", (tenant,))
+    cursor = await conn.execute(
+        "select lower(name), is_initial from domains where tenant = %s and is_verified", (tenant,)
+    )
     rows = await cursor.fetchall()
     initial = [row[0] for row in rows if row[1]]
     return frozenset(row[0] for row in rows), initial[0] if initial else ""

@@ -41,7 +41,7 @@ async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence
         """insert into due as d (tenant, job, anchor, reason, at, attempt, waits_for)
            select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[]) as u
            on conflict (tenant, job, anchor, reason) do update
-             set at = excluded.at, attempt = excluded.attempt, waits_for = excluded.waits_for
+             set at = excluded.at, attempt = greatest(d.attempt, excluded.attempt), waits_for = excluded.waits_for
            returning d.anchor, (xmax = 0)""",
         (
             tenant,
@@ -88,12 +88,12 @@ async def attempts(
 
 async def settle(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:
     """These have been handled: nothing is due for them any more."""
-    await conn.execute("delete from due where tenant = %s and job = %s and anchor = any(%s)", (tenant, job, list(anchors)))
+    await conn.execute(
+        "delete from due where tenant = %s and job = %s and anchor = any(%s)", (tenant, job, list(anchors))
+    )
 
 
-async def postpone(
-    conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime
-) -> None:
+async def postpone(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime) -> None:
     """What was due for these comes later, by doubling steps from a minute."""
     await conn.execute(
         """update due set at = %s, attempt = attempt + 1 where tenant = %s and job = %s and anchor = any(%s)""",
@@ -110,4 +110,4 @@ async def wake(conn: AsyncConnection[Any], tenant: UUID, freed: Sequence[str], a
 
 def back_off(attempt: int) -> timedelta:
     """How long to wait after so many failed attempts: a minute, doubling up to six hours."""
-    return min(timedelta(minutes=1) * 2 ** min(attempt, 12), timedelta(hours=6))
+    return min(timedelta(minutes=2 ** min(attempt, 12)), timedelta(hours=6))

@@ -101,7 +101,7 @@ async def prune(conn: AsyncConnection[Any], now: datetime, keep: timedelta = RET
     limit = now - keep
     for (name,) in await cursor.fetchall():
         digits = name.removeprefix("events_")
-        if digits.isdigit() and datetime.strptime(digits, "%Y%m%d").date() + timedelta(days=1) <= limit.date():
+        if digits.isdigit() and date.fromisoformat(digits) + timedelta(days=1) <= limit.date():
             await conn.execute(sql.SQL("drop table {}").format(sql.Identifier(name)))
             dropped.append(name)
     await conn.execute("delete from events_default where at < %s", (limit,))

@@ -173,6 +173,9 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
         )
     if "ConnectorDataStore" in chosen:
         await conn.execute("update links set digest = null where tenant = %s and job = %s", key)
+        await conn.execute(
+            "update entry_references set is_written = false where tenant = %s and job = %s and is_written", key
+        )
         await want_full_read(conn, tenant, job)
     if "ForceDeletes" in chosen:
         await conn.execute(
@@ -278,7 +281,8 @@ async def keep_watermark(
 ) -> None:
     """Store a position. An idle one is stored only when the stored one is older than `idle`."""
     await conn.execute(
-        """insert into watermarks as w (tenant, job, replica, position, taken_at) values (%s, %s, %s, %s, clock_timestamp())
+        """insert into watermarks as w (tenant, job, replica, position, taken_at)
+           values (%s, %s, %s, %s, clock_timestamp())
            on conflict (tenant, job, replica) do update set position = excluded.position, taken_at = excluded.taken_at
            where %s::interval is null or w.taken_at < now() - %s::interval""",
         (tenant, job, mark.replica, mark.position, idle, idle),

@@ -51,7 +51,8 @@ async def remove(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Seque
     if not rows:
         return []
     cursor = await conn.execute(
-        """delete from entry_references r using unnest(%s::text[], %s::text[], %s::text[]) as u(owner, attribute, referenced)
+        """delete from entry_references r
+           using unnest(%s::text[], %s::text[], %s::text[]) as u(owner, attribute, referenced)
            where r.tenant = %s and r.job = %s
              and r.owner = u.owner and r.attribute = u.attribute and r.referenced = u.referenced
            returning r.owner, r.attribute, r.referenced, r.is_written""",
@@ -192,7 +193,8 @@ async def resolve(
            ready as (
              select c.*, o.target as owner_target, t.target as referenced_target, t.name as referenced_name
              from candidate c
-             join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = c.owner and o.state = 'provisioned'
+             join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = c.owner
+               and o.state = 'provisioned'
              join links t on t.tenant = %(tenant)s and t.job = %(job)s and t.anchor = c.referenced
                and t.state = 'provisioned'
              order by c.owner, c.attribute, c.referenced limit %(limit)s)
@@ -210,7 +212,9 @@ async def resolve(
             "limit": limit,
         },
     )
-    return sorted((Resolved(*row) for row in await cursor.fetchall()), key=lambda r: (r.owner, r.attribute, r.referenced))
+    return sorted(
+        (Resolved(*row) for row in await cursor.fetchall()), key=lambda r: (r.owner, r.attribute, r.referenced)
+    )
 
 
 async def ended(
@@ -236,7 +240,8 @@ async def ended(
     shared = [source for sources in twins.values() if len(sources) > 1 for source in sources]
     cursor = await conn.execute(
         """select u.owner, u.attribute, u.referenced, o.target, t.target, t.name
-           from unnest(%(owner)s::text[], %(attribute)s::text[], %(referenced)s::text[]) as u(owner, attribute, referenced)
+           from unnest(%(owner)s::text[], %(attribute)s::text[], %(referenced)s::text[])
+             as u(owner, attribute, referenced)
            join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = u.owner
            join links t on t.tenant = %(tenant)s and t.job = %(job)s and t.anchor = u.referenced
            where o.target is not null and t.target is not null

@@ -78,9 +78,7 @@ async def staged(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
     return int(row[0]) if row else 0
 
 
-async def done_since(
-    conn: AsyncConnection[Any], tenant: UUID, job: str, since: datetime
-) -> dict[str, int]:
+async def done_since(conn: AsyncConnection[Any], tenant: UUID, job: str, since: datetime) -> dict[str, int]:
     """Count what was removed since a time, by source object type; what a person allowed does not count."""
     cursor = await conn.execute(
         """select object_type, count(*) from removals
@@ -101,9 +99,7 @@ async def stage(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Seq
     return [row[0] for row in await cursor.fetchall()]
 
 
-async def done(
-    conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime
-) -> None:
+async def done(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime) -> None:
     """These were removed. What a person had allowed is not counted against the threshold again."""
     await conn.execute(
         """update removals set evidence = case when state = 'allowed' then 'Allowed' else evidence end,
@@ -111,6 +107,37 @@ async def done(
            where tenant = %s and job = %s and anchor = any(%s)""",
         (at, tenant, job, list(anchors)),
     )
+
+
+async def record(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Removal], at: datetime) -> None:
+    """Note removals that went the common way (disables), as done."""
+    if not rows:
+        return
+    await conn.execute(
+        """insert into removals (tenant, job, anchor, object_type, action, evidence, state, done_at)
+           select %s, %s, u.*, 'done', %s from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) as u
+           on conflict (tenant, job, anchor) do update set
+             action = excluded.action, evidence = excluded.evidence, state = 'done', done_at = excluded.done_at""",
+        (
+            tenant,
+            job,
+            at,
+            [row.anchor for row in rows],
+            [row.object_type for row in rows],
+            [row.action for row in rows],
+            ["Allowed" if row.state == "allowed" else row.evidence for row in rows],
+        ),
+    )
+
+
+async def pending_by_type(conn: AsyncConnection[Any], tenant: UUID, job: str) -> dict[str, int]:
+    """Count what is to be removed and was not allowed by a person, by source object type."""
+    cursor = await conn.execute(
+        """select object_type, count(*) from removals
+           where tenant = %s and job = %s and state in ('pending', 'staged') group by object_type""",
+        (tenant, job),
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 async def prune(conn: AsyncConnection[Any], tenant: UUID, job: str, before: datetime) -> None:

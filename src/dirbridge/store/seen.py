@@ -9,9 +9,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 
-async def add(
-    conn: AsyncConnection[Any], tenant: UUID, job: str, full_read: UUID, anchors: Sequence[str]
-) -> None:
+async def add(conn: AsyncConnection[Any], tenant: UUID, job: str, full_read: UUID, anchors: Sequence[str]) -> None:
     """Note that a full read showed these anchors."""
     await conn.execute(
         """insert into seen (tenant, job, full_read, anchor)

@@ -1,0 +1,285 @@
+"""One cycle of one job: the loop that everything else hangs from.
+
+Order: take the job → entries, page by page → what is due → deletes → what collided, once more → finish. A page's
+watermark is stored with the page; after a crash anywhere the next cycle goes on from there. Only this file loops.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from dirbridge.contract.entry import ChangePage, Watermark
+from dirbridge.contract.errors import (
+    ConfigurationError,
+    DirbridgeError,
+    Fenced,
+    TransientError,
+    WatermarkExpired,
+)
+from dirbridge.engine import mapping, page, removing, status
+from dirbridge.engine.page import Manner
+from dirbridge.engine.reading import read_in_pages, transaction, watched
+from dirbridge.engine.run import Context, Counts, Run
+from dirbridge.store import due, jobs, removals, seen
+from dirbridge.store.jobs import Job
+
+logger = logging.getLogger(__name__)
+
+DUE_BATCH = 500
+"""Anchors that are read afresh together."""
+
+COLLISION_BATCH = 5000
+"""Entries that collided are decided together, so that values can change hands among them in any pattern."""
+
+COLLISION_ROUNDS = 10
+"""How often the collided ones are tried again while trying frees further values."""
+
+
+async def run(context: Context, tenant: UUID, job_id: str) -> None:
+    """Run one cycle of a job; a job that is gone or paused is left alone.
+
+    Faults of the source, the configuration or the database end the cycle and are kept in the job's status. Being
+    fenced ends it silently. Only an error of our own is raised.
+    """
+    cycle = context.new_id()
+    async with context.database.transaction() as conn:
+        job = await jobs.begin(conn, tenant, job_id, cycle)
+    if job is None:
+        return
+    current = Run(context, job, mapping.Plan({}, mapping.NOTHING, {}), cycle, context.clock(), Counts())
+    _tell("cycle.began", "A cycle of job %s began.", current)
+    error: DirbridgeError | None = None
+    waiting = 0
+    try:
+        current.plan = mapping.compile_schema(job.document(), macros(job))
+        await _read(current)
+        await _due(current, collisions=False)
+        waiting = await removing.run_removals(current)
+        await _due(current, collisions=True)
+    except Fenced:
+        _tell("cycle.fenced", "The cycle of job %s stopped: the job was changed or taken over.", current)
+        return
+    except DirbridgeError as caught:
+        error = caught
+    try:
+        await transaction(current, partial(_finish, current, error=error, waiting=waiting))
+    except Fenced:
+        return
+    if error:
+        logger.warning(
+            "The cycle of job %s failed: %s",
+            job_id,
+            error,
+            extra={"event": "cycle.failed", "job": job_id, "cycle": str(cycle), "code": error.code},
+        )
+    else:
+        _tell("cycle.ended", "The cycle of job %s ended.", current)
+
+
+def _tell(event: str, sentence: str, run: Run) -> None:
+    counts = run.counts
+    logger.info(
+        sentence,
+        run.job.id,
+        extra={
+            "event": event,
+            "job": run.job.id,
+            "cycle": str(run.cycle),
+            "imported": counts.imported,
+            "exported": counts.exported,
+            "failed": counts.escrowed,
+        },
+    )
+
+
+def macros(job: Job) -> dict[str, str]:
+    """Give what `%DomainFQDN%` and `%DomainNetBios%` stand for."""
+    return {
+        "DomainFQDN": str(job.settings.get("DomainFQDN") or job.domain),
+        "DomainNetBios": str(job.settings.get("DomainNetBios") or job.domain.partition(".")[0].upper()),
+    }
+
+
+# Entries --------------------------------------------------------------------------------------------------------------
+
+
+async def _read(run: Run) -> None:
+    """Read changes, or everything; a position that is no longer accepted leads to a full read at once."""
+    for attempt in range(2):
+        since = await _position(run)
+        try:
+            await _stream(run, since)
+            break
+        except WatermarkExpired:
+            if attempt or since is None:
+                raise
+            _tell("cycle.expired", "The watermark of job %s is no longer accepted; everything is read.", run)
+            await transaction(run, partial(_drop_position, run))
+    if run.full_read is not None:
+        await _unseen(run)
+        await transaction(run, partial(_end_full_read, run))
+
+
+async def _position(run: Run) -> Watermark | None:
+    """Find where to read on from, and whether this is part of a full read."""
+    since: Watermark | None = None
+
+    async def find(conn: AsyncConnection[Any]) -> None:
+        nonlocal since
+        await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+        job = await jobs.get(conn, run.tenant, run.job.id)
+        assert job is not None
+        since = await jobs.watermark(conn, run.tenant, run.job.id)
+        if job.full_read is not None and job.full_read_watermarked and since is not None:
+            run.full_read = job.full_read
+        elif since is None or job.full_read_wanted:
+            since = None
+            run.full_read = run.context.new_id()
+            await jobs.begin_full_read(conn, run.tenant, run.job.id, run.full_read)
+        else:
+            run.full_read = None
+
+    await transaction(run, find)
+    return since
+
+
+async def _drop_position(run: Run, conn: AsyncConnection[Any]) -> None:
+    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    await jobs.want_full_read(conn, run.tenant, run.job.id)
+
+
+async def _end_full_read(run: Run, conn: AsyncConnection[Any]) -> None:
+    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    await jobs.end_full_read(conn, run.tenant, run.job.id)
+
+
+async def _stream(run: Run, since: Watermark | None) -> None:
+    source = run.context.source(run.job)
+    manner = Manner(stream=True, trust_digest=run.full_read is None)
+    complete = False
+    async for answer in watched(run, source.changes(run.plan.selection, since)):
+        if not _says_nothing(answer) or answer.watermark is not None:
+            await transaction(run, partial(_apply, run, answer=answer, manner=manner))
+        complete = answer.last
+    if not complete:
+        raise TransientError(
+            f"The answer for '{run.job.domain}' ended before its last page.",
+            code="IncompleteRead",
+            recommended_action="Nothing was lost; the next cycle reads on from the last position.",
+        )
+
+
+def _says_nothing(answer: ChangePage) -> bool:
+    return not (
+        answer.entries
+        or answer.deleted
+        or answer.containers
+        or answer.references
+        or answer.back_references
+        or answer.not_visible
+    )
+
+
+async def _apply(run: Run, conn: AsyncConnection[Any], answer: ChangePage, manner: Manner) -> None:
+    await page.apply(run, conn, answer, manner)
+
+
+async def _unseen(run: Run) -> None:
+    """After a full read, ask by anchor for every entry that it did not show: absence alone is no evidence."""
+    assert run.full_read is not None
+    after = ""
+    while True:
+        async with run.context.database.connection() as conn:
+            anchors = await seen.unseen(conn, run.tenant, run.job.id, run.full_read, after=after, limit=DUE_BATCH)
+        if not anchors:
+            return
+        after = anchors[-1]
+        async for answer in read_in_pages(run, anchors):
+            await transaction(run, partial(_apply, run, answer=answer, manner=Manner(trust_digest=False)))
+
+
+# What is due ----------------------------------------------------------------------------------------------------------
+
+
+async def _due(run: Run, *, collisions: bool) -> None:
+    """Read afresh what is due and let it go the common way."""
+    limit = COLLISION_BATCH if collisions else DUE_BATCH
+    rounds = COLLISION_ROUNDS if collisions else None
+    before: list[str] = []
+    while rounds is None or rounds > 0:
+        async with run.context.database.connection() as conn:
+            anchors = await due.take(
+                conn, run.tenant, run.job.id, now=run.context.clock(), collisions=collisions, limit=limit
+            )
+        if not anchors or anchors == before:
+            return
+        before = anchors
+        rounds = None if rounds is None else rounds - 1
+        if collisions:
+            await _collided(run, anchors)
+        else:
+            async for answer in read_in_pages(run, anchors):
+                await transaction(run, partial(_apply, run, answer=answer, manner=Manner()))
+
+
+async def _collided(run: Run, anchors: list[str]) -> None:
+    """Decide all that collided as one page, whatever pages the source makes of them."""
+    answers = [answer async for answer in read_in_pages(run, anchors)]
+    together = ChangePage(
+        entries=tuple(entry for answer in answers for entry in answer.entries),
+        deleted=tuple(tombstone for answer in answers for tombstone in answer.deleted),
+        references=tuple(delta for answer in answers for delta in answer.references),
+        not_visible=tuple(anchor for answer in answers for anchor in answer.not_visible),
+    )
+    await transaction(run, partial(_apply, run, answer=together, manner=Manner(retry=True, may_disable=False)))
+
+
+# The end --------------------------------------------------------------------------------------------------------------
+
+
+async def _finish(run: Run, conn: AsyncConnection[Any], error: DirbridgeError | None, waiting: int) -> None:
+    """Store the result, the quarantine if there is one, and when the next cycle is due."""
+    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    now = run.context.clock()
+    job = run.job
+    quarantine: dict[str, Any] | None = None
+    wait: timedelta | None = None
+    if error is not None:
+        failures = job.successive_failures + 1
+        wait = status.failure_wait(job.interval, failures - 1)
+        if isinstance(error, ConfigurationError) or failures >= status.FAILURES_TO_QUARANTINE or job.quarantine:
+            quarantine = status.quarantine(
+                job.quarantine, "EncounteredQuarantineException", status.error_document(error), now, wait
+            )
+    elif waiting:
+        quarantine = status.quarantine(job.quarantine, "TooManyDeletes", _too_many(run, waiting), now, job.interval)
+    await removals.prune(conn, run.tenant, job.id, now - 2 * removals.WINDOW)
+    await jobs.finish(
+        conn,
+        run.tenant,
+        job.id,
+        execution=status.execution(run, now, error),
+        succeeded=error is None,
+        exported=run.counts.exported > 0,
+        quarantine=quarantine,
+        wait=wait,
+        at=now,
+    )
+
+
+def _too_many(run: Run, waiting: int) -> dict[str, Any]:
+    return {
+        "code": "TooManyDeletes",
+        "message": (
+            f"{waiting} deletes or disables of job '{run.job.id}' are more than may go without a person's word; "
+            "creates and updates go on. If they are meant, restart the job with ForceDeletes; if not, mend the source "
+            "and restart it."
+        ),
+        "tenantActionable": True,
+    }

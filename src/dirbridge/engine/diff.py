@@ -1,0 +1,57 @@
+"""What the target still lacks: the last pure step before an export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dirbridge.contract.event import ModifiedProperty
+from dirbridge.contract.export import TargetValue
+from dirbridge.engine.mapping import Mapped, ObjectRule
+
+LONGEST = 1024
+"""Characters of a value that the log keeps."""
+
+
+def compare(rule: ObjectRule, wanted: Mapped, present: Mapping[str, TargetValue]) -> dict[str, TargetValue]:
+    """Say what an existing target object still lacks.
+
+    Args:
+        present: what the target has now, by target attribute.
+
+    Returns:
+        Only what changes; None clears. Several values compare as sets. An attribute whose source is unknown, or that
+        flows only on creation, is left out.
+    """
+    changes: dict[str, TargetValue] = {}
+    for name in rule.targets:
+        if name in wanted.held or name in wanted.on_create:
+            continue
+        value, old = wanted.values.get(name), present.get(name)
+        if value != old and not _same_set(value, old):
+            changes[name] = value
+    return changes
+
+
+def _same_set(one: TargetValue, other: TargetValue) -> bool:
+    return isinstance(one, tuple) and isinstance(other, tuple) and set(one) == set(other)
+
+
+def modified(changes: Mapping[str, TargetValue], present: Mapping[str, TargetValue]) -> tuple[ModifiedProperty, ...]:
+    """Put changes into the log's form, old value and new."""
+    return tuple(
+        ModifiedProperty(name, shown(present.get(name)), shown(value)) for name, value in sorted(changes.items())
+    )
+
+
+def shown(value: TargetValue) -> str | None:
+    """Write a value for people; long ones are cut with their length said."""
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        text = "; ".join(shown(item) or "" for item in value)
+    elif isinstance(value, bytes):
+        text = value.hex() if len(value) <= 64 else f"{value[:64].hex()}…"
+        return text if len(value) <= 64 else f"{text} ({len(value)} bytes)"
+    else:
+        text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"

@@ -1,0 +1,254 @@
+"""Making events: what ran, what changed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from dirbridge.contract.entry import Entry
+from dirbridge.contract.event import Detail, Event, ModifiedProperty, Status, Step, StepType
+from dirbridge.contract.export import Action, Export, Fault, Outcome
+from dirbridge.engine.diff import modified
+from dirbridge.engine.provision import Outside
+from dirbridge.engine.provision import Step as Planned
+from dirbridge.engine.run import Run
+from dirbridge.store.links import Link
+
+OUT_OF_SCOPE = "NotInScope"
+NOT_VISIBLE = "NotVisibleInSource"
+
+
+def milliseconds(since: datetime, now: datetime) -> int:
+    """Give whole milliseconds between two times."""
+    return max(0, int((now - since).total_seconds() * 1000))
+
+
+def _event(
+    run: Run,
+    now: datetime,
+    began: datetime,
+    *,
+    action: Action,
+    status: Status,
+    reason: str = "",
+    source: tuple[str, str, str],
+    target: tuple[str, str, str] = ("", "", ""),
+    steps: Sequence[Step],
+    changes: Sequence[ModifiedProperty] = (),
+    fault: Fault | None = None,
+) -> Event:
+    return Event(
+        id=str(run.context.new_id()),
+        at=now,
+        job=run.job.id,
+        cycle=str(run.cycle),
+        change=str(run.context.new_id()),
+        action=action,
+        status=status,
+        reason=reason,
+        source_id=source[0],
+        source_type=source[1],
+        source_name=source[2],
+        target_id=target[0],
+        target_type=target[1],
+        target_name=target[2],
+        duration=milliseconds(began, now),
+        detail=Detail(tuple(steps), tuple(changes), fault),
+    )
+
+
+def _source(entry: Entry) -> tuple[str, str, str]:
+    return entry.anchor, entry.object_type, entry.name
+
+
+def _imported(entry: Entry, link: Link | None) -> Step:
+    code = "EntryImportAdd" if link is None else "EntryImport"
+    return Step(code, StepType.IMPORT, Status.SUCCESS, {"type": entry.object_type, "name": entry.name})
+
+
+def _scoped(entry: Entry, clause: str = "") -> Step:
+    details = {"type": entry.object_type, "passed": str(not clause)}
+    if clause:
+        details["clause"] = clause
+    return Step("EntrySynchronizationScoping", StepType.SCOPING, Status.SKIPPED if clause else Status.SUCCESS, details)
+
+
+def skipped(run: Run, outside: Outside, now: datetime, began: datetime) -> Event:
+    """An entry that is not in scope."""
+    entry = outside.entry
+    return _event(
+        run,
+        now,
+        began,
+        action=Action.OTHER,
+        status=Status.SKIPPED,
+        reason=OUT_OF_SCOPE,
+        source=_source(entry),
+        target=("", outside.rule.target_type, ""),
+        steps=[_imported(entry, outside.link), _scoped(entry, outside.clause)],
+    )
+
+
+def broken(
+    run: Run, entry: Entry, link: Link | None, target_type: str, fault: Fault, now: datetime, began: datetime
+) -> Event:
+    """An entry that cannot be mapped."""
+    return _event(
+        run,
+        now,
+        began,
+        action=Action.CREATE if link is None or link.target is None else Action.UPDATE,
+        status=Status.FAILURE,
+        reason=fault.code,
+        source=_source(entry),
+        target=(str(link.target) if link and link.target else "", target_type, ""),
+        steps=[
+            _imported(entry, link),
+            Step("EntrySynchronizationError", StepType.PROCESSING, Status.FAILURE, {"name": entry.name}),
+        ],
+        fault=fault,
+    )
+
+
+_EXPORT_CODES = {
+    Action.CREATE: "EntryExportAdd",
+    Action.UPDATE: "EntryExportUpdate",
+    Action.DISABLE: "EntryExportUpdate",
+    Action.DELETE: "EntryExportDelete",
+}
+
+
+def exported(run: Run, planned: Planned, export: Export, outcome: Outcome, now: datetime, began: datetime) -> Event:
+    """An export, done or failed."""
+    inside = planned.inside
+    entry = inside.entry
+    target_name = str(inside.mapped.values.get("DisplayName") or entry.name)
+    status = Status.FAILURE if outcome.error else Status.SUCCESS
+    details = {"name": target_name, "type": inside.rule.target_type}
+    if export.restore:
+        details["restored"] = "True"
+    details |= {f"note{number}": note for number, note in enumerate(outcome.notes, 1)}
+    return _event(
+        run,
+        now,
+        began,
+        action=export.action,
+        status=status,
+        reason=outcome.error.code if outcome.error else "",
+        source=_source(entry),
+        target=(outcome.target or "", inside.rule.target_type, target_name),
+        steps=[
+            _imported(entry, inside.link),
+            _scoped(entry),
+            _matched(planned, target_name),
+            Step(_EXPORT_CODES[export.action], StepType.EXPORT, status, details),
+        ],
+        changes=modified(planned.changes, planned.present),
+        fault=outcome.error,
+    )
+
+
+def _matched(planned: Planned, name: str) -> Step:
+    created = planned.export is not None and planned.export.action is Action.CREATE
+    details = {"name": name, "type": planned.inside.rule.target_type}
+    if created:
+        return Step("EntrySynchronizationAdd", StepType.MATCHING, Status.SUCCESS, details)
+    if planned.matched:
+        details["matched"] = "True"
+    return Step("EntryImport", StepType.MATCHING, Status.SUCCESS, details)
+
+
+def removed(
+    run: Run,
+    link: Link,
+    *,
+    target_type: str,
+    evidence: str,
+    staged: bool,
+    fault: Fault | None,
+    now: datetime,
+    began: datetime,
+) -> Event:
+    """A delete, done, staged or failed."""
+    status = Status.FAILURE if fault else Status.SUCCESS
+    code = "EntryStagedDelete" if staged else "EntryExportDelete"
+    return _event(
+        run,
+        now,
+        began,
+        action=Action.STAGED_DELETE if staged else Action.DELETE,
+        status=Status.WARNING if staged else status,
+        reason="TooManyDeletes" if staged else fault.code if fault else "",
+        source=(link.anchor, link.object_type, link.name),
+        target=(str(link.target or ""), target_type, link.name),
+        steps=[
+            Step("EntryImport", StepType.IMPORT, Status.SUCCESS, {"name": link.name, "evidence": evidence}),
+            Step(code, StepType.EXPORT, Status.WARNING if staged else status, {"name": link.name, "type": target_type}),
+        ],
+        fault=fault,
+    )
+
+
+def held(run: Run, link: Link, target_type: str, now: datetime, began: datetime) -> Event:
+    """An entry that the source neither shows nor has a tombstone of: nothing is done to it."""
+    return _event(
+        run,
+        now,
+        began,
+        action=Action.OTHER,
+        status=Status.WARNING,
+        reason=NOT_VISIBLE,
+        source=(link.anchor, link.object_type, link.name),
+        target=(str(link.target or ""), target_type, link.name),
+        steps=[Step("EntryImportObjectNotFound", StepType.IMPORT, Status.WARNING, {"name": link.name})],
+    )
+
+
+def referred(
+    run: Run,
+    link: Link,
+    target_type: str,
+    changes: Sequence[ModifiedProperty],
+    waiting: int,
+    now: datetime,
+    began: datetime,
+) -> Event:
+    """References of an entry that changed while the entry itself did not."""
+    return _event(
+        run,
+        now,
+        began,
+        action=Action.UPDATE,
+        status=Status.SUCCESS,
+        source=(link.anchor, link.object_type, link.name),
+        target=(str(link.target or ""), target_type, link.name),
+        steps=[
+            Step("EntryImport", StepType.IMPORT, Status.SUCCESS, {"type": link.object_type, "name": link.name}),
+            resolution(changes, waiting),
+            Step("EntryExportUpdate", StepType.EXPORT, Status.SUCCESS, {"name": link.name, "type": target_type}),
+        ],
+        changes=changes,
+    )
+
+
+def resolution(changes: Sequence[ModifiedProperty], waiting: int) -> Step:
+    """How many references were written, and how many wait for their other end."""
+    details = {"written": str(len(changes)), "waiting": str(waiting)}
+    return Step(
+        "EntrySynchronizationReferences",
+        StepType.REFERENCE_RESOLUTION,
+        Status.WARNING if waiting else Status.SUCCESS,
+        details,
+    )
+
+
+def with_references(event: Event, changes: Sequence[ModifiedProperty], waiting: int) -> Event:
+    """Add references that were written together with their owner to its event."""
+    detail = msgspec.structs.replace(
+        event.detail,
+        steps=(*event.detail.steps[:-1], resolution(changes, waiting), event.detail.steps[-1]),
+        modified=(*event.detail.modified, *changes),
+    )
+    return msgspec.structs.replace(event, detail=detail)

@@ -1,0 +1,147 @@
+"""What shall become of one entry: the steps of the log in their order, as decisions on data.
+
+`page` calls these for every entry of a page and carries the answers out. Nothing here reads or writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from dirbridge.contract.entry import Entry, check_texts
+from dirbridge.contract.errors import EntryError
+from dirbridge.contract.export import Action, Export, Fault, TargetValue
+from dirbridge.engine import diff, mapping
+from dirbridge.engine.mapping import Mapped, ObjectRule, Plan
+from dirbridge.store.links import Link
+
+DELETED = "IsSoftDeleted"
+"""Pseudo attribute of a present target object that lies in the recycle bin."""
+
+
+class Outside(msgspec.Struct, frozen=True):
+    """Not in scope: the clause that it failed."""
+
+    entry: Entry
+    link: Link | None
+    rule: ObjectRule
+    clause: str
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """It cannot be mapped."""
+
+    entry: Entry
+    link: Link | None
+    rule: ObjectRule
+    fault: Fault
+
+
+class Unchanged(msgspec.Struct, frozen=True):
+    """What would be written was written last time."""
+
+    entry: Entry
+    link: Link
+
+
+class Inside(msgspec.Struct, frozen=True):
+    """In scope and mapped: to be compared with the target."""
+
+    entry: Entry
+    link: Link | None
+    rule: ObjectRule
+    mapped: Mapped
+    digest: bytes
+
+
+Judgement = Outside | Broken | Unchanged | Inside
+
+
+def judge(plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_digest: bool) -> Judgement | None:
+    """Scope and map an entry.
+
+    Args:
+        trust_digest: what was last written counts as what the target has; a full read does not trust it.
+
+    Returns:
+        None for a type that the schema does not map.
+    """
+    rule = plan.rules.get(entry.object_type)
+    if rule is None:
+        return None
+    attributes, faults = check_texts(entry.attributes, entry.faults)
+    if faults:
+        entry = msgspec.structs.replace(entry, attributes=attributes, faults=faults)
+    try:
+        verdict = rule.scope(entry)
+        if not verdict.passed:
+            return Outside(entry, link, rule, verdict.clause)
+        mapped = mapping.apply(rule, entry, now)
+    except EntryError as error:
+        return Broken(entry, link, rule, fault_of(error))
+    digest = mapped.digest()
+    if (
+        trust_digest
+        and link is not None
+        and link.state == "provisioned"
+        and link.digest == digest
+        and not link.reason
+        and link.object_type == entry.object_type
+    ):
+        return Unchanged(entry, link)
+    return Inside(entry, link, rule, mapped, digest)
+
+
+def fault_of(error: EntryError) -> Fault:
+    """Put an error into the form that is logged."""
+    return Fault(error.code, error.reason, error.recommended_action, error.details)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What is to be done with an entry in scope.
+
+    Attributes:
+        export: None where the target already has it all.
+        disables: the export would disable an account that is active now: it waits for its review.
+        changes, present: for the log, what changes and what was there.
+        matched: the object existed and is taken over.
+    """
+
+    inside: Inside
+    export: Export | None
+    changes: dict[str, TargetValue] = {}
+    present: Mapping[str, TargetValue] = {}
+    disables: bool = False
+    matched: bool = False
+
+
+def decide(inside: Inside, target: str | None, present: Mapping[str, TargetValue] | None, *, matched: bool) -> Step:
+    """Compare an entry with its target object.
+
+    Args:
+        target, present: the object's anchor and values; both None where there is none.
+        matched: it was found just now and is not linked yet.
+    """
+    rule, mapped, anchor = inside.rule, inside.mapped, inside.entry.anchor
+    if target is None or present is None:
+        export = Export(anchor, rule.target_type, Action.CREATE, None, mapped.values)
+        return Step(inside, export, changes=mapped.values)
+    restore = bool(present.get(DELETED))
+    changes = diff.compare(rule, mapped, present)
+    if not changes and not restore and not matched:
+        return Step(inside, None, present=present)
+    disables = False
+    if rule.enabled is not None and not restore and not matched:
+        disables = changes.get(rule.enabled) is False and present.get(rule.enabled) is True
+    action = Action.DISABLE if disables else Action.UPDATE
+    export = Export(anchor, rule.target_type, action, target, changes, restore=restore)
+    return Step(inside, export, changes=changes, present=present, disables=disables, matched=matched)
+
+
+def allowed(step: Step) -> bool:
+    """Tell whether the mapping's flow types let this happen."""
+    if step.export is None:
+        return True
+    return ("Add" if step.export.action is Action.CREATE or step.matched else "Update") in step.inside.rule.actions

@@ -1,0 +1,85 @@
+"""Reading a source inside a cycle, and the transactions of a cycle.
+
+A stream is watched while it is awaited: when the job's generation rises, the cycle stops within seconds, however long
+the source takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+
+from dirbridge.contract.entry import ChangePage
+from dirbridge.contract.errors import Fenced
+from dirbridge.engine.run import Run
+from dirbridge.store import jobs
+from dirbridge.store.database import Conflict
+
+WATCH_SECONDS = 2.0
+"""How often the job's generation is looked at while a source is awaited."""
+
+REPEATS = 6
+"""How often a transaction is repeated that got in the way of another."""
+
+
+async def transaction(run: Run, work: Callable[[AsyncConnection[Any]], Awaitable[None]]) -> None:
+    """Do work in one transaction; repeat it as a whole when another got in its way."""
+    for attempt in range(REPEATS):
+        before = msgspec.structs.replace(run.counts)
+        try:
+            async with run.context.database.transaction() as conn:
+                await work(conn)
+            return
+        except Conflict:
+            run.counts = before
+            if attempt == REPEATS - 1:
+                raise
+            await asyncio.sleep(0.02 * 2**attempt)
+        except BaseException:
+            run.counts = before
+            raise
+
+
+async def watched(run: Run, stream: AsyncIterator[ChangePage]) -> AsyncIterator[ChangePage]:
+    """Hand on a stream's pages, and stop when the job is somebody else's.
+
+    Raises:
+        Fenced: the job's generation rose while the source was awaited.
+    """
+    closing = contextlib.aclosing(stream) if hasattr(stream, "aclose") else contextlib.nullcontext()  # type: ignore[type-var]
+    async with closing:
+        while True:
+            page = asyncio.ensure_future(anext(stream))
+            try:
+                while not page.done():
+                    await asyncio.wait([page], timeout=WATCH_SECONDS)
+                    if not page.done():
+                        await _check(run)
+            finally:
+                if not page.done():
+                    page.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                        await page
+            try:
+                yield page.result()
+            except StopAsyncIteration:
+                return
+
+
+async def _check(run: Run) -> None:
+    async with run.context.database.connection() as conn:
+        if not await jobs.is_current(conn, run.tenant, run.job.id, run.generation):
+            raise Fenced(f"The job '{run.job.id}' was taken over or changed; this cycle stops.")
+
+
+async def read_in_pages(run: Run, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+    """Read anchors afresh, page by page."""
+    if anchors:
+        source = run.context.source(run.job)
+        async for page in watched(run, source.read(run.plan.selection, anchors)):
+            yield page

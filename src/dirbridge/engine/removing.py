@@ -1,0 +1,232 @@
+"""Deletes and disables: reviewed against the source, held under the threshold, then exported.
+
+Nothing is removed because it was absent somewhere. Each removal was found on evidence, and just before it happens the
+source is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+
+from dirbridge.contract.entry import ChangePage
+from dirbridge.contract.export import Action, Export
+from dirbridge.engine import log, page, provision
+from dirbridge.engine.page import Manner
+from dirbridge.engine.provision import Inside, Outside
+from dirbridge.engine.reading import read_in_pages, transaction
+from dirbridge.engine.run import Run
+from dirbridge.store import due, events, jobs, links, references, removals
+from dirbridge.store.links import Link
+from dirbridge.store.removals import Removal
+
+BATCH = 500
+"""Removals that are reviewed and exported together."""
+
+LEAST, MOST, SHARE = 10, 500, 0.2
+"""A type may lose max(LEAST, min(MOST, SHARE of it)) entries in 24 hours without a person's word."""
+
+
+def threshold(total: int) -> int:
+    """How many of so many entries may go in 24 hours without a person's word."""
+    return max(LEAST, min(MOST, int(total * SHARE)))
+
+
+class Reviewed(msgspec.Struct):
+    """What the source said about pending removals, by what is to be done.
+
+    Attributes:
+        deletes: confirmed by a tombstone, or by a position outside scope read just now.
+        disables: still disabled at the source.
+        tombstones: of the deletes, those whose entry is gone for good.
+        pages: live and in scope after all, or not visible: they go the common way.
+    """
+
+    deletes: list[Removal] = []
+    disables: list[Removal] = []
+    tombstones: set[str] = set()
+    pages: list[ChangePage] = []
+
+
+async def run_removals(run: Run) -> int:
+    """Review and carry out what is pending.
+
+    Returns:
+        How many removals wait for a person.
+    """
+    async with run.context.database.connection() as conn:
+        totals = await jobs.counts_by_type(conn, run.tenant, run.job.id)
+        since = run.context.clock() - removals.WINDOW
+        done = await removals.done_since(conn, run.tenant, run.job.id, since)
+        pending = await removals.pending_by_type(conn, run.tenant, run.job.id)
+    after = ""
+    while True:
+        async with run.context.database.connection() as conn:
+            batch = await removals.open_ones(conn, run.tenant, run.job.id, after=after, limit=BATCH)
+        if not batch:
+            break
+        after = batch[-1].anchor
+        await _batch(run, batch, totals, done, pending)
+    async with run.context.database.connection() as conn:
+        return await removals.staged(conn, run.tenant, run.job.id)
+
+
+async def _batch(
+    run: Run, batch: Sequence[Removal], totals: dict[str, int], done: dict[str, int], pending: dict[str, int]
+) -> None:
+    reviewed = await _review(run, batch)
+    for answer in reviewed.pages:
+        await transaction(run, partial(_common, run, answer=answer))
+    confirmed = [*reviewed.deletes, *reviewed.disables]
+    blocked = {
+        object_type
+        for object_type in {removal.object_type for removal in confirmed}
+        if _exceeds(object_type, totals, done, pending)
+    }
+    staged = [r for r in confirmed if r.object_type in blocked and r.state != "allowed"]
+    go = {r.anchor for r in confirmed} - {r.anchor for r in staged}
+    if staged:
+        await transaction(run, partial(_stage, run, staged=staged))
+    deletes = [r for r in reviewed.deletes if r.anchor in go]
+    if deletes:
+        await transaction(run, partial(_delete, run, deletes=deletes, tombstones=reviewed.tombstones))
+    disables = [r for r in reviewed.disables if r.anchor in go]
+    if disables:
+        await _disable(run, disables)
+
+
+async def _common(run: Run, conn: AsyncConnection[Any], answer: ChangePage) -> None:
+    await page.apply(run, conn, answer, Manner())
+
+
+def _exceeds(object_type: str, totals: dict[str, int], done: dict[str, int], pending: dict[str, int]) -> bool:
+    """Tell whether what is pending, with what went in the last 24 hours, is more than may go unseen."""
+    total = totals.get(object_type, 0)
+    going = pending.get(object_type, 0)
+    gone = done.get(object_type, 0)
+    return gone + going > threshold(total + gone) or (total > 0 and going >= total)
+
+
+async def _review(run: Run, batch: Sequence[Removal]) -> Reviewed:
+    """Ask the source again about each, and sort the answers."""
+    removal = {r.anchor: r for r in batch}
+    reviewed = Reviewed()
+    now = run.context.clock()
+    async for answer in read_in_pages(run, sorted(removal)):
+        common = []
+        for entry in answer.entries:
+            judgement = provision.judge(run.plan, entry, None, now, trust_digest=False)
+            found = removal.get(entry.anchor)
+            if found is not None and isinstance(judgement, Outside):
+                reviewed.deletes.append(found)
+            elif found is not None and found.action == "disable" and _is_disabled(judgement):
+                reviewed.disables.append(found)
+            else:
+                common.append(entry)
+        for tombstone in answer.deleted:
+            found = removal.get(tombstone.anchor)
+            if found is not None:
+                reviewed.deletes.append(found)
+                reviewed.tombstones.add(tombstone.anchor)
+        if common or answer.not_visible:
+            reviewed.pages.append(ChangePage(entries=tuple(common), not_visible=answer.not_visible))
+    return reviewed
+
+
+def _is_disabled(judgement: provision.Judgement | None) -> bool:
+    if not isinstance(judgement, Inside) or judgement.rule.enabled is None:
+        return False
+    return judgement.mapped.values.get(judgement.rule.enabled) is False
+
+
+async def _stage(run: Run, conn: AsyncConnection[Any], staged: Sequence[Removal]) -> None:
+    """Set removals aside for a person; each is logged once."""
+    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    new = set(await removals.stage(conn, run.tenant, run.job.id, sorted(r.anchor for r in staged)))
+    known = await links.get(conn, run.tenant, run.job.id, sorted(new))
+    now = run.context.clock()
+    await events.write(
+        conn,
+        run.tenant,
+        [
+            log.removed(
+                run,
+                known[r.anchor],
+                target_type=_target_type(run, known[r.anchor]),
+                evidence=r.evidence,
+                staged=True,
+                fault=None,
+                now=now,
+                began=now,
+            )
+            for r in staged
+            if r.anchor in known and r.anchor in new
+        ],
+    )
+
+
+async def _delete(run: Run, conn: AsyncConnection[Any], deletes: Sequence[Removal], tombstones: set[str]) -> None:
+    """Export deletes: objects go to the recycle bin, their references turn to missing, their links stay."""
+    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    began = run.context.clock()
+    anchors = sorted(r.anchor for r in deletes)
+    evidence = {r.anchor: r.evidence for r in deletes}
+    known = await links.get(conn, run.tenant, run.job.id, anchors)
+    live = [link for link in known.values() if link.state == "provisioned" and link.target is not None]
+    exports = [Export(link.anchor, _target_type(run, link), Action.DELETE, str(link.target), {}) for link in live]
+    outcomes = await run.context.target.export(run.unit(conn, began), exports) if exports else []
+    now = run.context.clock()
+    await links.put(
+        conn,
+        run.tenant,
+        run.job.id,
+        [msgspec.structs.replace(link, state="deprovisioned", reason="", digest=None) for link in live],
+    )
+    await references.lose(conn, run.tenant, run.job.id, anchors)
+    gone = sorted(tombstones & set(anchors))
+    if gone:
+        await references.forget_owners(conn, run.tenant, run.job.id, gone)
+    await removals.done(conn, run.tenant, run.job.id, anchors, now)
+    await due.settle(conn, run.tenant, run.job.id, anchors)
+    await due.wake(conn, run.tenant, sorted({value for outcome in outcomes for value in outcome.freed}), now)
+    run.counts.exports += len(exports)
+    run.counts.exported += len(exports)
+    await events.write(
+        conn,
+        run.tenant,
+        [
+            log.removed(
+                run,
+                link,
+                target_type=_target_type(run, link),
+                evidence=evidence[link.anchor],
+                staged=False,
+                fault=None,
+                now=now,
+                began=began,
+            )
+            for link in live
+        ],
+    )
+
+
+async def _disable(run: Run, disables: Sequence[Removal]) -> None:
+    """Disables go the common way, now that they may; each counts against the threshold."""
+    removal = {r.anchor: r for r in disables}
+
+    async def carry_out(conn: AsyncConnection[Any], answer: ChangePage) -> None:
+        await page.apply(run, conn, answer, Manner(may_disable=True))
+        done = [removal[entry.anchor] for entry in answer.entries if entry.anchor in removal]
+        await removals.record(conn, run.tenant, run.job.id, done, run.context.clock())
+
+    async for answer in read_in_pages(run, sorted(removal)):
+        await transaction(run, partial(carry_out, answer=answer))
+
+
+def _target_type(run: Run, link: Link) -> str:
+    rule = run.plan.rules.get(link.object_type)
+    return rule.target_type if rule else ("Group" if link.object_type == "group" else "User")

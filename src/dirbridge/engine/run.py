@@ -1,0 +1,70 @@
+"""What belongs to one cycle while it runs: its job, its compiled schema, its counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+
+from dirbridge.connectors.protocol import Source, Target
+from dirbridge.engine.mapping import Plan
+from dirbridge.store.database import Database
+from dirbridge.store.jobs import Job
+from dirbridge.store.unit import Unit
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What the engine is given from outside: where things are kept, read and written, and the time."""
+
+    database: Database
+    source: Callable[[Job], Source]
+    target: Target[Any]
+    clock: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+
+
+class Counts(msgspec.Struct):
+    """What a cycle has done so far, by the words of Graph's synchronizationTaskExecution."""
+
+    imported: int = 0
+    deltas: int = 0
+    reference_deltas: int = 0
+    entitled: int = 0
+    exports: int = 0
+    exported: int = 0
+    escrowed: int = 0
+
+
+class Run(msgspec.Struct):
+    """One cycle.
+
+    Attributes:
+        generation: the job's, as this cycle took it; a higher one in the database ends the cycle.
+        full_read: id of the full read that this cycle makes or goes on with; None in a delta.
+        estimate: entries that the read is expected to have.
+    """
+
+    context: Context
+    job: Job
+    plan: Plan
+    cycle: UUID
+    began: datetime
+    counts: Counts
+    full_read: UUID | None = None
+    estimate: int | None = None
+
+    @property
+    def tenant(self) -> UUID:
+        return self.job.tenant
+
+    @property
+    def generation(self) -> int:
+        return self.job.generation
+
+    def unit(self, conn: AsyncConnection[Any], now: datetime) -> Unit:
+        """Name the transaction that a write belongs to."""
+        return Unit(conn, self.job.tenant, self.job.id, now)

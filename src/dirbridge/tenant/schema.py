@@ -1,0 +1,106 @@
+"""The tenant directory as the schema document describes it: its objects, their attributes and types.
+
+Source: the default cloud sync schema's target attributes; Microsoft Graph resource types user and group.
+"""
+
+from __future__ import annotations
+
+from dirbridge.contract.schema import (
+    AttributeDefinition,
+    AttributeType,
+    DirectoryDefinition,
+    MetadataEntry,
+    ObjectDefinition,
+    ReferencedObject,
+)
+
+DIRECTORY_NAME = "Azure Active Directory"
+"""Graph's name for the target directory of a cloud sync rule."""
+
+_EXTENSIONS = " ".join(f"ExtensionAttribute{number}" for number in range(1, 16))
+
+_USER: dict[tuple[AttributeType, bool], str] = {
+    ("Boolean", False): """AccountEnabled MSExchBypassAudit MSExchEnableModeration MSExchHideFromAddressLists
+        MSExchMailboxAuditEnable MSExchRequireAuthToSendTo MSRtcSipUserEnabled""",
+    ("Integer", False): """CountryCode MSDSHABSeniorityIndex MSExchAuditAdmin MSExchAuditDelegate
+        MSExchAuditDelegateAdmin MSExchAuditOwner MSExchElcMailboxFlags MSExchMailboxAuditLogAgeLimit
+        MSExchModerationFlags MSExchRecipientDisplayType MSExchRecipientTypeDetails MSExchRemoteRecipientType
+        MSExchResourceCapacity MSRtcSipApplicationOptions MSRtcSipOptionFlags""",
+    ("DateTime", False): """ChangeDate MSExchElcExpirySuspensionEnd MSExchElcExpirySuspensionStart
+        MSExchLitigationHoldDate MSExchTeamMailboxExpiration""",
+    ("Binary", False): """MSExchArchiveGuid MSExchBlockedSendersHash MSExchMailboxGuid MSExchSafeRecipientsHash
+        MSExchSafeSendersHash OnPremiseSecurityIdentifier ThumbnailPhoto""",
+    ("Binary", True): "UserCertificate UserSMIMECertificate",
+    ("String", True): """MSExchArchiveName MSExchExtensionCustomAttribute1 MSExchExtensionCustomAttribute2
+        MSExchExtensionCustomAttribute3 MSExchExtensionCustomAttribute4 MSExchExtensionCustomAttribute5
+        MSExchResourceMetadata MSExchResourceSearchProperties MSExchSenderHintTranslations MSExchUserHoldPolicies
+        OtherFacsimileTelephoneNumber OtherHomePhone OtherIPPhone OtherMobile OtherPager OtherTelephone PostOfficeBox
+        ProxyAddresses Url""",
+    ("String", False): f"""onPremisesObjectIdentifier Alias City CommonName Company Country CountryLetterCode Department
+        Description DisplayName dnsDomainName EmployeeId FacsimileTelephoneNumber GivenName HomePhone Info Initials
+        IPPhone LastPasswordChangeTimestamp LegacyExchangeDN Mail MiddleName Mobile MSDSPhoneticDisplayName
+        MSExchAssistantName MSExchImmutableId MSExchLitigationHoldOwner MSExchResourceDisplay MSExchRetentionComment
+        MSExchRetentionUrl MSExchTeamMailboxSharePointUrl MSRtcSipDeploymentLocator MSRtcSipLine MSRtcSipOwnerUrn
+        MSRtcSipPrimaryUserAddress netBiosName onPremisesDistinguishedName onPremisesSamAccountName
+        onPremisesUserPrincipalName Pager PhysicalDeliveryOfficeName PostalCode PreferredLanguage SourceAnchor State
+        StreetAddress Surname TargetAddress TelephoneAssistant TelephoneNumber Title UsageLocation UserPrincipalName
+        UserType WwwHomepage {_EXTENSIONS}""",
+    ("Reference", False): "AltRecipient Assistant Manager MSExchTeamMailboxSharePointLinkedBy",
+    ("Reference", True): """AuthOrig DLMemRejectPerms DLMemSubmitPerms MSExchDelegateListLink MSExchModeratedByLink
+        MSExchTeamMailboxOwners PublicDelegates UnauthOrig""",
+}
+
+_GROUP: dict[tuple[AttributeType, bool], str] = {
+    ("Boolean", False): """HideDLMembership MSExchEnableModeration MSExchHideFromAddressLists
+        MSExchRequireAuthToSendTo MSOrgIsOrganizational OOFReplyToOriginator ReportToOriginator ReportToOwner
+        SecurityEnabled""",
+    ("Integer", False): """MSDSHABSeniorityIndex MSExchModerationFlags MSExchRecipientDisplayType
+        MSExchRecipientTypeDetails""",
+    ("DateTime", False): "MSExchLitigationHoldDate",
+    ("Binary", False): "OnPremiseSecurityIdentifier",
+    ("String", True): """MSExchExtensionCustomAttribute1 MSExchExtensionCustomAttribute2
+        MSExchExtensionCustomAttribute3 MSExchExtensionCustomAttribute4 MSExchExtensionCustomAttribute5
+        MSExchSenderHintTranslations ProxyAddresses""",
+    ("String", False): f"""onPremisesObjectIdentifier SourceAnchor CommonName DisplayName Alias Description Info Mail
+        LegacyExchangeDN MSDSPhoneticDisplayName MSExchLitigationHoldOwner MSExchRetentionComment MSExchRetentionUrl
+        onPremisesSamAccountName dnsDomainName netBiosName {_EXTENSIONS}""",
+    ("Reference", False): "ManagedBy",
+    ("Reference", True): """Member AuthOrig UnauthOrig DLMemRejectPerms DLMemSubmitPerms PublicDelegates
+        MSExchBypassModerationLink MSExchCoManagedByLink MSExchModeratedByLink""",
+}
+
+_ANCHOR = "onPremisesObjectIdentifier"
+
+
+def _object(name: str, table: dict[tuple[AttributeType, bool], str], *metadata: MetadataEntry) -> ObjectDefinition:
+    attributes = [
+        AttributeDefinition(
+            name=attribute,
+            type=kind,
+            multivalued=multivalued,
+            anchor=attribute == _ANCHOR,
+            required=attribute == _ANCHOR,
+            case_exact=True,
+            referenced_objects=((ReferencedObject("User"), ReferencedObject("Group")) if kind == "Reference" else ()),
+        )
+        for (kind, multivalued), names in table.items()
+        for attribute in names.split()
+    ]
+    return ObjectDefinition(
+        name=name,
+        attributes=tuple(sorted(attributes, key=lambda a: a.name.lower())),
+        metadata=(MetadataEntry("IsSoftDeletionSupported", "true"), *metadata),
+        supported_apis=(name,),
+    )
+
+
+def directory(directory_id: str) -> DirectoryDefinition:
+    """Describe the tenant directory as the target end of a rule."""
+    return DirectoryDefinition(
+        id=directory_id,
+        name=DIRECTORY_NAME,
+        objects=(
+            _object("User", _USER, MetadataEntry("PropertyNameAccountEnabled", "AccountEnabled")),
+            _object("Group", _GROUP),
+        ),
+    )

@@ -1,0 +1,277 @@
+"""The tenant directory as a target: the step of the walk in which a mapped entry becomes a user or group.
+
+Called by `engine/page` and `engine/removing` inside their transaction, so that object, link and log commit together.
+Knows nothing of sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import Rollback
+
+from dirbridge.connectors.protocol import Capabilities
+from dirbridge.contract.export import Action, Export, Fault, Outcome, Reference, TargetValue
+from dirbridge.store import directory, links, unique
+from dirbridge.store.directory import ObjectRow
+from dirbridge.store.unit import Unit
+from dirbridge.tenant import claims as claiming
+from dirbridge.tenant import properties as shapes
+from dirbridge.tenant import rules, schema
+
+_TYPES = {"User": "user", "Group": "group"}
+_ATTRIBUTES = {
+    definition.name: frozenset(a.name for a in definition.attributes if a.type != "Reference")
+    for definition in schema.directory("").objects
+}
+
+
+class TenantTarget:
+    """The tenant's users and groups.
+
+    Args:
+        new_id: makes the ids of new objects.
+    """
+
+    capabilities = Capabilities(joins_transaction=True, soft_deletes=True)
+
+    def __init__(self, new_id: Callable[[], UUID]) -> None:
+        self._new_id = new_id
+
+    async def find(
+        self, unit: Unit, object_type: str, wanted: Sequence[tuple[str, Mapping[str, TargetValue]]]
+    ) -> dict[str, str]:
+        """Match new entries with objects that exist.
+
+        First by source anchor (hard match), the recycle bin included; then, among objects made in the cloud, by sign-in
+        name or primary address (soft match; a group by address only). An object that a link holds is not matched.
+        """
+        kind = _TYPES[object_type]
+        anchors = {str(values["SourceAnchor"]): anchor for anchor, values in wanted if values.get("SourceAnchor")}
+        hard = await directory.by_immutable_id(unit.conn, unit.tenant, kind, list(anchors))
+        found = {anchors[immutable]: target for immutable, target in hard.items()}
+        soft = {anchor: keys for anchor, values in wanted if anchor not in found and (keys := _soft_keys(kind, values))}
+        if soft:
+            holders = await directory.cloud_holders(
+                unit.conn, unit.tenant, kind, sorted({key for keys in soft.values() for key in keys})
+            )
+            for anchor, keys in soft.items():
+                match = next((holders[key] for key in keys if key in holders), None)
+                if match is not None and match not in found.values():
+                    found[anchor] = match
+        held = await links.anchors_of_targets(unit.conn, unit.tenant, list(found.values()))
+        return {
+            anchor: str(target)
+            for anchor, target in found.items()
+            if target not in held or held[target] == (unit.job, anchor)
+        }
+
+    async def read(self, unit: Unit, targets: Sequence[str]) -> dict[str, Mapping[str, TargetValue]]:
+        """Give the present values of live and deleted objects; a deleted one has `IsSoftDeleted`."""
+        rows = await directory.read(unit.conn, unit.tenant, [UUID(target) for target in targets], lock=True)
+        return {str(row.id): _present(row) for row in rows.values()}
+
+    async def export(self, unit: Unit, batch: Sequence[Export]) -> list[Outcome]:
+        """Write a batch. What another object holds fails alone, with a reason that names the holder."""
+        deletes = [export for export in batch if export.action is Action.DELETE]
+        writes = [export for export in batch if export.action is not Action.DELETE]
+        outcomes: dict[str, Outcome] = {}
+        if deletes:
+            outcomes |= await self._delete(unit, deletes)
+        if writes:
+            outcomes |= await self._write(unit, writes)
+        return [outcomes[export.anchor] for export in batch]
+
+    async def refer(self, unit: Unit, added: Sequence[Reference], removed: Sequence[Reference]) -> None:
+        """Add and take away references between objects of the tenant."""
+        await directory.unrefer(unit.conn, unit.tenant, [_reference(row) for row in removed])
+        await directory.refer(unit.conn, unit.tenant, [_reference(row) for row in added])
+
+    async def _delete(self, unit: Unit, batch: Sequence[Export]) -> dict[str, Outcome]:
+        ids = [UUID(export.target) for export in batch if export.target]
+        await directory.soft_delete(unit.conn, unit.tenant, ids, unit.now)
+        held = await unique.held(unit.conn, unit.tenant, ids)
+        await unique.release(unit.conn, unit.tenant, {(key, owner) for owner, keys in held.items() for key in keys})
+        return {
+            export.anchor: Outcome(export.anchor, export.target, freed=_names(held.get(UUID(export.target or ""), ())))
+            for export in batch
+        }
+
+    async def _write(self, unit: Unit, batch: Sequence[Export]) -> dict[str, Outcome]:
+        known = await directory.read(
+            unit.conn, unit.tenant, [UUID(export.target) for export in batch if export.target], lock=True
+        )
+        domains = await directory.verified_domains(unit.conn, unit.tenant)
+        drafts = [self._draft(unit, export, known, domains) for export in batch]
+        losses = await _claim(unit, drafts)
+        winners = [draft for draft in drafts if draft.row.id not in losses]
+        await directory.insert(unit.conn, unit.tenant, [d.row for d in winners if d.is_new], unit.now)
+        await directory.update(unit.conn, unit.tenant, [d.row for d in winners if not d.is_new], unit.now)
+        holders = await unique.names(unit.conn, unit.tenant, {loss.holder for loss in losses.values()})
+        names = {draft.row.id: _shown_name(draft.row) for draft in drafts} | holders
+        return {
+            draft.export.anchor: (
+                _lost(draft, losses[draft.row.id], names)
+                if draft.row.id in losses
+                else Outcome(
+                    draft.export.anchor, str(draft.row.id), notes=draft.notes, freed=_names(draft.held - draft.wanted)
+                )
+            )
+            for draft in drafts
+        }
+
+    def _draft(
+        self,
+        unit: Unit,
+        export: Export,
+        known: Mapping[UUID, ObjectRow],
+        domains: tuple[frozenset[str], str],
+    ) -> _Draft:
+        row = known.get(UUID(export.target)) if export.target else None
+        kind = _TYPES[export.object_type]
+        properties = dict(row.properties) if row else {}
+        shadow = dict(row.shadow) if row else {}
+        wanted = {name: value for name, value in export.wanted.items() if name != "IsSoftDeleted"}
+        shapes.show(properties, wanted)
+        _always(kind, properties, unit)
+        notes: tuple[str, ...] = ()
+        if kind == "user":
+            notes = _sign_in(properties, shadow, wanted, domains)
+        new = ObjectRow(
+            id=row.id if row else self._new_id(),
+            object_type=kind,
+            immutable_id=properties.get("onPremisesImmutableId"),
+            sync_job=unit.job,
+            properties=properties,
+            shadow=shadow,
+        )
+        return _Draft(
+            export=export,
+            row=new,
+            is_new=row is None,
+            was_live=row is not None and row.deleted_at is None,
+            notes=notes,
+            held=frozenset(rules.claims(kind, row.properties)) if row and row.deleted_at is None else frozenset(),
+            wanted=frozenset(rules.claims(kind, properties)),
+        )
+
+
+class _Draft(msgspec.Struct, frozen=True):
+    """An object as it would be after its export."""
+
+    export: Export
+    row: ObjectRow
+    is_new: bool
+    was_live: bool
+    notes: tuple[str, ...]
+    held: frozenset[unique.Key]
+    wanted: frozenset[unique.Key]
+
+
+def _present(row: ObjectRow) -> dict[str, TargetValue]:
+    kind = "User" if row.object_type == "user" else "Group"
+    values = shapes.keep({**row.properties, **row.shadow}, _ATTRIBUTES[kind])
+    if row.deleted_at is not None:
+        values["IsSoftDeleted"] = True
+    return values
+
+
+def _soft_keys(kind: str, values: Mapping[str, TargetValue]) -> list[unique.Key]:
+    keys: list[unique.Key] = []
+    name = values.get("UserPrincipalName")
+    if kind == "user" and isinstance(name, str):
+        keys.append((rules.UPN, rules.fold(name)))
+    addresses = values.get("ProxyAddresses")
+    if isinstance(addresses, tuple):
+        primary = rules.primary_smtp([address for address in addresses if isinstance(address, str)])
+        if primary:
+            keys.append((rules.ADDRESS, rules.fold(primary)))
+    return keys
+
+
+def _always(kind: str, properties: dict[str, Any], unit: Unit) -> None:
+    """Set what every synchronized object has, whatever the mapping says."""
+    properties["onPremisesSyncEnabled"] = True
+    properties["onPremisesLastSyncDateTime"] = unit.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if kind == "group":
+        properties.setdefault("groupTypes", [])
+        properties["mailEnabled"] = bool(properties.get("mail"))
+        properties.setdefault("securityEnabled", True)
+
+
+def _sign_in(
+    properties: dict[str, Any],
+    shadow: dict[str, Any],
+    wanted: Mapping[str, TargetValue],
+    domains: tuple[frozenset[str], str],
+) -> tuple[str, ...]:
+    """Work out the visible sign-in name when another is asked for; other changes leave it as it is."""
+    if "UserPrincipalName" not in wanted:
+        return ()
+    asked = wanted["UserPrincipalName"]
+    shadow.pop(rules.UPN, None)
+    if not isinstance(asked, str):
+        return ()
+    shown, note = rules.sign_in_name(asked, properties, *domains)
+    properties[rules.UPN] = shown
+    properties.setdefault("mailNickname", rules.nickname({**properties, rules.UPN: asked}))
+    if shown != asked:
+        shadow[rules.UPN] = asked
+    return (note,) if note else ()
+
+
+async def _claim(unit: Unit, drafts: Sequence[_Draft]) -> dict[UUID, claiming.Loss]:
+    """Let values change hands and say who lost; repeated when somebody outside the batch was quicker."""
+    moving = {
+        draft.row.id: claiming.Claim(draft.row.id, draft.export.anchor, draft.held, draft.wanted)
+        for draft in drafts
+        if draft.held != draft.wanted
+    }
+    if not moving:
+        return {}
+    wanted = {key for claim in moving.values() for key in claim.wanted}
+    while True:
+        holders = await unique.holders(unit.conn, unit.tenant, wanted)
+        losses = claiming.decide(moving, holders)
+        winners = [claim for owner, claim in moving.items() if owner not in losses]
+        async with unit.conn.transaction() as savepoint:
+            await unique.release(unit.conn, unit.tenant, {(k, c.owner) for c in winners for k in c.held - c.wanted})
+            late = await unique.claim(
+                unit.conn, unit.tenant, {(k, c.owner) for c in winners for k in c.wanted - c.held}
+            )
+            if late:
+                raise Rollback(savepoint)
+        if not late:
+            return losses
+
+
+def _lost(draft: _Draft, loss: claiming.Loss, names: Mapping[UUID, str]) -> Outcome:
+    kind, value = loss.key
+    holder = names.get(loss.holder, str(loss.holder))
+    what = "sign-in name" if kind == rules.UPN else "mail address"
+    return Outcome(
+        draft.export.anchor,
+        draft.export.target,
+        error=Fault(
+            code="AttributeValueMustBeUnique",
+            reason=f"The {what} '{value}' belongs to '{holder}'.",
+            recommended_action="Change it on one of the two in the source directory; the other follows by itself.",
+            details={"attribute": kind, "value": value, "holder": str(loss.holder), "holderName": holder},
+        ),
+        collision=f"{kind}:{value}",
+    )
+
+
+def _shown_name(row: ObjectRow) -> str:
+    return str(row.properties.get(rules.UPN) or row.properties.get("displayName") or row.id)
+
+
+def _names(keys: Sequence[unique.Key] | frozenset[unique.Key] | set[unique.Key]) -> tuple[str, ...]:
+    return tuple(sorted(f"{kind}:{value}" for kind, value in keys))
+
+
+def _reference(row: Reference) -> tuple[UUID, str, UUID]:
+    return UUID(row.owner), shapes.property_name(row.attribute), UUID(row.referenced)
