@@ -68,9 +68,9 @@ random_page_cost = 1.1
 # Short statements on few cores: neither compiling them nor spreading them over processes pays.
 jit = off
 max_parallel_workers_per_gather = 0
-# A commit that was answered is on the disk.
+# A commit that was answered is on the disk; without fsync it outlives the server, but not the machine.
 fsync = {durable}
-synchronous_commit = {durable}
+synchronous_commit = on
 full_page_writes = {durable}
 wal_compression = on
 min_wal_size = 128MB
