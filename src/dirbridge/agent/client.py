@@ -1,0 +1,377 @@
+"""The agent's side of the channel: every call to the service, and what its refusals mean.
+
+Only outbound HTTPS, verified with what was pinned at enrolment. Who the agent is, is proved with assertions signed by
+its own key. Calls raise
+
+    CredentialError   the agent is not welcome any more: it stops
+    TransientError    the service cannot be reached or is busy: wait and try again
+    Gone              the request is no longer wanted from this agent: drop it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from dirbridge import __version__
+from dirbridge.agent.settings import Common
+from dirbridge.agent.state import State
+from dirbridge.contract import wire
+from dirbridge.contract.errors import ConfigurationError, CredentialError, TransientError
+
+logger = logging.getLogger(__name__)
+
+PATH = "/agents/v1"
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_LIFETIME = 60
+FINAL = frozenset({"AgentRevoked", "AgentUnknown", "AssertionAudience", "CertificateExpired"})
+"""Refusals that no waiting changes."""
+
+
+class Gone(Exception):
+    """The service no longer wants this request from this agent."""
+
+
+class Busy(TransientError):
+    """The service asks to come again later."""
+
+    code = "ServiceBusy"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """How often the service wants to be called, in seconds."""
+
+    wait: float = 25.0
+    renew_every: float = 15.0
+    heartbeat_every: float = 30.0
+
+
+class Pauses:
+    """Growing pauses between attempts, scattered so that many agents do not come back at the same moment."""
+
+    def __init__(self, longest: float, first: float = 0.2) -> None:
+        self._longest = longest
+        self._first = first
+        self._next = first
+
+    def reset(self) -> None:
+        """Begin anew after a success."""
+        self._next = self._first
+
+    def next(self) -> float:
+        """Give the next pause in seconds."""
+        pause, self._next = self._next, min(self._next * 2, self._longest)
+        return min(pause, self._longest) * random.uniform(0.5, 1.0)
+
+
+def tls(trust_file: str) -> ssl.SSLContext:
+    """Trust these certificates and no others.
+
+    Raises:
+        ConfigurationError: the file holds none.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(cafile=trust_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"The certificates in {trust_file} cannot be used: {error}.",
+            code="TrustUnreadable",
+            recommended_action="A file with the service's CA certificate in PEM is expected there.",
+        ) from error
+    return context
+
+
+def http(service: str, common: Common, verify: ssl.SSLContext) -> httpx2.AsyncClient:
+    """Make a client of the service. Its environment decides nothing: neither trust nor proxies."""
+    return httpx2.AsyncClient(
+        base_url=service,
+        verify=verify,
+        proxy=common.proxy,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx2.Timeout(common.answer_timeout, connect=common.connect_timeout),
+        limits=httpx2.Limits(max_connections=64, keepalive_expiry=60),
+        headers={"User-Agent": f"dirbridge-agent/{__version__}"},
+    )
+
+
+def unreachable(service: str, error: httpx2.HTTPError) -> TransientError:
+    """Say in words why a call did not come through."""
+    said = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return TransientError(
+            f"The service at {service} shows a certificate that is not verified: {_inner(said)}.",
+            code="ServiceNotTrusted",
+            recommended_action="Enrol the agent again if the service's CA has changed; where a proxy ends TLS, enrol "
+            "with --ca-file and the file of that proxy's CA.",
+        )
+    return TransientError(
+        f"The service at {service} cannot be reached: {said}.",
+        code="ServiceUnreachable",
+        recommended_action="See that this host may open HTTPS connections to it, and that it is running.",
+    )
+
+
+def _inner(said: str) -> str:
+    """Cut OpenSSL's words out of what Python makes of them."""
+    text = said.partition("CERTIFICATE_VERIFY_FAILED]")[2] or said
+    return text.partition("(_ssl.c")[0].replace("certificate verify failed:", "").strip().rstrip(".")
+
+
+class ServiceClient:
+    """Calls the service as one enrolled agent.
+
+    Args:
+        now: seconds since the epoch, by this host's clock.
+    """
+
+    def __init__(self, state: State, common: Common, now: Callable[[], float] = time.time) -> None:
+        self._state = state
+        self._common = common
+        self._now = now
+        self._http = http(state.identity.service, common, tls(str(state.trust_file)))
+        pem = state.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        self._key = ECKey.import_key(pem)
+        self._token: str | None = None
+        self._token_ends = 0.0
+        self._asking = asyncio.Lock()
+        self._clock_offset = 0.0
+        self.advice = Advice()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def next_request(self, domains: list[str]) -> wire.Assignment | None:
+        """Wait for the next request to one of these domains; None where the time passed without one."""
+        response = await self._call(
+            "GET",
+            "/requests",
+            params={"wait": self.advice.wait, "domain": domains},
+            timeout=httpx2.Timeout(
+                self._common.answer_timeout + self.advice.wait, connect=self._common.connect_timeout
+            ),
+        )
+        if response.status_code == 204:
+            return None
+        assignment: wire.Assignment = wire.decode(response.content, wire.Assignment)
+        return assignment
+
+    async def renew(self, assignment: wire.Assignment) -> None:
+        """Say that a request is being worked at."""
+        await self._call("POST", f"{_place(assignment)}/renew")
+
+    async def post_page(self, assignment: wire.Assignment, number: int, body: bytes, *, is_last: bool) -> None:
+        """Deliver one page; to deliver it twice does no harm.
+
+        Raises:
+            Busy: the reader is behind.
+        """
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        headers = {"Content-Type": wire.MEDIA_TYPE, "Content-Digest": f"sha-256=:{digest}:"}
+        if is_last:
+            headers["X-Last"] = "true"
+        await self._call("POST", f"{_place(assignment)}/pages/{number}", content=body, headers=headers)
+
+    async def heartbeat(self, report: Mapping[str, Any], timeout: float | None = None) -> None:
+        """Say how this agent is, and hear how often to call."""
+        response = await self._call(
+            "POST",
+            "/heartbeat",
+            content=json.dumps(report).encode(),
+            headers={"Content-Type": "application/json"},
+            timeout=httpx2.Timeout(timeout or self._common.answer_timeout),
+        )
+        self.advice = _advice(_json(response))
+
+    async def renew_certificate(self) -> bytes:
+        """Have the certificate renewed for the same key."""
+        response = await self._call(
+            "POST",
+            "/certificate",
+            content=json.dumps({"csr": csr(self._state.key)}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        certificate = str(_json(response).get("certificate", "")).encode()
+        try:
+            x509.load_pem_x509_certificate(certificate)
+        except ValueError as error:
+            raise _damaged(response) from error
+        return certificate
+
+    async def sign_in(self) -> None:
+        """Get a token now."""
+        self._token = None
+        await self._signed_in()
+
+    async def _call(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """Call once, and once more with a new token where the old one is refused."""
+        for attempt in (1, 2):
+            headers = {**options.get("headers", {}), "Authorization": f"Bearer {await self._signed_in()}"}
+            try:
+                response = await self._http.request(method, PATH + path, **{**options, "headers": headers})
+            except httpx2.HTTPError as error:
+                raise unreachable(self._state.identity.service, error) from error
+            if response.is_success:
+                return response
+            code, error_of = _refusal(response)
+            if response.status_code != 401 or code in FINAL or attempt == 2:
+                raise error_of
+            self._token = None
+        raise AssertionError("not reached")
+
+    async def _signed_in(self) -> str:
+        async with self._asking:
+            if self._token is None or self._now() > self._token_ends:
+                await self._ask_token()
+            assert self._token is not None
+            return self._token
+
+    async def _ask_token(self) -> None:
+        for attempt in (1, 2, 3):
+            form = {
+                "grant_type": "client_credentials",
+                "client_assertion_type": ASSERTION_TYPE,
+                "client_assertion": self._assertion(),
+            }
+            try:
+                response = await self._http.post(PATH + "/token", data=form)
+            except httpx2.HTTPError as error:
+                raise unreachable(self._state.identity.service, error) from error
+            if response.is_success:
+                answer = _json(response)
+                if not isinstance(answer.get("access_token"), str):
+                    raise _damaged(response)
+                self._token = answer["access_token"]
+                self._token_ends = self._now() + float(answer.get("expires_in", 0)) * 0.9
+                return
+            code, error_of = _refusal(response)
+            if code not in {"AssertionTime", "AssertionReused"} or attempt == 3:
+                raise error_of
+            if code == "AssertionTime":
+                self._set_clock(response)
+        raise AssertionError("not reached")
+
+    def _set_clock(self, response: httpx2.Response) -> None:
+        """Go by the service's clock where this host's is too far away."""
+        server_time = _json(response).get("serverTime")
+        if isinstance(server_time, int | float):
+            self._clock_offset = float(server_time) - self._now()
+            logger.warning(
+                "This host's clock is %.0f seconds %s the service's; going by the service's. Set it by NTP.",
+                abs(self._clock_offset),
+                "behind" if self._clock_offset > 0 else "ahead of",
+                extra={"event": "clock_skew"},
+            )
+
+    def _assertion(self) -> str:
+        at = int(self._now() + self._clock_offset)
+        agent = self._state.identity.agent
+        claims = {
+            "iss": agent,
+            "sub": agent,
+            "aud": self._state.identity.issuer,
+            "jti": uuid4().hex,
+            "iat": at,
+            "exp": at + ASSERTION_LIFETIME,
+        }
+        return jwt.encode({"alg": "ES256"}, claims, self._key, algorithms=["ES256"])
+
+
+def csr(key: ec.EllipticCurvePrivateKey) -> str:
+    """Ask for a certificate for a key. Its subject does not count."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _place(assignment: wire.Assignment) -> str:
+    return f"/requests/{assignment.request}/attempts/{assignment.attempt}"
+
+
+def refused(response: httpx2.Response) -> tuple[str, str, str]:
+    """Read a refusal: its code, its message, and what to do."""
+    body = _json(response, may_be_other=True)
+    error = body.get("error")
+    if isinstance(error, Mapping):
+        return str(error.get("code", "")), str(error.get("message", "")), str(error.get("recommendedAction", ""))
+    if "error_description" in body:
+        return str(body.get("code", "")), str(body["error_description"]), str(body.get("recommendedAction", ""))
+    said = f"The service answered {response.status_code} {response.reason_phrase} to {response.request.url.path}."
+    return "", said, "See what lies between agent and service: this is no answer of dirbridge."
+
+
+def _refusal(response: httpx2.Response) -> tuple[str, Exception]:
+    """Say which error a refusal is."""
+    code, message, action = refused(response)
+    if code in FINAL:
+        return code, CredentialError(message, code=code, recommended_action=action)
+    if response.status_code == 410:
+        return code, Gone(message)
+    if response.status_code == 429:
+        return code, Busy(message, code=code or None, recommended_action=action)
+    return code, TransientError(message, code=code or "ServiceRefused", recommended_action=action)
+
+
+def _json(response: httpx2.Response, *, may_be_other: bool = False) -> Mapping[str, Any]:
+    try:
+        body = response.json()
+    except (ValueError, UnicodeDecodeError) as error:
+        if may_be_other:
+            return {}
+        raise _damaged(response) from error
+    if isinstance(body, Mapping):
+        return body
+    if may_be_other:
+        return {}
+    raise _damaged(response)
+
+
+def _damaged(response: httpx2.Response) -> TransientError:
+    return TransientError(
+        f"The service's answer to {response.request.url.path} ({len(response.content)} bytes) cannot be read.",
+        code="AnswerDamaged",
+        recommended_action="See what lies between agent and service.",
+    )
+
+
+def _advice(answer: Mapping[str, Any]) -> Advice:
+    """Take the service's advice within sensible bounds."""
+    given = answer.get("poll", {})
+
+    def seconds(name: str, fallback: float, least: float, most: float) -> float:
+        value = given.get(name) if isinstance(given, Mapping) else None
+        return min(max(float(value), least), most) if isinstance(value, int | float) else fallback
+
+    usual = Advice()
+    return Advice(
+        seconds("wait", usual.wait, 0.1, 120),
+        seconds("renewEvery", usual.renew_every, 0.1, 60),
+        seconds("heartbeatEvery", usual.heartbeat_every, 0.1, 300),
+    )

@@ -1,0 +1,268 @@
+"""The agent's loop: wait for a request, answer it, be there for the next.
+
+It keeps no state but the requests it is working at. When the service is away it comes back by itself, in growing
+pauses; when it is told that it is not welcome, it stops and says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from dirbridge import __version__
+from dirbridge.agent import state as states
+from dirbridge.agent.client import Gone, Pauses, ServiceClient
+from dirbridge.agent.delivery import Delivery
+from dirbridge.agent.executor import Executor
+from dirbridge.agent.settings import Settings
+from dirbridge.agent.state import State
+from dirbridge.contract import wire
+from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
+
+logger = logging.getLogger(__name__)
+
+LOCK, REPORT = "agent.lock", "report.json"
+
+
+class Runner:
+    """One running agent."""
+
+    def __init__(self, settings: Settings, state: State) -> None:
+        self._settings = settings
+        self._state = state
+        self._names = settings.names
+        self._executor = Executor(
+            {domain.name: domain.source() for domain in settings.domains}, settings.common.credential_pause
+        )
+        self._working: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(settings.common.concurrency)
+        self._began = time.monotonic()
+        self._lost: str | None = None
+        check_domains(settings, state)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop.
+
+        Raises:
+            CredentialError: the service does not accept this agent any more.
+        """
+        async with ServiceClient(self._state, self._settings.common) as client:
+            loops = [
+                asyncio.create_task(self._serve(client), name="serve"),
+                asyncio.create_task(stop.wait(), name="stop"),
+            ]
+            try:
+                await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+                if loops[0].done():
+                    await loops[0]
+            finally:
+                await self._leave(client, loops)
+
+    async def _serve(self, client: ServiceClient) -> None:
+        await self._persist("starting", client)
+        logger.info(
+            "Agent %s serves %s at %s.",
+            self._state.identity.agent,
+            ", ".join(self._names),
+            self._state.identity.service,
+            extra={"event": "agent_started", "agent": self._state.identity.agent},
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep_beating(client))
+                group.create_task(self._keep_polling(client))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    async def _persist(self, word: str, client: ServiceClient) -> None:
+        """Send the first heartbeat, however long the service is away."""
+        pauses = Pauses(self._settings.common.retry_longest)
+        while True:
+            try:
+                await client.heartbeat(self._report(word))
+                self._found()
+                return
+            except TransientError as error:
+                self._missed(error)
+                await asyncio.sleep(pauses.next())
+
+    async def _keep_beating(self, client: ServiceClient) -> None:
+        while True:
+            self._write_report()
+            await asyncio.sleep(client.advice.heartbeat_every)
+            try:
+                await client.heartbeat(self._report("running"))
+                await self._renew_certificate(client)
+            except TransientError as error:
+                logger.debug("A heartbeat failed: %s", error)
+
+    async def _keep_polling(self, client: ServiceClient) -> None:
+        pauses = Pauses(self._settings.common.retry_longest)
+        while True:
+            await self._slots.acquire()
+            assignment = None
+            try:
+                assignment = await client.next_request(self._names)
+                pauses.reset()
+                self._found()
+            except TransientError as error:
+                self._missed(error)
+                await asyncio.sleep(pauses.next())
+            finally:
+                if assignment is None:
+                    self._slots.release()
+            if assignment is not None:
+                task = asyncio.create_task(self._work(client, assignment), name=f"request {assignment.request}")
+                self._working.add(task)
+                task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        self._slots.release()
+
+    async def _work(self, client: ServiceClient, assignment: wire.Assignment) -> None:
+        """Answer one request. What goes wrong ends this request, never the agent."""
+        began = time.monotonic()
+        ids = {"request": assignment.request, "attempt": assignment.attempt}
+        kind = type(assignment.body).__name__.removesuffix("Request").lower()
+        domain = assignment.body.domain
+        logger.info("Reading %s (%s).", domain, kind, extra={"event": "request_taken", **ids})
+        try:
+            delivery = Delivery(client, self._settings.common, assignment)
+            if await delivery.run(self._executor.answer(assignment.body)):
+                logger.info(
+                    "Answered for %s (%s) in %.1f s.",
+                    domain,
+                    kind,
+                    time.monotonic() - began,
+                    extra={"event": "request_answered", **ids},
+                )
+        except (DirbridgeError, Gone) as error:
+            logger.warning(
+                "The answer for %s could not be delivered: %s", domain, error, extra={"event": "request_dropped", **ids}
+            )
+
+    async def _renew_certificate(self, client: ServiceClient) -> None:
+        if datetime.now(UTC) < self._state.renew_at:
+            return
+        certificate = await client.renew_certificate()
+        await asyncio.to_thread(states.save_certificate, self._state.folder, certificate)
+        self._state = await asyncio.to_thread(states.load, self._state.folder)
+        logger.info(
+            "The agent's certificate was renewed; it is good until %s.",
+            self._state.certificate.not_valid_after_utc.date(),
+            extra={"event": "certificate_renewed"},
+        )
+
+    async def _leave(self, client: ServiceClient, loops: list[asyncio.Task[Any]]) -> None:
+        """Stop within seconds: end what ends soon, hand the rest back."""
+        for task in loops:
+            task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        working = set(self._working)
+        if working:
+            await asyncio.wait(working, timeout=self._settings.common.stop_timeout)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+        with contextlib.suppress(DirbridgeError, TimeoutError):
+            async with asyncio.timeout(2):
+                await client.heartbeat(self._report("stopping"))
+        logger.info("The agent has stopped.", extra={"event": "agent_stopped"})
+
+    def _report(self, word: str) -> dict[str, Any]:
+        return {
+            "state": word,
+            "version": __version__,
+            "host": socket.gethostname()[:255],
+            "uptime": round(time.monotonic() - self._began, 1),
+            "queue": len(self._working),
+            "domains": self._names,
+            "lastError": self._executor.last_error and self._executor.last_error[:4000],
+        }
+
+    def _write_report(self) -> None:
+        """Leave a note of how this process is, for `agent status`."""
+        report = {**self._report("running"), "at": datetime.now(UTC).isoformat(timespec="seconds"), "lost": self._lost}
+        try:
+            (self._state.folder / REPORT).write_text(json.dumps(report))
+        except OSError as error:
+            logger.warning("The report in %s could not be written: %s", self._state.folder, error.strerror)
+
+    def _missed(self, error: TransientError) -> None:
+        if self._lost is None:
+            logger.warning("%s Trying again until it answers.", error, extra={"event": "service_lost"})
+        self._lost = str(error)
+
+    def _found(self) -> None:
+        if self._lost is not None:
+            logger.info("The service answers again.", extra={"event": "service_found"})
+        self._lost = None
+
+
+def check_domains(settings: Settings, state: State) -> None:
+    """See that the agent was enrolled for every domain of its settings.
+
+    Raises:
+        ConfigurationError: it was not.
+    """
+    others = sorted(set(settings.names) - set(state.identity.domains))
+    if others:
+        raise ConfigurationError(
+            f"The agent was enrolled for {', '.join(state.identity.domains)}, not for {', '.join(others)}, "
+            "which its settings name.",
+            code="DomainNotEnrolled",
+            recommended_action="Enrol it anew with --replace and a code for all of them, or take the others out of the "
+            "settings.",
+        )
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Let only one process run as this agent: two would take each other's requests away.
+
+    Raises:
+        ConfigurationError: one runs already.
+    """
+    with (folder / LOCK).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                f"The agent of {folder} is already running as process {_pid(lock)}.",
+                code="AlreadyRunning",
+                recommended_action="Stop that process first, or name another agent's folder with --state.",
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def running_pid(folder: Path) -> int | None:
+    """Give the process that runs as this agent; None where there is none."""
+    try:
+        with (folder / LOCK).open("r") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _pid(lock)
+    except OSError:
+        pass
+    return None
+
+
+def _pid(lock: IO[str]) -> int | None:
+    lock.seek(0)
+    text = lock.read().strip()
+    return int(text) if text.isdigit() else None
