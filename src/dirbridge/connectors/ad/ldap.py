@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import ldap
-from ldap.controls import RequestControl, ResponseControl
+from ldap.controls import RequestControl, ResponseControl, SimplePagedResultsControl
 
 from dirbridge.connectors.ad import dirsync
 from dirbridge.connectors.ad.settings import Settings
@@ -40,11 +40,12 @@ T = TypeVar("T")
 
 
 class Chunk(NamedTuple):
-    """A part of an answer. The last one carries the DirSync control of the answer, where it has one."""
+    """A part of an answer. The last one carries what the answer ended with: DirSync's value, the cookie of a page."""
 
     found: list[Found]
     last: bool
-    dirsync: bytes | None
+    dirsync: bytes | None = None
+    page: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Search:
 
     Attributes:
         show_deleted: tombstones too. dirsync: value of the DirSync control, for a question about changes.
+        page: entries to ask for at a time, where the answer may be longer than servers give at once.
     """
 
     base: str
@@ -61,6 +63,7 @@ class Search:
     attributes: Sequence[str] = ()
     show_deleted: bool = False
     dirsync: bytes | None = None
+    page: int = 0
 
 
 class _DirSyncResponse(ResponseControl):  # type: ignore[misc]
@@ -72,7 +75,7 @@ class _DirSyncResponse(ResponseControl):  # type: ignore[misc]
         self.encodedControlValue = encodedControlValue
 
 
-_RESPONSES = {dirsync.DIRSYNC: _DirSyncResponse}
+_RESPONSES = {dirsync.DIRSYNC: _DirSyncResponse, SimplePagedResultsControl.controlType: SimplePagedResultsControl}
 
 
 class Connection:
@@ -119,6 +122,10 @@ class Connection:
         try:
             while not finished:
                 chunk = await self._outcome(ahead)
+                if chunk.last and chunk.page:
+                    cookie = chunk.page
+                    message = await self._call(lambda: self._ask(question, cookie))  # noqa: B023 - awaited here
+                    chunk = Chunk(chunk.found, False)
                 finished = chunk.last
                 if not finished:
                     ahead = self._executor.submit(self._chunk, message)
@@ -161,12 +168,14 @@ class Connection:
         handle.set_option(ldap.OPT_X_TLS_NEWCTX, 0)  # must come last: it takes what was set before it
         handle.simple_bind_s(self._settings.user, password)
 
-    def _ask(self, question: Search) -> int:
+    def _ask(self, question: Search, page: bytes = b"") -> int:
         controls = [RequestControl(dirsync.EXTENDED_DN, True, dirsync.extended_dn())]
         if question.show_deleted:
             controls.append(RequestControl(dirsync.SHOW_DELETED, True))
         if question.dirsync is not None:
             controls.append(RequestControl(dirsync.DIRSYNC, True, question.dirsync))
+        if question.page:
+            controls.append(SimplePagedResultsControl(True, size=question.page, cookie=page))
         message: int = self._handle.search_ext(
             question.base, question.scope, question.filter, list(question.attributes) or None, serverctrls=controls
         )
@@ -189,9 +198,8 @@ class Connection:
             # A continuation reference to another naming context has no name: that context is not ours to read.
             found.extend((name, values) for name, values in data if name is not None)
             if kind == ldap.RES_SEARCH_RESULT:
-                values = [control.encodedControlValue for control in controls if isinstance(control, _DirSyncResponse)]
-                return Chunk(found, True, values[0] if values else None)
-        return Chunk(found, False, None)
+                return Chunk(found, True, *_endings(controls))
+        return Chunk(found, False)
 
     def _unbind(self) -> None:
         handle, self._handle = self._handle, None
@@ -200,6 +208,16 @@ class Connection:
                 handle.unbind_ext_s()
             except ldap.LDAPError as error:
                 logger.debug("Closing the connection to %s: %s", self.server, error)
+
+
+def _endings(controls: Sequence[Any]) -> tuple[bytes | None, bytes]:
+    changes, page = None, b""
+    for control in controls:
+        if isinstance(control, _DirSyncResponse):
+            changes = control.encodedControlValue
+        elif isinstance(control, SimplePagedResultsControl):
+            page = bytes(control.cookie or b"")
+    return changes, page
 
 
 class _Refusal(NamedTuple):

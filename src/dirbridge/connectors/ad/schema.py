@@ -383,13 +383,15 @@ _TYPES: dict[AttributeType, str] = {
     "DateTime": """msExchELCExpirySuspensionEnd msExchELCExpirySuspensionStart msExchLitigationHoldDate
         msExchTeamMailboxExpiration PasswordChangeDate whenChanged""",
 }
-_MULTIVALUED_NAMES = """authOrig dLMemRejectPerms dLMemSubmitPerms msExchDelegateListLink msExchModeratedByLink msExchTeamMailboxOwners
-    publicDelegates unauthOrig member msExchBypassModerationLink msExchCoManagedByLink userCertificate
-    userSMIMECertificate proxyAddresses otherFacsimileTelephoneNumber otherHomePhone otherIpPhone otherMobile otherPager
-    otherTelephone postOfficeBox url objectClass msExchArchiveName msExchExtensionCustomAttribute1
-    msExchExtensionCustomAttribute2 msExchExtensionCustomAttribute3 msExchExtensionCustomAttribute4
-    msExchExtensionCustomAttribute5 msExchResourceMetaData msExchResourceSearchProperties msExchSenderHintTranslations
-    msExchUserHoldPolicies errors logs"""
+_MULTIVALUED_NAMES = """
+authOrig dLMemRejectPerms dLMemSubmitPerms msExchDelegateListLink msExchModeratedByLink msExchTeamMailboxOwners
+publicDelegates unauthOrig member msExchBypassModerationLink msExchCoManagedByLink userCertificate
+userSMIMECertificate proxyAddresses otherFacsimileTelephoneNumber otherHomePhone otherIpPhone otherMobile otherPager
+otherTelephone postOfficeBox url objectClass msExchArchiveName msExchExtensionCustomAttribute1
+msExchExtensionCustomAttribute2 msExchExtensionCustomAttribute3 msExchExtensionCustomAttribute4
+msExchExtensionCustomAttribute5 msExchResourceMetaData msExchResourceSearchProperties msExchSenderHintTranslations
+msExchUserHoldPolicies errors logs
+"""
 _MULTIVALUED = frozenset(_MULTIVALUED_NAMES.split())
 _TYPE_OF: dict[str, AttributeType] = {name: kind for kind, names in _TYPES.items() for name in names.split()}
 _USER_FURTHER = (

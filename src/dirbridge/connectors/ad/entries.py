@@ -1,0 +1,403 @@
+"""From what a domain controller sends to what the contract carries. Nothing here connects to anything.
+
+Used by `source`, which asks the plan what to request, and has it read each answer.
+
+Source: MS-ADTS 3.1.1.3.4.1.3 for the form of DirSync answers (`member;range=1-1` came, `member;range=0-0` went).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from dirbridge.connectors.ad import dn, schema, watermark
+from dirbridge.connectors.ad.ldap import Found
+from dirbridge.connectors.ad.settings import Settings
+from dirbridge.contract.entry import Container, Entry, ReferenceDelta, Selection, Tombstone, Values, text_fault
+
+PART_VALUES = 5000
+"""Anchors in one part of a membership, at most."""
+PEOPLE = frozenset({"user", "inetOrgPerson"})
+CONTAINER_CLASSES = ("organizationalUnit", "container", "domainDNS", "builtinDomain", "lostAndFound")
+PRIMARY_GROUP = "primaryGroup"
+"""Reference of a user to its primary group, which lists it in no `member`."""
+
+# What identifies an object and places it: read whatever the attribute policy says, and none of it is a person's datum.
+_CORE = ("objectClass", "name", "parentGUID", "lastKnownParent", "isDeleted", "whenCreated")
+# Used where the policy lets them through: to resolve primary groups, to tell trusts from users.
+_HELPERS = ("objectSid", "primaryGroupID", "userAccountControl")
+# An account of the domain has each of these: where one is missing, the reader may not see it.
+_ALWAYS_PRESENT = {
+    "user": (
+        "accountExpires",
+        "cn",
+        "objectSid",
+        "primaryGroupID",
+        "pwdLastSet",
+        "sAMAccountName",
+        "userAccountControl",
+    ),
+    "group": ("cn", "groupType", "objectSid", "sAMAccountName"),
+}
+_ALWAYS_PRESENT["inetOrgPerson"] = _ALWAYS_PRESENT["user"]
+# Each domain controller has its own value, so DirSync never sends them; an ordinary search does.
+NOT_REPLICATED = frozenset({"whenChanged", "uSNChanged", "uSNCreated", "lastLogon", "badPwdCount", "logonCount"})
+# Attribute of the entry referred to that lists who refers to it.
+BACK_LINKS = {
+    "member": "memberOf",
+    "manager": "directReports",
+    "managedBy": "managedObjects",
+    "authOrig": "authOrigBL",
+    "unauthOrig": "unauthOrigBL",
+    "dLMemRejectPerms": "dLMemRejectPermsBL",
+    "dLMemSubmitPerms": "dLMemSubmitPermsBL",
+    "publicDelegates": "publicDelegatesBL",
+    "altRecipient": "altRecipientBL",
+}
+
+_RANGE = re.compile(r"(.+);range=(\d+)-(\d+|\*)", re.IGNORECASE)
+_INTERDOMAIN_TRUST = 0x800
+_DELETED_NAME = re.compile(r"\n(?:DEL|CNF):[0-9a-fA-F-]{36}.*", re.DOTALL)
+
+
+class Role(Enum):
+    """What an attribute of an answer is to us."""
+
+    TEXT = 1
+    BINARY = 2
+    REFERENCE = 3
+    MEMBERSHIP = 4
+    OTHER = 5
+
+
+class Column(NamedTuple):
+    """An attribute of an answer, with its name in the schema document's spelling."""
+
+    role: Role
+    name: str
+    removed: bool = False
+
+
+_OTHER: Final = Column(Role.OTHER, "")
+
+
+class Plan:
+    """What is requested for a selection under an attribute policy, and how answers to it are read.
+
+    Attributes:
+        filter: names object classes only, or tombstones would be lost.
+        delta: attributes to request from DirSync. whole: attributes to request when entries are read again.
+        memberships: attributes that travel as `ReferenceDelta`. digest: what a watermark of this plan depends on.
+    """
+
+    def __init__(self, settings: Settings, selection: Selection) -> None:
+        self._settings = settings
+        self._binary = frozenset(name.lower() for name in selection.binary)
+        self.types = tuple(dict.fromkeys((*selection.object_types, *selection.memberships)))
+        self._wanted: dict[str, dict[str, Column]] = {}
+        self._refused: dict[str, tuple[str, ...]] = {}
+        self._columns: dict[str, dict[str, Column]] = {kind: {} for kind in self.types}
+        self._expected: dict[str, tuple[str, ...]] = {}
+        for kind in self.types:
+            self._learn(kind, selection)
+        memberships = {
+            column.name: None
+            for columns in self._wanted.values()
+            for column in columns.values()
+            if column.role is Role.MEMBERSHIP
+        }
+        self.memberships = tuple(memberships)
+        self.references = tuple(
+            {
+                column.name: None
+                for columns in self._wanted.values()
+                for column in columns.values()
+                if column.role is Role.REFERENCE
+            }
+        )
+        helpers = tuple(name for name in _HELPERS if settings.allows(name))
+        plain = {
+            column.name: None
+            for columns in self._wanted.values()
+            for column in columns.values()
+            if column.role is not Role.MEMBERSHIP
+        }
+        self.whole = tuple(dict.fromkeys((*_CORE, *helpers, *plain, "objectGUID")))
+        self.delta = (*self.whole, *self.memberships)
+        self.filter = _class_filter((*self.types, *CONTAINER_CLASSES))
+        self.digest = watermark.digest(
+            [settings.user, settings.name],
+            [name.lower() for name in self.delta],
+            *([kind, *columns] for kind, columns in sorted(self._wanted.items())),
+            [container.lower() for container in settings.exclude_containers],
+        )
+
+    def kind(self, values: dict[str, list[bytes]]) -> str | None:
+        """Say what an entry is: an object type of the selection, `container`, or None for what is nobody's concern.
+
+        Computers and group managed service accounts are users to the directory and nothing to a person.
+        """
+        classes = values.get("objectClass") or ()
+        for name in reversed(classes):
+            text = name.decode(errors="replace")
+            if text == "computer":
+                return None
+            if text in self._wanted:
+                if text in PEOPLE and (b"computer" in classes or _is_trust(values)):
+                    return None
+                return text
+            if text in CONTAINER_CLASSES:
+                return "container"
+        return None
+
+    def entry(self, kind: str, found: Found, primary_group: str | None, *, replicated_only: bool = False) -> Entry:
+        """Read an entry.
+
+        Args:
+            kind: its object type.
+            found: as the server sent it, whole.
+            primary_group: anchor of its primary group, for people; None where it cannot be known.
+            replicated_only: it comes from DirSync, which sends no attribute that is not replicated, nor `cn`.
+        """
+        name = dn.extended(found[0])
+        values = found[1]
+        attributes: dict[str, Values] = {}
+        references: dict[str, tuple[str, ...]] = {}
+        faults: dict[str, str] = {}
+        columns = self._columns[kind]
+        for key, raw in values.items():
+            column = columns.get(key) or self._column(kind, key)
+            if not raw or column.role is Role.OTHER or column.role is Role.MEMBERSHIP or column.removed:
+                continue
+            if column.role is Role.TEXT:
+                try:
+                    texts = tuple([value.decode() for value in raw])
+                except UnicodeDecodeError as error:
+                    faults[column.name] = (
+                        f"is not UTF-8 text: byte {error.start + 1} of a value is {error.object[error.start]:#04x}"
+                    )
+                    continue
+                for text in texts:
+                    if not text.isprintable() and (fault := text_fault(text)) is not None:
+                        faults[column.name] = fault
+                        break
+                else:
+                    attributes[column.name] = texts
+            elif column.role is Role.BINARY:
+                attributes[column.name] = tuple(raw)
+            else:
+                references[column.name] = tuple(anchors(raw))
+        own = _text(values["name"][0]) if values.get("name") else _leaf(name.dn)
+        wanted = self._wanted[kind]
+        if "distinguishedname" in wanted:
+            attributes["distinguishedName"] = (name.dn,)
+        if "cn" in wanted and "cn" not in values and "cn" not in faults and name.dn[:3].upper() == "CN=":
+            attributes[wanted["cn"].name] = (own,)
+        unknown = [one for one in self._expected[kind] if one not in attributes and one not in faults]
+        if replicated_only:
+            unknown += [column.name for column in wanted.values() if column.name in NOT_REPLICATED]
+        if kind in PEOPLE:
+            if primary_group is not None:
+                references[PRIMARY_GROUP] = (primary_group,)
+            else:
+                unknown.append(PRIMARY_GROUP)
+        return Entry(
+            anchor=name.guid or guid(values),
+            object_type=kind,
+            name=own,
+            container=parent(values),
+            attributes=attributes,
+            references=references,
+            unknown=(*self._refused[kind], *unknown),
+            faults=faults,
+        )
+
+    def memberships_of(self, kind: str) -> tuple[str, ...]:
+        """The membership attributes of an object type."""
+        return tuple(column.name for column in self._wanted[kind].values() if column.role is Role.MEMBERSHIP)
+
+    def hides(self, name: str) -> bool:
+        """Say whether the agent's own filter keeps this entry back; takes an extended name."""
+        return bool(self._settings.exclude_containers) and self._settings.hides(dn.extended(name).dn)
+
+    def hid(self, values: dict[str, list[bytes]]) -> bool:
+        """Say whether a deleted entry lay in a container that the agent's own filter keeps back."""
+        return any(self.hides(name.decode(errors="replace")) for name in values.get("lastKnownParent", ()))
+
+    def changed_members(self, values: dict[str, list[bytes]]) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Give, by membership attribute, the anchors that came and went according to a DirSync answer."""
+        for attribute in self.memberships:
+            added = values.get(f"{attribute};range=1-1") or values.get(attribute) or []
+            removed = values.get(f"{attribute};range=0-0") or []
+            if added or removed:
+                yield attribute, anchors(added), anchors(removed)
+
+    def only_members_changed(self, values: dict[str, list[bytes]]) -> bool:
+        """Say whether a DirSync answer tells of members and nothing else: the entry need not be read again."""
+        kept = {"objectGUID", "instanceType"}
+        for attribute in self.memberships:
+            kept |= {f"{attribute};range=1-1", f"{attribute};range=0-0"}
+        return len(values) > len(values.keys() & {"objectGUID", "instanceType"}) and values.keys() <= kept
+
+    def _learn(self, kind: str, selection: Selection) -> None:
+        wanted: dict[str, Column] = {}
+        refused: list[str] = []
+        groups = (
+            (selection.attributes.get(kind, ()), None),
+            (selection.references.get(kind, ()), Role.REFERENCE),
+            (selection.memberships.get(kind, ()), Role.MEMBERSHIP),
+        )
+        for names, role in groups:
+            for name in names:
+                if name in schema.SYNTHETIC:
+                    continue
+                if not self._settings.allows(name):
+                    refused.append(name)
+                    continue
+                plain = Role.BINARY if name.lower() in self._binary else Role.TEXT
+                wanted[name.lower()] = Column(role or plain, name)
+        self._wanted[kind] = wanted
+        self._refused[kind] = tuple(refused)
+        always = {name.lower() for name in _ALWAYS_PRESENT.get(kind, ())}
+        self._expected[kind] = tuple(column.name for name, column in wanted.items() if name in always)
+
+    def _column(self, kind: str, key: str) -> Column:
+        """Find out once what an attribute as the server spells it is to us."""
+        ranged = _RANGE.fullmatch(key)
+        column = self._wanted[kind].get((ranged[1] if ranged else key).lower(), _OTHER)
+        if column.name == "distinguishedName":
+            column = _OTHER  # it comes with GUID and SID in front; the entry's own name is used
+        elif ranged and (ranged[2], ranged[3]) == ("0", "0"):
+            column = column._replace(removed=True)
+        self._columns[kind][key] = column
+        return column
+
+
+def container(found: Found) -> Container:
+    """Read a node of the tree. The head of the domain goes by the domain's name."""
+    name, values = dn.extended(found[0]), found[1]
+    own = _text(values["name"][0]) if values.get("name") else _leaf(name.dn)
+    above = parent(values)
+    if above is None or b"domainDNS" in (values.get("objectClass") or ()):
+        own = ".".join(part.value for part in dn.split(name.dn)) or own
+        above = None
+    return Container(name.guid or guid(values), above, own)
+
+
+def tombstone(found: Found, kind: str) -> Tombstone:
+    """Read what is left of a deleted entry; its name without the mark of deletion."""
+    name, values = dn.extended(found[0]), found[1]
+    own = _text(values["name"][0]) if values.get("name") else _leaf(name.dn)
+    return Tombstone(name.guid or guid(values), _DELETED_NAME.sub("", own), kind)
+
+
+def is_deleted(values: dict[str, list[bytes]]) -> bool:
+    """Say whether an answer is of a tombstone."""
+    return (values.get("isDeleted") or [b""])[0].upper() == b"TRUE"
+
+
+def was_reanimated(values: dict[str, list[bytes]]) -> bool:
+    """Say whether a DirSync answer tells that a deleted entry came back: `isDeleted` was cleared."""
+    return "isDeleted" in values and not values["isDeleted"]
+
+
+def was_moved(values: dict[str, list[bytes]]) -> bool:
+    """Say whether a DirSync answer tells of a new name or place of an entry that existed before.
+
+    `whenCreated` never changes, so it is in a delta only where the entry is new.
+    """
+    return bool(values.get("name") or values.get("parentGUID")) and not values.get("whenCreated")
+
+
+def guid(values: dict[str, list[bytes]]) -> str:
+    """The anchor of an entry, from its objectGUID."""
+    return str(UUID(bytes_le=values["objectGUID"][0]))
+
+
+def anchor_of(found: Found) -> str:
+    """The anchor of an entry as sent, from its extended name or its objectGUID."""
+    return dn.anchor(found[0]) or guid(found[1])
+
+
+def parent(values: dict[str, list[bytes]]) -> str | None:
+    """The anchor of the container that an entry lies in; None for the head of the domain."""
+    raw = values.get("parentGUID")
+    return str(UUID(bytes_le=raw[0])) if raw else None
+
+
+def anchors(names: Iterable[bytes]) -> list[str]:
+    """The anchors in extended names; names without one (of another domain's unknown object) are left out."""
+    found = []
+    for name in names:
+        if name[:6] == b"<GUID=" and name[42:43] == b">":
+            found.append(name[6:42].decode("ascii").lower())
+        elif (anchor := dn.anchor(name.decode(errors="replace"))) is not None:
+            found.append(anchor)
+    return found
+
+
+def parts(owner: str, attribute: str, added: Sequence[str], removed: Sequence[str]) -> Iterator[ReferenceDelta]:
+    """Cut values that came and went into parts."""
+    at, number = 0, 0
+    total = len(added) + len(removed)
+    while at < total or number == 0:
+        end = at + PART_VALUES
+        start_removed = max(0, at - len(added))
+        yield ReferenceDelta(
+            owner,
+            attribute,
+            added=tuple(added[at:end]),
+            removed=tuple(removed[start_removed : max(0, end - len(added))]),
+            part=number,
+            end=end >= total,
+        )
+        at, number = end, number + 1
+
+
+def whole_parts(
+    owner: str, attribute: str, values: Sequence[str], *, first: int = 0, end: bool = True
+) -> Iterator[ReferenceDelta]:
+    """Cut a list, or a piece of one, into parts that together are the whole."""
+    at, number = 0, first
+    while at < len(values) or number == first:
+        following = at + PART_VALUES
+        last = following >= len(values)
+        yield ReferenceDelta(
+            owner, attribute, added=tuple(values[at:following]), whole=True, part=number, end=end and last
+        )
+        at, number = following, number + 1
+
+
+def relative_id(values: dict[str, list[bytes]]) -> bytes | None:
+    """The SID of an account's primary group: its own domain's, with the group's relative id."""
+    sid, rid = values.get("objectSid"), values.get("primaryGroupID")
+    if not sid or not rid or not rid[0].isdigit():
+        return None
+    return sid[0][:-4] + int(rid[0]).to_bytes(4, "little")
+
+
+def escaped(value: bytes) -> str:
+    """Write bytes so that they can stand in a filter (RFC 4515 section 3)."""
+    return "".join(f"\\{byte:02x}" for byte in value)
+
+
+def _class_filter(classes: Iterable[str]) -> str:
+    alternatives = "".join(f"(objectClass={name})" for name in dict.fromkeys(classes))
+    return f"(&(|{alternatives})(!(objectClass=computer)))"
+
+
+def _is_trust(values: dict[str, list[bytes]]) -> bool:
+    control = (values.get("userAccountControl") or [b""])[0]
+    return control.lstrip(b"-").isdigit() and bool(int(control) & _INTERDOMAIN_TRUST)
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace").replace("\x00", "\ufffd")
+
+
+def _leaf(name: str) -> str:
+    parts = dn.split(name)
+    return parts[0].value if parts else ""

@@ -1,0 +1,591 @@
+"""Active Directory as a source: the first room of the walk.
+
+Called by the agent's executor, which sends the pages on. It keeps no state between calls but the memory of a refused
+account: everything else stands in the watermark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from dirbridge.connectors.ad import dirsync, entries, watermark
+from dirbridge.connectors.ad.directory import EMPTY_ANSWERS, Directory, Vanished
+from dirbridge.connectors.ad.entries import Plan
+from dirbridge.connectors.ad.ldap import Found
+from dirbridge.connectors.ad.settings import Settings
+from dirbridge.contract.entry import (
+    BackReferences,
+    ChangePage,
+    Container,
+    Entry,
+    ReferenceDelta,
+    Selection,
+    Tombstone,
+    Watermark,
+)
+from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
+from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""A page is cut when its values exceed this, so that photos do not make it too large to carry."""
+REFUSAL_LASTS = timedelta(minutes=30)
+"""How long a refused account is not tried again, unless the settings or the password change."""
+
+_NO_RIGHT = "NoRightOnDeletedObjects"
+
+
+class ActiveDirectorySource:
+    """A domain, read by DirSync with the rights of an ordinary account.
+
+    Args:
+        settings: of the domain.
+        page_entries: entries in a page, at most.
+        clock: seconds that only ever rise; for the memory of a refused account.
+    """
+
+    def __init__(
+        self, settings: Settings, *, page_entries: int = PAGE_ENTRIES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._page_entries = page_entries
+        self._clock = clock
+        self._refusal: tuple[bytes, float, CredentialError] | None = None
+
+    async def changes(self, selection: Selection, since: Watermark | None) -> AsyncGenerator[ChangePage, None]:
+        """Stream what changed since a watermark, or everything.
+
+        A full read takes its entries from DirSync's own answer. Of a change DirSync tells fragments only: the entries
+        are read again, but for memberships, whose values that came and went are all there is to tell.
+
+        Without the right to list deleted objects a delta would be silent about deletes, so it is refused unless the
+        settings allow it; deletes are then found by comparing full reads.
+
+        Raises:
+            ConfigurationError: `NoRightOnDeletedObjects` among others.
+            WatermarkExpired: only a full read leads on.
+        """
+        plan = Plan(self._settings, selection)
+        async with await self._open(since.replica if since else "") as directory:
+            reading = _Reading(self._settings, plan, directory, self._page_entries)
+            stream = reading.everything() if since is None else reading.since(since)
+            async with aclosing(stream):
+                async for page in stream:
+                    yield page
+
+    async def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncGenerator[ChangePage, None]:
+        """Read anchors afresh: each comes back as entry, container, tombstone or not visible; memberships whole."""
+        plan = Plan(self._settings, selection)
+        async with await self._open() as directory:
+            reading = _Reading(self._settings, plan, directory, self._page_entries)
+            stream = reading.again([str(UUID(anchor)) for anchor in anchors])
+            async with aclosing(stream):
+                async for page in stream:
+                    yield page
+
+    async def containers(self, below: str | None = None) -> AsyncGenerator[ChangePage, None]:
+        """List the containers below one, itself included; all of the domain where it is None."""
+        plan = Plan(self._settings, Selection({}))
+        async with await self._open() as directory:
+            reading = _Reading(self._settings, plan, directory, self._page_entries)
+            stream = reading.tree(str(UUID(below)) if below else None)
+            async with aclosing(stream):
+                async for page in stream:
+                    yield page
+
+    async def check(self) -> CheckReport:
+        """Prove that the directory can be read, deleted objects included."""
+        findings: list[Finding] = []
+        try:
+            async with await self._open() as directory:
+                facts = directory.facts
+                findings.append(
+                    Finding(
+                        "connection",
+                        "pass",
+                        f"Connected to {facts.replica.partition('|')[0]} as {self._settings.user}.",
+                    )
+                )
+                findings.append(await _check_changes(self._settings, directory))
+                findings.append(_check_deleted(self._settings, lists_deleted=facts.lists_deleted))
+                findings.append(_check_clock(facts.now.timestamp() - time.time()))
+                findings.append(await _check_privileges(self._settings, directory))
+        except DirbridgeError as error:
+            findings.append(Finding("connection", "fail", error.reason, error.recommended_action))
+        return CheckReport(tuple(findings))
+
+    async def _open(self, prefer: str = "") -> Directory:
+        """Connect, unless this very account was refused a short while ago."""
+        fingerprint = self._fingerprint()
+        if self._refusal is not None and self._refusal[0] == fingerprint and self._clock() < self._refusal[1]:
+            raise self._refusal[2]
+        self._refusal = None
+        try:
+            return await Directory.open(self._settings, prefer)
+        except CredentialError as error:
+            self._refusal = fingerprint, self._clock() + REFUSAL_LASTS.total_seconds(), error
+            raise
+
+    def _fingerprint(self) -> bytes:
+        text = "\0".join((self._settings.user, self._settings.password(), *self._settings.servers))
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+@dataclass(slots=True)
+class _Page:
+    """A page as it fills. An entry appears once, as what was last seen of it."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    deleted: dict[str, Tombstone] = field(default_factory=dict)
+    containers: dict[str, Container] = field(default_factory=dict)
+    references: list[ReferenceDelta] = field(default_factory=list)
+    back_references: list[BackReferences] = field(default_factory=list)
+    not_visible: dict[str, None] = field(default_factory=dict)
+    size: int = 0
+    weight: int = 0
+
+    def add(self, entry: Entry, weight: int) -> None:
+        self.deleted.pop(entry.anchor, None)
+        self.not_visible.pop(entry.anchor, None)
+        self.entries[entry.anchor] = entry
+        self.size += 1
+        self.weight += weight
+
+    def delete(self, tombstone: Tombstone) -> None:
+        self.entries.pop(tombstone.anchor, None)
+        self.deleted[tombstone.anchor] = tombstone
+        self.size += 1
+
+    def contain(self, container: Container) -> None:
+        self.containers[container.anchor] = container
+        self.size += 1
+
+    def miss(self, anchor: str) -> None:
+        self.not_visible[anchor] = None
+        self.size += 1
+
+    def refer(self, parts: Iterable[ReferenceDelta]) -> None:
+        for part in parts:
+            self.references.append(part)
+            self.weight += 64 + 37 * (len(part.added) + len(part.removed))
+
+    def refer_back(self, references: BackReferences) -> None:
+        self.back_references.append(references)
+        self.weight += 64 + 37 * len(references.owners)
+
+    def finish(self, *, watermark: Watermark | None = None, idle: bool = False, last: bool = False) -> ChangePage:
+        """Close this page and begin an empty one."""
+        page = ChangePage(
+            entries=tuple(self.entries.values()),
+            deleted=tuple(self.deleted.values()),
+            containers=tuple(self.containers.values()),
+            references=tuple(self.references),
+            back_references=tuple(self.back_references),
+            not_visible=tuple(self.not_visible),
+            watermark=watermark,
+            idle=idle,
+            last=last,
+        )
+        self.entries, self.deleted, self.containers = {}, {}, {}
+        self.references, self.back_references, self.not_visible = [], [], {}
+        self.size = self.weight = 0
+        return page
+
+
+class _Reading:
+    """One call of the source, on one domain controller."""
+
+    def __init__(self, settings: Settings, plan: Plan, directory: Directory, page_entries: int) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._directory = directory
+        self._page_entries = page_entries
+        self._page = _Page()
+
+    async def everything(self) -> AsyncGenerator[ChangePage, None]:
+        """A full read: DirSync from the beginning. What was deleted is not part of what is."""
+        plan, page = self._plan, self._page
+        # A server may send a group in several entries; only with the answer's end is its list complete.
+        owners: dict[tuple[str, str], int] = {}
+        cookie = b""
+        async with aclosing(self._answers(cookie)) as answers:
+            async for found, ending in answers:
+                live = [one for one in found if not entries.is_deleted(one[1]) and not plan.hides(one[0])]
+                kinds = [plan.kind(one[1]) for one in live]
+                groups = await self._primary_groups(live, kinds)
+                for one, kind in zip(live, kinds, strict=True):
+                    if kind == "container":
+                        page.contain(entries.container(one))
+                        continue
+                    if kind is not None:
+                        group = groups.get(entries.relative_id(one[1]) or b"")
+                        page.add(plan.entry(kind, one, group, replicated_only=True), _weight(one))
+                    elif not plan.only_members_changed(one[1]):
+                        continue
+                    self._first_members(one, kind, owners)
+                    if self._full:
+                        yield page.finish()
+                if ending is not None:
+                    cookie = ending.cookie
+        for (owner, attribute), number in owners.items():
+            page.refer([ReferenceDelta(owner, attribute, whole=True, part=number)])
+            if len(page.references) >= self._page_entries:
+                yield page.finish()
+        yield page.finish(watermark=self._watermark(cookie), last=True)
+
+    async def since(self, since: Watermark) -> AsyncGenerator[ChangePage, None]:
+        """What changed since a watermark."""
+        facts = self._directory.facts
+        position = watermark.unpack(since.position)
+        watermark.verify(
+            position,
+            now=facts.now,
+            usn=facts.usn,
+            same_replica=facts.replica == since.replica,
+            digest=self._plan.digest,
+            age=facts.tombstone_lifetime / 2,
+        )
+        if not facts.lists_deleted and not self._settings.allow_without_deleted_objects:
+            raise _no_right(self._settings)
+        idle, cookie = True, position.cookie
+        gathered: list[Found] = []
+        async with aclosing(self._answers(cookie)) as answers:
+            async for found, ending in answers:
+                idle = idle and not found
+                gathered += found
+                while len(gathered) >= self._page_entries or (ending is not None and gathered):
+                    some, gathered = gathered[: self._page_entries], gathered[self._page_entries :]
+                    async with aclosing(self._changed(some)) as pages:
+                        async for page in pages:
+                            yield page
+                if ending is not None:
+                    cookie = ending.cookie
+                    if ending.more and self._page.size:
+                        yield self._page.finish(watermark=self._watermark(cookie))
+        yield self._page.finish(watermark=self._watermark(cookie), idle=idle, last=True)
+
+    async def again(self, anchors: Sequence[str]) -> AsyncGenerator[ChangePage, None]:
+        """Anchors read afresh, groups with all of their members."""
+        async with aclosing(self._reread(dict.fromkeys(anchors, None), members=True)) as pages:
+            async for page in pages:
+                yield page
+        yield self._page.finish(last=True)
+
+    async def tree(self, below: str | None) -> AsyncGenerator[ChangePage, None]:
+        """The containers below one, or all."""
+        plan, page = self._plan, self._page
+        if below is None:
+            async with aclosing(self._answers(b"")) as answers:
+                async for found, _ in answers:
+                    for one in found:
+                        self._contain(one)
+                        if self._full:
+                            yield page.finish()
+        else:
+            async for found in self._directory.below(below, plan.filter, plan.whole):
+                for one in found:
+                    self._contain(one)
+                    if self._full:
+                        yield page.finish()
+        yield page.finish(last=True)
+
+    def _contain(self, one: Found) -> None:
+        plan = self._plan
+        if plan.kind(one[1]) == "container" and not entries.is_deleted(one[1]) and not plan.hides(one[0]):
+            self._page.contain(entries.container(one))
+
+    @property
+    def _full(self) -> bool:
+        page = self._page
+        return page.size >= self._page_entries or page.weight >= PAGE_BYTES
+
+    def _watermark(self, cookie: bytes) -> Watermark:
+        facts = self._directory.facts
+        position = watermark.Position(cookie, facts.now, facts.usn, self._plan.digest)
+        return Watermark(facts.replica, watermark.pack(position))
+
+    async def _answers(self, cookie: bytes) -> AsyncGenerator[tuple[list[Found], dirsync.Answer | None], None]:
+        """DirSync's answers, one after the other, until it has no more."""
+        empty = 0
+        while True:
+            some = False
+            ending: dirsync.Answer | None = None
+            async with aclosing(self._directory.answer(cookie, self._plan.filter, self._plan.delta)) as answer:
+                async for chunk, ending in answer:
+                    some = some or bool(chunk.found)
+                    yield chunk.found, ending
+            if ending is None or not ending.more:
+                return
+            empty = 0 if some else empty + 1
+            if ending.cookie == cookie or empty >= EMPTY_ANSWERS:
+                raise TransientError(
+                    f"{self._directory.facts.replica.partition('|')[0]} promises more changes again and again "
+                    "and does not get on.",
+                    code="NoProgress",
+                    recommended_action="Look into the domain controller's log; a restart of the job reads afresh.",
+                )
+            cookie = ending.cookie
+
+    def _first_members(self, one: Found, kind: str | None, owners: dict[tuple[str, str], int]) -> None:
+        """Hand out the members in an entry of a full read, leaving the list's end open."""
+        owner = entries.anchor_of(one)
+        if kind is not None:
+            for attribute in self._plan.memberships_of(kind):
+                owners.setdefault((owner, attribute), 0)
+        for attribute, added, _ in self._plan.changed_members(one[1]):
+            first = owners.get((owner, attribute), 0)
+            if not added:
+                continue
+            made = list(entries.whole_parts(owner, attribute, added, first=first, end=False))
+            owners[owner, attribute] = first + len(made)
+            self._page.refer(made)
+
+    async def _primary_groups(self, found: Sequence[Found], kinds: Sequence[str | None]) -> dict[bytes, str | None]:
+        people = (one for one, kind in zip(found, kinds, strict=True) if kind in entries.PEOPLE)
+        sids = {sid for one in people if (sid := entries.relative_id(one[1])) is not None}
+        return await self._directory.primary_groups(sids) if sids else {}
+
+    async def _changed(self, found: Sequence[Found]) -> AsyncGenerator[ChangePage, None]:
+        """Some entries of a delta: read again what is not told whole, and hand out the members that came and went."""
+        plan, page = self._plan, self._page
+        again: dict[str, Found | None] = {}
+        gone: dict[str, Found] = {}
+        for one in found:
+            anchor, values = entries.anchor_of(one), one[1]
+            if entries.is_deleted(values):
+                gone[anchor] = one
+            elif plan.hides(one[0]):
+                page.miss(anchor)
+            elif not plan.only_members_changed(values):
+                again[anchor] = _joined(again.get(anchor), one)
+        stream = self._reread(again, gone=gone)
+        async with aclosing(stream):
+            async for full in stream:
+                yield full
+        for one in found:
+            anchor = entries.anchor_of(one)
+            if anchor in gone or plan.hides(one[0]) or entries.was_reanimated(one[1]):
+                continue
+            for attribute, added, removed in plan.changed_members(one[1]):
+                for part in entries.parts(anchor, attribute, added, removed):
+                    page.refer([part])
+                    if self._full:
+                        yield page.finish()
+
+    async def _reread(
+        self,
+        anchors: dict[str, Found | None],
+        *,
+        gone: dict[str, Found] | None = None,
+        members: bool = False,
+    ) -> AsyncGenerator[ChangePage, None]:
+        """Read entries again; what is not found is asked for once more among the deleted.
+
+        Args:
+            anchors: what DirSync told of them; None where it told nothing.
+            gone: what DirSync reported as deleted. members: hand out the memberships whole.
+        """
+        plan, page, directory = self._plan, self._page, self._directory
+        missing = dict(anchors)
+        async for found in directory.read(anchors, plan.whole):
+            groups = await self._primary_groups(found, [plan.kind(one[1]) for one in found])
+            for one in found:
+                anchor = entries.anchor_of(one)
+                told = missing.pop(anchor, None)
+                stream = self._live(one, told, groups, members=members)
+                async with aclosing(stream):
+                    async for full in stream:
+                        yield full
+        gone = gone or {}
+        unseen = {**dict.fromkeys(missing), **dict.fromkeys(gone)}
+        async for found in directory.read(unseen, plan.whole, deleted=True):
+            for one in found:
+                unseen.pop(entries.anchor_of(one), None)
+                if entries.is_deleted(one[1]):
+                    self._deleted(one)
+                else:  # it came back while we were reading
+                    groups = await self._primary_groups([one], [plan.kind(one[1])])
+                    stream = self._live(one, None, groups, members=True, reanimated=True)
+                    async with aclosing(stream):
+                        async for full in stream:
+                            yield full
+                if self._full:
+                    yield page.finish()
+        for anchor in unseen:
+            if anchor in gone:  # DirSync saw its tombstone, which is evidence enough
+                page.delete(entries.tombstone(gone[anchor], plan.kind(gone[anchor][1]) or ""))
+            else:
+                page.miss(anchor)
+            if self._full:
+                yield page.finish()
+
+    async def _live(
+        self,
+        one: Found,
+        told: Found | None,
+        groups: dict[bytes, str | None],
+        *,
+        members: bool,
+        reanimated: bool = False,
+    ) -> AsyncGenerator[ChangePage, None]:
+        """An entry that exists, with whatever its change brings with it."""
+        plan, page = self._plan, self._page
+        anchor, kind = entries.anchor_of(one), plan.kind(one[1])
+        reanimated = reanimated or (told is not None and entries.was_reanimated(told[1]))
+        if kind is None or plan.hides(one[0]):
+            # Computers and their like were never ours; hidden ones must not be taken for deleted.
+            if told is None or kind is not None:
+                page.miss(anchor)
+            return
+        if kind == "container":
+            page.contain(entries.container(one))
+            if reanimated or (told is not None and entries.was_moved(told[1])):
+                async for full in self._descendants(anchor):
+                    yield full
+        else:
+            page.add(plan.entry(kind, one, groups.get(entries.relative_id(one[1]) or b"")), _weight(one))
+            if members or reanimated:
+                async for full in self._members(anchor, kind):
+                    yield full
+            if reanimated:
+                await self._referrers(anchor)
+        if self._full:
+            yield page.finish()
+
+    def _deleted(self, one: Found) -> None:
+        kind = self._plan.kind(one[1])
+        if kind == "container":
+            self._page.contain(Container(entries.anchor_of(one), None, entries.tombstone(one, "").name, deleted=True))
+        elif kind is not None and self._plan.hid(one[1]):
+            # It may have been elsewhere before, so its deletion counts; its name stays here.
+            self._page.delete(Tombstone(entries.anchor_of(one), object_type=kind))
+        elif kind is not None:
+            self._page.delete(entries.tombstone(one, kind))
+        elif not one[1].get("objectClass"):
+            self._page.delete(entries.tombstone(one, ""))
+        else:
+            self._page.miss(entries.anchor_of(one))
+
+    async def _descendants(self, anchor: str) -> AsyncGenerator[ChangePage, None]:
+        """All entries below a container that was renamed or moved: their own names have changed with it."""
+        plan, page = self._plan, self._page
+        async for found in self._while_it_exists(self._directory.below(anchor, plan.filter, plan.whole)):
+            kinds = [plan.kind(one[1]) for one in found]
+            groups = await self._primary_groups(found, kinds)
+            for one, kind in zip(found, kinds, strict=True):
+                if kind is None or kind == "container":
+                    continue
+                if plan.hides(one[0]):
+                    page.miss(entries.anchor_of(one))
+                else:
+                    page.add(plan.entry(kind, one, groups.get(entries.relative_id(one[1]) or b"")), _weight(one))
+                if self._full:
+                    yield page.finish()
+
+    @staticmethod
+    async def _while_it_exists(stream: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+        """End a stream quietly when its entry is deleted meanwhile: the next changes tell."""
+        try:
+            async for one in stream:
+                yield one
+        except Vanished as error:
+            logger.debug("%s", error.reason)
+
+    async def _members(self, anchor: str, kind: str) -> AsyncGenerator[ChangePage, None]:
+        """The whole memberships of an entry."""
+        for attribute in self._plan.memberships_of(kind):
+            number = 0
+            async for piece in self._while_it_exists(self._directory.values(anchor, attribute)):
+                number = 0 if piece.first else number
+                made = list(entries.whole_parts(anchor, attribute, piece.values, first=number, end=piece.end))
+                number += len(made)
+                self._page.refer(made)
+                if self._full:
+                    yield self._page.finish()
+
+    async def _referrers(self, anchor: str) -> None:
+        """Who refers to an entry that came back: a deletion took the references along, silently."""
+        for attribute in (*self._plan.memberships, *self._plan.references):
+            link = entries.BACK_LINKS.get(attribute)
+            if link is None:
+                continue
+            owners: list[str] = []
+            async for piece in self._while_it_exists(self._directory.values(anchor, link)):
+                owners = piece.values if piece.first else owners + piece.values
+            self._page.refer_back(BackReferences(anchor, attribute, tuple(owners)))
+
+
+def _joined(earlier: Found | None, later: Found) -> Found:
+    """What two parts of a delta told of one entry."""
+    return later if earlier is None else (later[0], {**earlier[1], **later[1]})
+
+
+def _weight(one: Found) -> int:
+    return sum([len(value) for values in one[1].values() for value in values])
+
+
+def _no_right(settings: Settings) -> ConfigurationError:
+    return ConfigurationError(
+        f"The account {settings.user} may not list deleted objects of {settings.name}: deletes would go unnoticed.",
+        code=_NO_RIGHT,
+        recommended_action=_grant(settings),
+    )
+
+
+def _grant(settings: Settings) -> str:
+    container = f"CN=Deleted Objects,{settings.base_dn}"
+    return (
+        "Give it List Contents and Read Property on that container, as a domain administrator: "
+        f'dsacls "{container}" /takeownership, then dsacls "{container}" /G DOMAIN\\account:LCRP.'
+    )
+
+
+async def _check_changes(settings: Settings, directory: Directory) -> Finding:
+    async with aclosing(directory.answer(b"", "(objectClass=domainDNS)", ("name",))) as answer:
+        async for _ in answer:
+            pass
+    return Finding("changes", "pass", f"{settings.name} reports changes by DirSync to {settings.user}.")
+
+
+def _check_deleted(settings: Settings, *, lists_deleted: bool) -> Finding:
+    if lists_deleted:
+        return Finding("deleted-objects", "pass", f"{settings.user} may list deleted objects.")
+    refused = _no_right(settings)
+    allowed = settings.allow_without_deleted_objects
+    return Finding("deleted-objects", "warn" if allowed else "fail", refused.reason, refused.recommended_action)
+
+
+def _check_clock(ahead: float) -> Finding:
+    seconds = round(abs(ahead))
+    if seconds < 300:
+        return Finding("clock", "pass", f"The clocks of domain controller and agent differ by {seconds} s.")
+    direction = "ahead of" if ahead > 0 else "behind"
+    return Finding(
+        "clock",
+        "warn",
+        f"The domain controller's clock is {timedelta(seconds=seconds)} {direction} this host's.",
+        "Have both take their time from the same source; watermarks go by the domain controller's clock.",
+    )
+
+
+async def _check_privileges(settings: Settings, directory: Directory) -> Finding:
+    held = await directory.privileges()
+    if not held:
+        return Finding("privileges", "pass", f"{settings.user} holds no administrative membership.")
+    return Finding(
+        "privileges",
+        "warn",
+        f"{settings.user} is a member of {', '.join(held)}; reading needs none of it.",
+        "Use an ordinary account that may list deleted objects.",
+    )
