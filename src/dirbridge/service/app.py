@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dirbridge
-from dirbridge.service import health, logs
+from dirbridge.service import graph, health, logs
 from dirbridge.service.auth import endpoints
 from dirbridge.service.graph import errors
 from dirbridge.service.graph.errors import GraphError
