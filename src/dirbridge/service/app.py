@@ -30,7 +30,6 @@ from dirbridge.store.listener import Listener
 
 logger = logging.getLogger(__name__)
 
-
 CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM)
 """What this process is woken by."""
 
@@ -63,6 +62,7 @@ def build(
     app.include_router(endpoints.router(database, identity.tokens))
     app.include_router(door.router)
     app.include_router(administration.router)
+    app.include_router(graph.router())
     errors.register(app)
     app.add_middleware(Leave, stopping=stopping or asyncio.Event())
     app.add_middleware(LastResort)
