@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from dirbridge.contract.errors import ConfigurationError, TransientError
-from dirbridge.service import app, setup
+from dirbridge.service import app, setup, worker
 from dirbridge.service.auth import authority
 from dirbridge.service.auth.authority import ServerCertificate
 from dirbridge.service.settings import Settings
@@ -86,8 +86,6 @@ async def serve(settings: Settings, stop: asyncio.Event, announce: Callable[[Rea
                         tasks.create_task(_renew(settings, database, identity, tls, stop), name="renewal")
                     await answering.wait()
                 if settings.role != "api":
-                    from dirbridge.service import worker  # noqa: PLC0415
-
                     tasks.create_task(worker.work(settings, database, listener, stop), name="worker")
                 announce(ready)
 

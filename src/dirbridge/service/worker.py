@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from dirbridge.connectors.protocol import Source
+from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.errors import DirbridgeError
+from dirbridge.contract.wire import CheckReport
 from dirbridge.engine import cycle
-from dirbridge.engine.cycle import Context
+from dirbridge.engine.run import Context
 from dirbridge.service.relay.remote import RemoteSource
 from dirbridge.service.settings import Settings
 from dirbridge.store import housekeeping, queue
@@ -35,8 +39,8 @@ async def work(settings: Settings, database: Database, listener: Listener, stop:
         stop: ends it in good order.
     """
 
-    def source(job: Job) -> RemoteSource:
-        return RemoteSource(database, listener, job.tenant, job.domain)
+    def source(job: Job) -> Source:
+        return Stoppable(RemoteSource(database, listener, job.tenant, job.domain), stop)
 
     context = Context(
         database=database, source=source, target=TenantTarget(uuid4), clock=lambda: datetime.now(UTC), new_id=uuid4
@@ -60,6 +64,51 @@ async def work(settings: Settings, database: Database, listener: Listener, stop:
         worker.stop()
         tidying.cancel()
         await running
+
+
+class Stoppable:
+    """A source whose streams are cut when the process stops, between two pages or while one is waited for.
+
+    To the cycle it looks as if it had been cancelled just there: what it wrote is whole, and who works next goes on.
+    """
+
+    def __init__(self, source: Source, stop: asyncio.Event) -> None:
+        self._source = source
+        self._stop = stop
+
+    def changes(self, selection: Selection, since: Watermark | None) -> AsyncIterator[ChangePage]:
+        """Stream what changed."""
+        return self._until_stop(self._source.changes(selection, since))
+
+    def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+        """Read anchors afresh."""
+        return self._until_stop(self._source.read(selection, anchors))
+
+    async def check(self) -> CheckReport:
+        """Prove that the directory can be read."""
+        return await self._source.check()
+
+    async def _until_stop(self, pages: AsyncIterator[ChangePage]) -> AsyncGenerator[ChangePage, None]:
+        stopped = asyncio.create_task(self._stop.wait())
+        page: asyncio.Future[ChangePage] | None = None
+        try:
+            while True:
+                page = asyncio.ensure_future(anext(pages))
+                await asyncio.wait({page, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if stopped.done():
+                    raise asyncio.CancelledError("The process stops.")
+                try:
+                    found = page.result()
+                except StopAsyncIteration:
+                    return
+                yield found
+        finally:
+            stopped.cancel()
+            if page is not None and not page.done():
+                page.cancel()
+                await asyncio.wait({page})
+            if isinstance(pages, AsyncGenerator):
+                await pages.aclose()
 
 
 async def _keep_tidy(settings: Settings, database: Database) -> None:
