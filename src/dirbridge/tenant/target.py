@@ -139,6 +139,7 @@ class TenantTarget:
         _always(kind, properties, unit)
         notes: tuple[str, ...] = ()
         if kind == "user":
+            _nickname(properties, shadow, wanted)
             notes = _sign_in(properties, shadow, wanted, domains)
         new = ObjectRow(
             id=row.id if row else self._new_id(),
@@ -202,6 +203,16 @@ def _always(kind: str, properties: dict[str, Any], unit: Unit) -> None:
         properties.setdefault("securityEnabled", True)
 
 
+def _nickname(properties: dict[str, Any], shadow: dict[str, Any], wanted: Mapping[str, TargetValue]) -> None:
+    """Give a user without a mailNickname one, once; the shadow remembers that none was asked for."""
+    if wanted.get("Alias") is not None:
+        shadow.pop("mailNickname", None)
+    elif "mailNickname" not in properties:
+        asked = wanted.get("UserPrincipalName")
+        properties["mailNickname"] = rules.nickname({**properties, rules.UPN: asked} if asked else properties)
+        shadow["mailNickname"] = None
+
+
 def _sign_in(
     properties: dict[str, Any],
     shadow: dict[str, Any],
@@ -217,7 +228,6 @@ def _sign_in(
         return ()
     shown, note = rules.sign_in_name(asked, properties, *domains)
     properties[rules.UPN] = shown
-    properties.setdefault("mailNickname", rules.nickname({**properties, rules.UPN: asked}))
     if shown != asked:
         shadow[rules.UPN] = asked
     return (note,) if note else ()

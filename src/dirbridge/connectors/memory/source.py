@@ -1,0 +1,171 @@
+"""Reading the directory in memory, as a source that pages, deltas and tombstones come from.
+
+What a delta names is read again when its page is made, so a change during a cycle shows as it would from a real
+directory: mixed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+from dirbridge.connectors.memory.directory import ROOT, Directory, Node
+from dirbridge.contract.entry import (
+    BackReferences,
+    ChangePage,
+    Container,
+    Entry,
+    ReferenceDelta,
+    Selection,
+    Tombstone,
+    Watermark,
+)
+from dirbridge.contract.errors import WatermarkExpired
+from dirbridge.contract.wire import CheckReport, Finding
+
+_ENTRIES = ("user", "inetOrgPerson", "group")
+
+
+class MemorySource:
+    """A source over a `Directory`.
+
+    Args:
+        page_entries: entries a page.
+        replica: name and incarnation of this copy; a watermark of another is not accepted.
+    """
+
+    def __init__(self, directory: Directory, page_entries: int = 3, replica: str = "memory") -> None:
+        self.directory = directory
+        self.page_entries = page_entries
+        self.replica = replica
+
+    async def changes(self, selection: Selection, since: Watermark | None) -> AsyncIterator[ChangePage]:
+        """Stream what changed; everything where `since` is None."""
+        directory = self.directory
+        reached = directory.number
+        start = 0
+        if since is not None:
+            start = int(since.position)
+            if since.replica != self.replica or start > reached:
+                raise WatermarkExpired(f"The watermark {since.replica}:{start} is not of '{self.replica}'.")
+        mark = Watermark(self.replica, str(reached).encode())
+        touched = [n for _, n in sorted(directory.nodes.items()) if n.changed > start and not n.hidden]
+        containers = [n for n in touched if n.object_type == "container"]
+        wanted = {n.anchor for n in touched if n.object_type in _ENTRIES and (since is not None or not n.deleted)}
+        if since is not None:
+            for container in containers:
+                wanted |= {n.anchor for n in directory.below(container.anchor) if not n.hidden}
+        anchors = sorted(wanted)
+        first = tuple(_container(n) for n in containers)
+        if not anchors and not first:
+            yield ChangePage(watermark=mark, idle=True, last=True)
+            return
+        for begin in range(0, max(len(anchors), 1), self.page_entries):
+            await asyncio.sleep(0)
+            batch = anchors[begin : begin + self.page_entries]
+            last = begin + self.page_entries >= len(anchors)
+            yield self._page(batch, selection, start, full=since is None, containers=first, mark=mark if last else None,
+                             estimate=len(anchors))
+            first = ()
+
+    def _page(
+        self,
+        anchors: Sequence[str],
+        selection: Selection,
+        start: int,
+        *,
+        full: bool,
+        containers: tuple[Container, ...],
+        mark: Watermark | None,
+        estimate: int,
+    ) -> ChangePage:
+        directory = self.directory
+        nodes = [directory.nodes[anchor] for anchor in anchors if not directory.nodes[anchor].hidden]
+        live = [node for node in nodes if not node.deleted]
+        references: list[ReferenceDelta] = []
+        backs: list[BackReferences] = []
+        for node in live:
+            if node.object_type == "group":
+                whole = full or node.restored > start
+                references += self._whole(node) if whole else self._delta(node, start)
+            if node.restored > start and not full:
+                backs += self._backs(node)
+        return ChangePage(
+            entries=tuple(self._entry(node, selection) for node in live),
+            deleted=tuple(Tombstone(node.anchor, node.name, node.object_type) for node in nodes if node.deleted),
+            containers=containers,
+            references=tuple(references),
+            back_references=tuple(backs),
+            not_visible=tuple(a for a in anchors if directory.nodes[a].hidden),
+            watermark=mark,
+            last=mark is not None,
+            estimate=estimate,
+        )
+
+    def _entry(self, node: Node, selection: Selection) -> Entry:
+        wanted = set(selection.attributes.get(node.object_type, ()))
+        everything = {
+            **node.attributes,
+            "cn": (node.name,),
+            "objectGUID": (UUID(node.anchor).bytes_le,),
+            "distinguishedName": (self.directory.dn(node),),
+        }
+        return Entry(
+            anchor=node.anchor,
+            object_type=node.object_type,
+            name=node.name,
+            container=node.container or ROOT,
+            attributes={name: values for name, values in everything.items() if name in wanted},
+            references={"manager": (node.manager,) if node.manager else ()} if node.object_type != "group" else {},
+        )
+
+    def _whole(self, group: Node) -> list[ReferenceDelta]:
+        members = sorted(group.members)
+        parts = [members[i : i + self.page_entries] for i in range(0, len(members), self.page_entries)] or [[]]
+        return [
+            ReferenceDelta(group.anchor, "member", tuple(part), whole=True, part=number, end=number == len(parts) - 1)
+            for number, part in enumerate(parts)
+        ]
+
+    def _delta(self, group: Node, start: int) -> list[ReferenceDelta]:
+        moved = {
+            member: is_added
+            for (owner, member), (number, is_added) in self.directory.values.items()
+            if owner == group.anchor and number > start
+        }
+        added = tuple(sorted(member for member, is_added in moved.items() if is_added and member in group.members))
+        removed = tuple(sorted(m for m, is_added in moved.items() if not is_added and m not in group.members))
+        return [ReferenceDelta(group.anchor, "member", added, removed)] if added or removed else []
+
+    def _backs(self, node: Node) -> list[BackReferences]:
+        nodes = self.directory.nodes.values()
+        return [
+            BackReferences(node.anchor, "member", tuple(sorted(n.anchor for n in nodes if node.anchor in n.members))),
+            BackReferences(node.anchor, "manager", tuple(sorted(n.anchor for n in nodes if n.manager == node.anchor))),
+        ]
+
+    async def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+        """Read anchors afresh."""
+        nodes = self.directory.nodes
+        for begin in range(0, len(anchors), self.page_entries):
+            await asyncio.sleep(0)
+            batch = anchors[begin : begin + self.page_entries]
+            known = [nodes[anchor] for anchor in batch if anchor in nodes and not nodes[anchor].hidden]
+            live = [node for node in known if not node.deleted]
+            seen = {node.anchor for node in known}
+            yield ChangePage(
+                entries=tuple(self._entry(node, selection) for node in live),
+                deleted=tuple(Tombstone(n.anchor, n.name, n.object_type) for n in known if n.deleted),
+                references=tuple(delta for n in live if n.object_type == "group" for delta in self._whole(n)),
+                not_visible=tuple(anchor for anchor in batch if anchor not in seen),
+                last=begin + self.page_entries >= len(anchors),
+            )
+
+    async def check(self) -> CheckReport:
+        """Nothing can be wrong with memory."""
+        return CheckReport((Finding("memory", "pass", f"{len(self.directory.nodes)} entries."),))
+
+
+def _container(node: Node) -> Container:
+    return Container(node.anchor, node.container or None, node.name, deleted=node.deleted)

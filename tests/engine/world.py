@@ -1,0 +1,202 @@
+"""A small world for engine tests: a directory in memory, a tenant in real PostgreSQL, and a job between them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from dirbridge.connectors.ad import schema as active_directory
+from dirbridge.connectors.memory.directory import Directory, immutable_id
+from dirbridge.connectors.memory.source import MemorySource
+from dirbridge.connectors.protocol import Source
+from dirbridge.contract.schema import Schema
+from dirbridge.engine import cycle
+from dirbridge.engine.run import Context
+from dirbridge.store import events, jobs
+from dirbridge.store.database import Database
+from dirbridge.tenant import schema as tenant_schema
+from dirbridge.tenant.target import TenantTarget
+
+DOMAIN = "contoso.test"
+
+TABLES = (
+    "links containers entry_references seen seen_references due removals watermarks events directory_objects "
+    "directory_references unique_values"
+).split()
+"""Where a cycle that has nothing to do writes nothing."""
+
+
+class Clock:
+    """A clock that goes on by a millisecond whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**by)
+
+
+def default_schema(job: str) -> Schema:
+    """The schema document that a new job gets."""
+    return Schema(
+        id=job,
+        synchronization_rules=(active_directory.default_rule(),),
+        directories=(active_directory.directory(), tenant_schema.directory(str(uuid4()))),
+    )
+
+
+class World:
+    """One tenant, one job, one directory."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.tenant = uuid4()
+        self.job = f"AD2AADProvisioning.{self.tenant.hex}"
+        self.directory = Directory(DOMAIN)
+        self.clock = Clock()
+        self.source: Callable[[], Source] = lambda: MemorySource(self.directory)
+
+    def context(self, database: Database | None = None) -> Context:
+        """What a worker is given."""
+        return Context(
+            database=database or self.database,
+            source=lambda _job: self.source(),
+            target=TenantTarget(uuid4),
+            clock=self.clock,
+            new_id=uuid4,
+        )
+
+    async def found(self) -> None:
+        """Create tenant, domain and a started job."""
+        async with self.database.transaction() as conn:
+            await conn.execute(
+                "insert into tenants (id, name, initial_domain, base_url) values (%s, 'Contoso', %s, 'https://localhost')",
+                (self.tenant, "contoso.dirbridge.local"),
+            )
+            await conn.execute(
+                """insert into domains (tenant, name, is_initial, is_default) values
+                   (%s, %s, true, false), (%s, %s, false, true)""",
+                (self.tenant, "contoso.dirbridge.local", self.tenant, DOMAIN),
+            )
+            principal = uuid4()
+            await conn.execute(
+                "insert into service_principals (tenant, id, app_id, display_name) values (%s, %s, %s, %s)",
+                (self.tenant, principal, uuid4(), DOMAIN),
+            )
+            await jobs.create(
+                conn,
+                self.tenant,
+                self.job,
+                service_principal=principal,
+                template_id="AD2AADProvisioning",
+                domain=DOMAIN,
+                schema=default_schema(self.job),
+                settings={},
+            )
+            await jobs.start(conn, self.tenant, self.job)
+
+    def cycle(self, database: Database | None = None) -> Awaitable[None]:
+        """Run one cycle."""
+        return cycle.run(self.context(database), self.tenant, self.job)
+
+    async def restart(self, *scopes: str) -> None:
+        """Restart the job."""
+        async with self.database.transaction() as conn:
+            await jobs.restart(conn, self.tenant, self.job, set(scopes))
+
+    async def state(self) -> jobs.Job:
+        """Give the job's row."""
+        async with self.database.connection() as conn:
+            job = await jobs.get(conn, self.tenant, self.job)
+        assert job is not None
+        return job
+
+    async def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Ask the database; `%s` for the tenant comes first."""
+        async with self.database.connection() as conn:
+            cursor = await conn.execute(query, (self.tenant, *parameters))  # type: ignore[arg-type]
+            return list(await cursor.fetchall())
+
+    async def fingerprint(self) -> dict[str, str]:
+        """Tell any write to the tables that an idle cycle leaves alone, even one that changes nothing."""
+        found = {}
+        for table in TABLES:
+            rows = await self.rows(
+                f"""select coalesce(md5(string_agg(t.tableoid::text || t.ctid::text || t.xmin::text, ',' order by t.tableoid, t.ctid)), '')
+                    from {table} t where tenant = %s"""
+            )
+            found[table] = rows[0][0]
+        return found
+
+    async def users(self) -> dict[str, dict[str, Any]]:
+        """Give live users' properties by immutable id."""
+        return await self._objects("user")
+
+    async def groups(self) -> dict[str, dict[str, Any]]:
+        """Give live groups' properties by immutable id."""
+        return await self._objects("group")
+
+    async def _objects(self, kind: str) -> dict[str, dict[str, Any]]:
+        rows = await self.rows(
+            """select id, immutable_id, properties from directory_objects
+               where tenant = %s and object_type = %s and deleted_at is null""",
+            kind,
+        )
+        return {row[1]: {**row[2], "id": str(row[0])} for row in rows}
+
+    async def references(self, attribute: str) -> set[tuple[str, str]]:
+        """Give references between live objects, as immutable ids."""
+        rows = await self.rows(
+            """select o.immutable_id, t.immutable_id from directory_references r
+               join directory_objects o on o.tenant = r.tenant and o.id = r.owner
+               join directory_objects t on t.tenant = r.tenant and t.id = r.referenced
+               where r.tenant = %s and r.attribute = %s""",
+            attribute,
+        )
+        return {(row[0], row[1]) for row in rows}
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Give the log, oldest first."""
+        rows = await self.rows(
+            """select source_id, action, status, reason, detail, target_id, at from events
+               where tenant = %s order by at, id"""
+        )
+        return [
+            {
+                "source": row[0],
+                "action": row[1],
+                "status": row[2],
+                "reason": row[3],
+                "detail": events.unpack(bytes(row[4])),
+                "target": row[5],
+            }
+            for row in rows
+        ]
+
+    def person(self, anchor: str, name: str, **more: Any) -> None:
+        """Add an ordinary user to the directory."""
+        attributes = {
+            "sAMAccountName": name.lower().replace(" ", "."),
+            "userPrincipalName": f"{name.lower().replace(' ', '.')}@{DOMAIN}",
+            "displayName": name,
+            "userAccountControl": "512",
+            **more,
+        }
+        self.directory.create(anchor, "user", name, **attributes)
+
+    def team(self, anchor: str, name: str, **more: Any) -> None:
+        """Add an ordinary group to the directory."""
+        attributes = {"sAMAccountName": name, "groupType": "-2147483646", **more}
+        self.directory.create(anchor, "group", name, **attributes)
+
+
+def key(anchor: str) -> str:
+    """The immutable id of an anchor."""
+    return immutable_id(anchor)
