@@ -40,8 +40,14 @@ PrincipalReader = Annotated[
     Caller, Depends(require(*_APPLICATION, *_DIRECTORY, "Synchronization.Read.All", _ALL, _OWNED))
 ]
 
+MOST_OFTEN, LEAST_OFTEN = timedelta(seconds=1), timedelta(days=1)
 NEVER = "0001-01-01T00:00:00Z"
 JOBS = "/servicePrincipals/{sp}/synchronization/jobs"
+
+# ISO 8601 without years and months, whose length varies; names are those of timedelta.
+_DURATION = re.compile(
+    r"P(?:(?P<days>\d{1,5})D)?(?:T(?=\d)(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,9}(?:\.\d+)?)S)?)?"
+)
 
 # A DNS name of at least two labels; the length of labels and of the whole as RFC 1035 section 2.3.4 says.
 _DOMAIN = re.compile(
@@ -59,6 +65,18 @@ class NewJob(msgspec.Struct, rename="camel"):
     """The template of a new job."""
 
     template_id: str
+
+
+class Schedule(msgspec.Struct):
+    """How often a job runs, as an ISO 8601 duration such as `PT2M`."""
+
+    interval: str | None = None
+
+
+class JobChange(msgspec.Struct):
+    """What can be changed of a job; the rest follows from what it does."""
+
+    schedule: Schedule | None = None
 
 
 class Criteria(msgspec.Struct, rename="camel"):
@@ -224,6 +242,19 @@ async def get_job(request: Request, sp: str, job: str, caller: Reader) -> Respon
     return GraphResponse({"@odata.context": _context(request, found.service_principal, "jobs/$entity"), **shown})
 
 
+@router.patch(JOBS + "/{job}")
+async def change_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Change how often a job runs; it takes effect when the cycle that is due next has run."""
+    wanted = await body(request, JobChange)
+    interval = wanted.schedule.interval if wanted.schedule else None
+    async with database(request).transaction() as conn:
+        await _job(conn, caller, sp, job)
+        if interval is not None:
+            await jobs.set_interval(conn, caller.tenant, job, _interval(interval))
+            await _audit(conn, caller, "Update provisioning configuration", job, {"interval": interval})
+    return no_content()
+
+
 @router.delete(JOBS + "/{job}")
 async def delete_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Drop a job and all its state; what it wrote stays."""
@@ -355,6 +386,18 @@ def duration(value: timedelta) -> str:
         if seconds and seconds % unit == 0:
             return f"P{seconds // unit}D" if letter == "D" else f"PT{seconds // unit}{letter}"
     return f"PT{seconds}S"
+
+
+def _interval(text: str) -> timedelta:
+    parts = _DURATION.fullmatch(text)
+    given = {unit: float(number) for unit, number in (parts.groupdict() if parts else {}).items() if number}
+    value = timedelta(**given)
+    if not MOST_OFTEN <= value <= LEAST_OFTEN:
+        raise bad_request(
+            f"schedule.interval expects a duration from {duration(MOST_OFTEN)} to {duration(LEAST_OFTEN)}, "
+            f"such as PT2M; found '{text}'."
+        )
+    return value
 
 
 # Schema ---------------------------------------------------------------------------------------------------------------
