@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection
@@ -34,6 +34,9 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
 
 logger = logging.getLogger(__name__)
+
+Connection: TypeAlias = AsyncConnection[Any]
+"""What the rooms above pass on without using it themselves."""
 
 SEARCH_PATH = "public,procrastinate"
 SLICE = 2.0
