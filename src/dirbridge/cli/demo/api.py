@@ -1,4 +1,4 @@
-"""The tenant as a client of its API sees it: a token, and then nothing but GET.
+"""The tenant as a client of its API sees it.
 
 Small on purpose, and apart from the client of the command line: what is verified with it is verified independently.
 """
@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx2
 
@@ -44,31 +43,26 @@ class Api:
         Raises:
             DirbridgeError: the service refused it. TransientError: it could not be reached.
         """
-        url = path if path.startswith("https://") else f"/v1.0{path}"
-        answer = await self._send("GET", url, headers={"Authorization": f"Bearer {self._token}"})
-        if answer.status_code == httpx2.codes.UNAUTHORIZED:
-            await self._sign_in()
-            answer = await self._send("GET", url, headers={"Authorization": f"Bearer {self._token}"})
+        answer = await self._authorized("GET", path)
         if answer.status_code == httpx2.codes.NOT_FOUND:
             return {}
-        if answer.status_code != httpx2.codes.OK:
-            raise DirbridgeError(
-                f"GET {path} was answered {answer.status_code}: {answer.text[:400]}", code="ApiRefused"
-            )
-        found: dict[str, Any] = answer.json()
-        return found
+        return _content("GET", path, answer)
 
-    async def job(self, job: str) -> dict[str, Any]:
-        """Read a synchronization job.
+    async def post(self, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Do something; gives the answer, empty where it has no content."""
+        return _content("POST", path, await self._authorized("POST", path, json=content or {}))
 
-        Raises:
-            DirbridgeError: there is none.
-        """
-        for principal in (await self.get("/servicePrincipals"))["value"]:
-            found = await self.get(f"/servicePrincipals/{principal['id']}/synchronization/jobs/{quote(job)}")
-            if found:
-                return found
-        raise DirbridgeError(f"The tenant has no job {job}.", code="JobMissing")
+    async def patch(self, path: str, content: dict[str, Any]) -> None:
+        """Change something."""
+        _content("PATCH", path, await self._authorized("PATCH", path, json=content))
+
+    async def _authorized(self, method: str, path: str, **content: Any) -> httpx2.Response:
+        url = path if path.startswith(("https://", "/beta/")) else f"/v1.0{path}"
+        answer = await self._send(method, url, headers={"Authorization": f"Bearer {self._token}"}, **content)
+        if answer.status_code == httpx2.codes.UNAUTHORIZED:  # the token's hour is over
+            await self._sign_in()
+            answer = await self._send(method, url, headers={"Authorization": f"Bearer {self._token}"}, **content)
+        return answer
 
     async def _sign_in(self) -> None:
         scope = f"{self._client.base_url}/.default".replace("//.default", "/.default")
@@ -82,3 +76,12 @@ class Api:
             return await self._client.request(method, url, **content)
         except httpx2.RequestError as error:
             raise TransientError(f"The service at {self._client.base_url} cannot be reached: {error}.") from error
+
+
+def _content(method: str, path: str, answer: httpx2.Response) -> dict[str, Any]:
+    if not answer.is_success:
+        raise DirbridgeError(
+            f"{method} {path} was answered {answer.status_code}: {answer.text[:400]}", code="ApiRefused"
+        )
+    found: dict[str, Any] = answer.json() if answer.content else {}
+    return found

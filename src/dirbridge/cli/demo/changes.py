@@ -57,7 +57,7 @@ class Scene:
 
     async def user(self, account: str, *fields: str) -> dict[str, Any]:
         """Read a user from the tenant; empty where it is not there."""
-        return await self.get(f"/users/{self.ids[account]}?$select=id,{','.join(fields)}")
+        return await self.get(f"/users/{self.ids[account]}?$select={','.join(('id', *fields))}")
 
     async def manager(self, account: str) -> str | None:
         """Give the id of a user's manager in the tenant."""

@@ -19,7 +19,7 @@ from typing import TypeVar
 from dirbridge.contract.errors import DirbridgeError
 
 STOP_SECONDS = 20
-TAIL_LINES = 15
+TAIL_LINES = 10
 
 _COMMAND = (sys.executable, "-c", "from dirbridge.cli.main import main; main()")
 _CODES = re.compile(r"\x1b\[[0-9;]*m")

@@ -31,6 +31,9 @@ from dirbridge.cli.demo.verify import Domains
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
 
 REALM = "contoso.test"
+TEMPLATE = "AD2AADProvisioning"
+APPLICATION = "1a4721b3-e57f-4451-ae87-ef078703ec94"
+"""The application template of synchronization from Active Directory."""
 ACCOUNT = "svc-dirbridge"
 START_SECONDS = 60
 INITIAL_SECONDS = 300
@@ -177,7 +180,7 @@ class Demo:
         api = await self._stack.enter_async_context(
             Api.open(access.url, access.ca_file, access.tenant, access.client_id, access.client_secret)
         )
-        await self._start_agent(access)
+        await self._start_agent(access, api)
         await children.watch(self._synchronize(reader, access, api), self._children)
 
     def keep_domain_logs(self) -> None:
@@ -216,7 +219,7 @@ class Demo:
                 "service",
                 ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--json"],
                 self._folder / "service.log",
-                {"DIRBRIDGE_TICK_INTERVAL": "0.1"},
+                {"DIRBRIDGE_TICK_INTERVAL": "0.1", "DIRBRIDGE_LOG_FORMAT": "columns"},
             )
             await self._start(service)
             said = json.loads(await self._within(service.first_line(), "The service did not start"))
@@ -234,14 +237,12 @@ class Demo:
             step.detail = access.url
         return access
 
-    async def _start_agent(self, access: Access) -> None:
+    async def _start_agent(self, access: Access, api: Api) -> None:
         with self._screen.step("Agent", "enrolling it with a one-time code") as step:
             state, settings = self._folder / "agent", self._folder / "agent.toml"
             settings.write_text(self._agent_settings(), encoding="utf-8")
             log = self._folder / "commands.log"
-            code = json.loads(
-                await children.command(["agent", "code", "--domain", REALM, "--json"], access.environment, log)
-            )
+            code = await api.post("/beta/dirbridge/enrolmentCodes", {"domains": [REALM]})
             places = ("--settings", str(settings), "--state", str(state))
             await children.command(
                 ["agent", "enrol", "--service", access.url, "--code", code["code"], *places, "--json"], {}, log
@@ -258,13 +259,13 @@ class Demo:
             "password_file": str(self._folder / "agent.password"),
         }
         # What JSON writes of texts and lists of texts is TOML too.
-        return "[[domain]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+        return 'log_format = "columns"\n\n[[domain]]\n' + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
     async def _synchronize(self, reader: Reader, access: Access, api: Api) -> None:
         began = time.monotonic()
         with self._screen.step("Job", "creating it") as step:
-            job = await self._create_job(access)
-            step.detail = job
+            job = await self._create_job(api)
+            step.detail = f"{TEMPLATE}, every {INTERVAL_SECONDS} s"
         await self._initial(api, job, self._options.users + company.GROUPS, began)
         initial = access.admin_user.partition("@")[2]
         domains = Domains(REALM, frozenset({REALM, initial}), initial)
@@ -277,13 +278,14 @@ class Demo:
             self._invite(access)
             await asyncio.Event().wait()
 
-    async def _create_job(self, access: Access) -> str:
-        printed = await children.command(
-            ["jobs", "create", "--domain", REALM, "--interval", str(INTERVAL_SECONDS), "--start", "--json"],
-            access.environment,
-            self._folder / "commands.log",
-        )
-        return str(json.loads(printed)["id"])
+    async def _create_job(self, api: Api) -> str:
+        """Make a job as Graph's scripts do, and give its path."""
+        application = await api.post(f"/applicationTemplates/{APPLICATION}/instantiate", {"displayName": REALM})
+        jobs = f"/servicePrincipals/{application['servicePrincipal']['id']}/synchronization/jobs"
+        job = f"{jobs}/{(await api.post(jobs, {'templateId': TEMPLATE}))['id']}"
+        await api.patch(job, {"schedule": {"interval": f"PT{INTERVAL_SECONDS}S"}})
+        await api.post(f"{job}/start")
+        return job
 
     async def _initial(self, api: Api, job: str, total: int, began: float) -> None:
         """Show the initial sync until it is through."""
@@ -291,7 +293,7 @@ class Demo:
         with self._screen.progress(name, total) as show:
             until = time.monotonic() + INITIAL_SECONDS
             while True:
-                status = (await api.job(job))["status"]
+                status = (await api.get(job))["status"]
                 done = next(iter(status.get("progress") or ()), None)
                 if done is not None:
                     show(done["completedUnits"], done["totalUnits"])
@@ -309,7 +311,7 @@ class Demo:
         written = datetime.now(UTC)
         until = time.monotonic() + CYCLE_SECONDS
         while time.monotonic() < until:
-            status = (await api.job(job))["status"]
+            status = (await api.get(job))["status"]
             self._refuse_quarantine(status)
             last = status.get("lastSuccessfulExecution")
             if last and datetime.fromisoformat(last["timeBegan"]) > written:
