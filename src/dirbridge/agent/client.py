@@ -111,7 +111,7 @@ def http(service: str, common: Common, verify: ssl.SSLContext) -> httpx2.AsyncCl
         trust_env=False,
         follow_redirects=False,
         timeout=httpx2.Timeout(common.answer_timeout, connect=common.connect_timeout),
-        limits=httpx2.Limits(max_connections=64, keepalive_expiry=60),
+        limits=httpx2.Limits(max_connections=64, keepalive_expiry=15),
         headers={"User-Agent": f"dirbridge-agent/{__version__}"},
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from dirbridge.contract.errors import ConfigurationError, DirbridgeError
+from dirbridge.contract.errors import DirbridgeError
 
 NOT_RUNNING = 1
 
