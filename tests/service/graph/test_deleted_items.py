@@ -1,0 +1,63 @@
+"""The recycle bin through the API."""
+
+from uuid import uuid4
+
+from dirbridge.store import links
+from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
+
+
+async def test_delete_list_restore(world: World) -> None:
+    """A deleted user is listed under its type, has the time of its delete, and comes back with the same id."""
+    id = await world.user("Ada", mail="ada@contoso.test")
+    await world.put("group", "Gone", deleted=True)
+    assert (await world.client.delete("users/ada@contoso.test")).status_code == 204
+    listed = (await world.get("directory/deletedItems/microsoft.graph.user", select="id,deletedDateTime")).json()
+    assert [each["id"] for each in listed["value"]] == [str(id)]
+    assert listed["value"][0]["deletedDateTime"].endswith("Z")
+    assert (await world.get("directory/deletedItems/graph.user/$count", advanced=True)).text == "1"
+    one = (await world.get(f"directory/deletedItems/{id}")).json()
+    assert (one["@odata.type"], one["displayName"]) == ("#microsoft.graph.user", "Ada")
+    answer = await world.client.post(f"directory/deletedItems/{id}/restore")
+    assert answer.status_code == 200, answer.text
+    back = answer.json()
+    assert back["@odata.context"] == f"{BASE}/v1.0/$metadata#directoryObjects/$entity"
+    assert (back["@odata.type"], back["id"]) == ("#microsoft.graph.user", str(id))
+    assert (await world.get("users/ada@contoso.test")).json()["id"] == str(id)
+    assert await world.run("select kind, value from unique_values order by 1") == [
+        ("address", "ada@contoso.test"),
+        ("userPrincipalName", "ada@contoso.test"),
+    ]
+
+
+async def test_restore_of_a_taken_name_is_refused(world: World) -> None:
+    """What another user holds by now is not taken from it; the refusal names the holder."""
+    id = await world.user("Ada")
+    await world.client.delete(f"users/{id}")
+    await world.user("New Ada", userPrincipalName="ada@contoso.test")
+    answer = await world.client.post(f"directory/deletedItems/{id}/restore")
+    assert (answer.status_code, code(answer)) == (400, "Request_MultipleObjectsWithSameKeyValue")
+    assert "ada@contoso.test" in message(answer)
+    assert (await world.get(f"directory/deletedItems/{id}")).status_code == 200
+
+
+async def test_purge_removes_for_good(world: World) -> None:
+    """A purged object is gone; an entry that was linked to it is as if it had never been written, and due."""
+    await add_job(world, "job")
+    id = await world.user("Ada", job="job")
+    async with world.database.transaction() as conn:
+        await links.put(conn, TENANT, "job", [links.Link("a", "user", "Ada", None, id, "provisioned", "", b"d")])
+    await world.client.delete(f"users/{id}")
+    assert (await world.client.delete(f"directory/deletedItems/{id}")).status_code == 204
+    assert (await world.client.delete(f"directory/deletedItems/{id}")).status_code == 404
+    assert await world.run("select count(*) from directory_objects") == [(0,)]
+    assert await world.run("select state, target, digest from links") == [("failed", None, None)]
+    assert await world.run("select anchor, reason from due") == [("a", "TargetChanged")]
+
+
+async def test_live_objects_are_not_in_the_bin(world: World) -> None:
+    """A live or unknown id is 404; a list needs a cast that is known."""
+    id = await world.user("Ada")
+    for key in (str(id), str(uuid4()), "graph.device"):
+        assert (await world.get(f"directory/deletedItems/{key}")).status_code == 404
+        assert (await world.client.post(f"directory/deletedItems/{key}/restore")).status_code == 404
+        assert (await world.client.delete(f"directory/deletedItems/{key}")).status_code == 404
