@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,16 +14,13 @@ from dirbridge.contract.errors import ConfigurationError, TransientError
 from dirbridge.store import embedded
 from dirbridge.store.database import Conflict, Database, Failure, ValueRejected, conninfo, failure, savepoint
 from dirbridge.store.embedded import EmbeddedServer
-from tests.fixtures.postgres import open_folder
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[EmbeddedServer]:
+async def server(folder: Path) -> AsyncIterator[EmbeddedServer]:
     """A server of the test's own, to be killed."""
-    folder = open_folder()
     async with EmbeddedServer(folder / "data", durable=False) as started:
         yield started
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -18,17 +18,9 @@ import pytest
 from dirbridge.contract.errors import ConfigurationError
 from dirbridge.store import embedded
 from dirbridge.store.embedded import EmbeddedServer
-from tests.fixtures.postgres import open_folder
 
 ROOT = Path(__file__).parent.parent.parent
 as_root = os.geteuid() == 0
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = open_folder()
-    yield made
-    shutil.rmtree(made)
 
 
 async def ask(server: EmbeddedServer, question: str) -> object:

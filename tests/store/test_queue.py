@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +18,6 @@ from dirbridge.store.database import Database
 from dirbridge.store.embedded import EmbeddedServer
 from dirbridge.store.migrate import migrate
 from dirbridge.store.queue import Worker
-from tests.fixtures.postgres import open_folder
 
 TENANT = UUID("6b1d2a52-6f0e-4d38-8d6e-0d6c8b1d2a52")
 QUICK = {
@@ -303,9 +301,8 @@ async def test_a_killed_worker_is_taken_over(database: Database) -> None:
                 await process.wait()
 
 
-async def test_a_killed_database_is_survived() -> None:
+async def test_a_killed_database_is_survived(folder: Path) -> None:
     """Kill -9 of PostgreSQL under a worker at work: it goes on with its jobs by itself."""
-    folder = open_folder()
     async with EmbeddedServer(folder / "data", durable=False) as server:
         await migrate(server.url())
         async with Database(server.url()) as database:
@@ -334,7 +331,6 @@ async def test_a_killed_database_is_survived() -> None:
                             await asyncio.sleep(0.02)
                 before = count
                 await until(lambda: _more(lambda: count > before + 5))
-    shutil.rmtree(folder)
 
 
 async def _more(condition: Callable[[], bool]) -> bool:
