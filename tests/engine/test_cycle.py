@@ -17,7 +17,7 @@ async def world(database: Database) -> AsyncIterator[World]:
     """A tenant with a started job and an empty directory."""
     made = World(database)
     await made.found()
-    yield made
+    return made
 
 
 async def _settled(world: World) -> None:
@@ -115,7 +115,7 @@ async def test_mail_swap_between_two_users(world: World) -> None:
     for number, name in enumerate(["Ann Lee", "Bob Ray", "Cat Poe", "Dan Orr", "Eve Fox", "Fay Gil"]):
         world.person(anchor_of(number), name, mail=f"{name.split()[0].lower()}@contoso.test")
     await world.cycle()
-    one, other = sorted(anchor_of(i) for i in range(6))[0], sorted(anchor_of(i) for i in range(6))[-1]
+    one, other = min(anchor_of(i) for i in range(6)), max(anchor_of(i) for i in range(6))
     mails = {a: world.directory.nodes[a].attributes["mail"] for a in (one, other)}
     world.directory.set(one, "mail", *mails[other])
     world.directory.set(other, "mail", *mails[one])

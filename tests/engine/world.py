@@ -21,10 +21,20 @@ from dirbridge.tenant.target import TenantTarget
 
 DOMAIN = "contoso.test"
 
-TABLES = (
-    "links containers entry_references seen seen_references due removals watermarks events directory_objects "
-    "directory_references unique_values"
-).split()
+TABLES = [
+    "links",
+    "containers",
+    "entry_references",
+    "seen",
+    "seen_references",
+    "due",
+    "removals",
+    "watermarks",
+    "events",
+    "directory_objects",
+    "directory_references",
+    "unique_values",
+]
 """Where a cycle that has nothing to do writes nothing."""
 
 
@@ -129,8 +139,9 @@ class World:
         found = {}
         for table in TABLES:
             rows = await self.rows(
-                f"""select coalesce(md5(string_agg(t.tableoid::text || t.ctid::text || t.xmin::text, ',' order by t.tableoid, t.ctid)), '')
-                    from {table} t where tenant = %s"""
+                f"""select coalesce(md5(string_agg(row, ',' order by row)), '') from (
+                      select t.tableoid::text || t.ctid::text || t.xmin::text as row from {table} t where tenant = %s
+                    ) as found"""
             )
             found[table] = rows[0][0]
         return found

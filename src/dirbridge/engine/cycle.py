@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
-
 from dirbridge.contract.entry import ChangePage, Watermark
 from dirbridge.contract.errors import (
     ConfigurationError,
@@ -27,6 +25,7 @@ from dirbridge.engine.page import Manner
 from dirbridge.engine.reading import read_in_pages, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run
 from dirbridge.store import due, jobs, removals, seen
+from dirbridge.store.database import Connection
 from dirbridge.store.jobs import Job
 
 logger = logging.getLogger(__name__)
@@ -130,7 +129,7 @@ async def _position(run: Run) -> Watermark | None:
     """Find where to read on from, and whether this is part of a full read."""
     since: Watermark | None = None
 
-    async def find(conn: AsyncConnection[Any]) -> None:
+    async def find(conn: Connection) -> None:
         nonlocal since
         await jobs.fence(conn, run.tenant, run.job.id, run.generation)
         job = await jobs.get(conn, run.tenant, run.job.id)
@@ -149,12 +148,12 @@ async def _position(run: Run) -> Watermark | None:
     return since
 
 
-async def _drop_position(run: Run, conn: AsyncConnection[Any]) -> None:
+async def _drop_position(run: Run, conn: Connection) -> None:
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     await jobs.want_full_read(conn, run.tenant, run.job.id)
 
 
-async def _end_full_read(run: Run, conn: AsyncConnection[Any]) -> None:
+async def _end_full_read(run: Run, conn: Connection) -> None:
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     await jobs.end_full_read(conn, run.tenant, run.job.id)
 
@@ -186,7 +185,7 @@ def _says_nothing(answer: ChangePage) -> bool:
     )
 
 
-async def _apply(run: Run, conn: AsyncConnection[Any], answer: ChangePage, manner: Manner) -> None:
+async def _apply(run: Run, conn: Connection, answer: ChangePage, manner: Manner) -> None:
     await page.apply(run, conn, answer, manner)
 
 
@@ -243,7 +242,7 @@ async def _collided(run: Run, anchors: list[str]) -> None:
 # The end --------------------------------------------------------------------------------------------------------------
 
 
-async def _finish(run: Run, conn: AsyncConnection[Any], error: DirbridgeError | None, waiting: int) -> None:
+async def _finish(run: Run, conn: Connection, error: DirbridgeError | None, waiting: int) -> None:
     """Store the result, the quarantine if there is one, and when the next cycle is due."""
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     now = run.context.clock()

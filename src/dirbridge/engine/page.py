@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from psycopg import AsyncConnection
 
 from dirbridge.contract.entry import BackReferences, ChangePage, Entry, Tombstone
 from dirbridge.contract.event import Event, ModifiedProperty
@@ -23,7 +22,7 @@ from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Uncha
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
 from dirbridge.store import containers, due, events, jobs, links, references, removals, seen
-from dirbridge.store.database import ValueRejected, savepoint
+from dirbridge.store.database import Connection, ValueRejected, savepoint
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
 from dirbridge.store.references import Row
@@ -71,7 +70,7 @@ class Work(msgspec.Struct):
     settled: set[str] = set()
 
 
-async def apply(run: Run, conn: AsyncConnection[Any], page: ChangePage, manner: Manner) -> None:
+async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) -> None:
     """Carry out a page.
 
     Raises:
@@ -102,7 +101,7 @@ async def apply(run: Run, conn: AsyncConnection[Any], page: ChangePage, manner: 
         await _progress(run, conn, page, now)
 
 
-async def _progress(run: Run, conn: AsyncConnection[Any], page: ChangePage, now: datetime) -> None:
+async def _progress(run: Run, conn: Connection, page: ChangePage, now: datetime) -> None:
     run.counts.imported += len(page.entries) + len(page.deleted)
     run.counts.reference_deltas += sum(len(d.added) + len(d.removed) for d in page.references)
     run.estimate = page.estimate if page.estimate is not None else run.estimate

@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
 
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.errors import Fenced
 from dirbridge.engine.run import Run
 from dirbridge.store import jobs
-from dirbridge.store.database import Conflict
+from dirbridge.store.database import Conflict, Connection
 
 WATCH_SECONDS = 2.0
 """How often the job's generation is looked at while a source is awaited."""
@@ -27,7 +25,7 @@ REPEATS = 6
 """How often a transaction is repeated that got in the way of another."""
 
 
-async def transaction(run: Run, work: Callable[[AsyncConnection[Any]], Awaitable[None]]) -> None:
+async def transaction(run: Run, work: Callable[[Connection], Awaitable[None]]) -> None:
     """Do work in one transaction; repeat it as a whole when another got in its way."""
     for attempt in range(REPEATS):
         before = msgspec.structs.replace(run.counts)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
 
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.export import Action, Export
@@ -21,6 +19,7 @@ from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
 from dirbridge.store import due, events, jobs, links, references, removals
+from dirbridge.store.database import Connection
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
 
@@ -99,7 +98,7 @@ async def _batch(
         await _disable(run, disables)
 
 
-async def _common(run: Run, conn: AsyncConnection[Any], answer: ChangePage) -> None:
+async def _common(run: Run, conn: Connection, answer: ChangePage) -> None:
     await page.apply(run, conn, answer, Manner())
 
 
@@ -143,7 +142,7 @@ def _is_disabled(judgement: provision.Judgement | None) -> bool:
     return judgement.mapped.values.get(judgement.rule.enabled) is False
 
 
-async def _stage(run: Run, conn: AsyncConnection[Any], staged: Sequence[Removal]) -> None:
+async def _stage(run: Run, conn: Connection, staged: Sequence[Removal]) -> None:
     """Set removals aside for a person; each is logged once."""
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     new = set(await removals.stage(conn, run.tenant, run.job.id, sorted(r.anchor for r in staged)))
@@ -169,7 +168,7 @@ async def _stage(run: Run, conn: AsyncConnection[Any], staged: Sequence[Removal]
     )
 
 
-async def _delete(run: Run, conn: AsyncConnection[Any], deletes: Sequence[Removal], tombstones: set[str]) -> None:
+async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombstones: set[str]) -> None:
     """Export deletes: objects go to the recycle bin, their references turn to missing, their links stay."""
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     began = run.context.clock()
@@ -218,7 +217,7 @@ async def _disable(run: Run, disables: Sequence[Removal]) -> None:
     """Disables go the common way, now that they may; each counts against the threshold."""
     removal = {r.anchor: r for r in disables}
 
-    async def carry_out(conn: AsyncConnection[Any], answer: ChangePage) -> None:
+    async def carry_out(conn: Connection, answer: ChangePage) -> None:
         await page.apply(run, conn, answer, Manner(may_disable=True))
         done = [removal[entry.anchor] for entry in answer.entries if entry.anchor in removal]
         await removals.record(conn, run.tenant, run.job.id, done, run.context.clock())

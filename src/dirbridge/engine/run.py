@@ -8,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from psycopg import AsyncConnection
 
 from dirbridge.connectors.protocol import Source, Target
 from dirbridge.engine.mapping import Plan
-from dirbridge.store.database import Database
+from dirbridge.store.database import Connection, Database
 from dirbridge.store.jobs import Job
 from dirbridge.store.unit import Unit
 
@@ -65,6 +64,6 @@ class Run(msgspec.Struct):
     def generation(self) -> int:
         return self.job.generation
 
-    def unit(self, conn: AsyncConnection[Any], now: datetime) -> Unit:
+    def unit(self, conn: Connection, now: datetime) -> Unit:
         """Name the transaction that a write belongs to."""
         return Unit(conn, self.job.tenant, self.job.id, now)

@@ -54,7 +54,12 @@ class Directory:
         node.changed = self.number
 
     def create(
-        self, anchor: str, object_type: str, name: str, container: str = ROOT, **attributes: str | bytes | tuple[str, ...]
+        self,
+        anchor: str,
+        object_type: str,
+        name: str,
+        container: str = ROOT,
+        **attributes: str | bytes | tuple[str, ...],
     ) -> Node:
         """Add an entry or container."""
         node = Node(anchor, object_type, name, container)

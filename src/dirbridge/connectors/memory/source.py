@@ -65,8 +65,15 @@ class MemorySource:
             await asyncio.sleep(0)
             batch = anchors[begin : begin + self.page_entries]
             last = begin + self.page_entries >= len(anchors)
-            yield self._page(batch, selection, start, full=since is None, containers=first, mark=mark if last else None,
-                             estimate=len(anchors))
+            yield self._page(
+                batch,
+                selection,
+                start,
+                full=since is None,
+                containers=first,
+                mark=mark if last else None,
+                estimate=len(anchors),
+            )
             first = ()
 
     def _page(

@@ -1,0 +1,140 @@
+"""What the tenant must be, worked out from the directory by the plainest means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dirbridge.connectors.memory.directory import Node
+from tests.engine.world import DOMAIN, World, key
+
+COMPARED = (
+    "displayName",
+    "mail",
+    "department",
+    "givenName",
+    "surname",
+    "accountEnabled",
+    "onPremisesDistinguishedName",
+)
+
+
+def in_scope(node: Node) -> bool:
+    """The exclusions that the tests use, in other words."""
+    name = node.attributes.get("sAMAccountName", ("",))[0]
+    marked = str(node.attributes.get("adminDescription", ("",))[0])
+    prefix = "Group_" if node.object_type == "group" else "User_"
+    return not node.deleted and bool(name) and not str(name).startswith("MSOL_") and not marked.startswith(prefix)
+
+
+def expected(world: World, node: Node) -> dict[str, Any]:
+    """A user's or group's visible properties."""
+
+    def one(name: str) -> Any:
+        return node.attributes.get(name, (None,))[0]
+
+    wanted = {
+        "displayName": one("displayName") or node.name,
+        "mail": one("mail"),
+    }
+    if node.object_type != "group":
+        wanted |= {
+            "onPremisesDistinguishedName": world.directory.dn(node),
+            "department": one("department"),
+            "givenName": one("givenName"),
+            "surname": one("sn"),
+            "accountEnabled": (int(one("userAccountControl") or 0) & 2) == 0,
+            "userPrincipalName": one("userPrincipalName"),
+        }
+    return wanted
+
+
+async def check(world: World) -> None:
+    """Target = mapping of scope, object by object, reference by reference.
+
+    An entry may differ only because another object holds a value that it wants; the link must say so.
+    """
+    directory = world.directory
+    live = {node.anchor: node for node in directory.live("user", "inetOrgPerson", "group") if in_scope(node)}
+    found = {**await world.users(), **await world.groups()}
+    rows = await world.rows("select anchor, state, reason, target::text from links where tenant = %s")
+    links = {row[0]: row[1:] for row in rows}
+    held = {
+        (r[0], r[1]): r[2]
+        for r in await world.rows("select kind, value, owner::text from unique_values where tenant = %s")
+    }
+    by_key = {key(anchor): anchor for anchor in live}
+    assert set(found) <= set(by_key), (
+        f"never to be deleted without evidence, never to be left: {set(found) - set(by_key)}"
+    )
+    for anchor, node in live.items():
+        state, reason, target = links[anchor]
+        wanted = expected(world, node)
+        if reason:
+            assert reason == "AttributeValueMustBeUnique", (node.name, reason)
+            keys = [("address", wanted.get("mail")), ("userPrincipalName", wanted.get("userPrincipalName"))]
+            rivals = [held.get((kind, str(value).casefold())) for kind, value in keys if value]
+            assert any(rival not in (None, target) for rival in rivals), f"{node.name} fails without a rival"
+            continue
+        assert state == "provisioned", (node.name, state)
+        shown = found[key(anchor)]
+        assert {name: shown.get(name) for name in wanted} == wanted, node.name
+    provisioned = {anchor for anchor in live if links[anchor][0] == "provisioned"}
+    members = {
+        (key(group.anchor), key(member))
+        for group in directory.live("group")
+        for member in group.members
+        if group.anchor in provisioned and member in provisioned
+    }
+    assert await world.references("members") == members
+    managers = {
+        (key(node.anchor), key(node.manager))
+        for node in directory.live("user", "inetOrgPerson")
+        if node.manager in provisioned and node.anchor in provisioned
+    }
+    assert await world.references("manager") == managers
+    await check_unique_values(world, found, held)
+    await check_log(world)
+
+
+async def check_unique_values(world: World, found: dict[str, dict[str, Any]], held: dict[tuple[str, str], str]) -> None:
+    """Every live object holds exactly its own values, and no two the same."""
+    claims: dict[tuple[str, str], str] = {}
+    for shown in found.values():
+        keys = set()
+        if shown.get("userPrincipalName"):
+            keys.add(("userPrincipalName", shown["userPrincipalName"].casefold()))
+        if shown.get("mail"):
+            keys.add(("address", shown["mail"].casefold()))
+        for one in keys:
+            assert one not in claims, f"{one} twice"
+            claims[one] = shown["id"]
+    assert claims == held
+
+
+async def check_log(world: World) -> None:
+    """The log is a gapless story: each event's old value is the last event's new one."""
+    story: dict[str, dict[str, str | None]] = {}
+    alive: dict[str, bool] = {}
+    ever_gone = getattr(world, "ever_gone", set())
+    for event in await world.events():
+        source = event["source"]
+        if event["status"] != "success":
+            continue
+        if event["action"] == "delete":
+            assert alive.get(source), f"deleted twice: {source}"
+            assert source in ever_gone, f"deleted without evidence: {source}"
+            alive[source] = False
+            continue
+        if event["action"] == "create":
+            assert source not in alive, f"created twice: {source}"
+        alive[source] = True
+        known = story.setdefault(source, {})
+        for changed in event["detail"].modified:
+            if changed.name in ("Member", "Manager"):
+                continue
+            assert known.get(changed.name) == changed.old, (source, changed, known.get(changed.name))
+            assert changed.old != changed.new, ("nothing changed", source, changed)
+            known[changed.name] = changed.new
+
+
+__all__ = ["COMPARED", "DOMAIN", "check", "in_scope"]

@@ -1,0 +1,366 @@
+"""After any edits, crashes and take-overs, one more cycle makes the target equal to the mapping of what is in scope.
+
+And the cycle after that writes nothing, nothing was deleted without evidence, and the log tells each change once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from dirbridge.connectors.memory.directory import ROOT, anchor_of
+from dirbridge.connectors.memory.source import MemorySource
+from dirbridge.contract.errors import DirbridgeError
+from dirbridge.store.database import Database
+from tests.engine import model
+from tests.engine.stepping import Stepped, run_stepped
+from tests.engine.world import DOMAIN, World
+
+NAMES = [f"n{number}" for number in range(6)]
+names = st.sampled_from(NAMES)
+picks = st.integers(0, 1_000)
+steps = st.integers(0, 120)
+
+
+class EditingSource(MemorySource):
+    """A source under whose pages the directory changes."""
+
+    edits: list[Any] = []
+
+    async def changes(self, selection: Any, since: Any) -> Any:
+        async for page in super().changes(selection, since):
+            yield page
+            if self.edits:
+                self.edits.pop()()
+
+
+class Convergence(RuleBasedStateMachine):
+    """Edits of a directory, and cycles in every kind of trouble."""
+
+    postgres_url: str
+    runner: asyncio.Runner
+
+    containers = Bundle("containers")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.database = Database(self.postgres_url, most=6)
+        self.run(self.database.open())
+        self.world = World(self.database)
+        self.world.ever_gone = set()  # type: ignore[attr-defined]
+        self.run(self.world.found())
+        self.edits: list[Any] = []
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        try:
+            self.run(self._converge())
+        finally:
+            self.run(self.database.close())
+
+    async def _converge(self) -> None:
+        world = self.world
+        await world.cycle()
+        job = await world.state()
+        if job.quarantine is not None:
+            assert job.quarantine["reason"] == "TooManyDeletes", job.quarantine
+            await world.restart("ForceDeletes")
+            await world.cycle()
+        job = await world.state()
+        assert job.quarantine is None, job.quarantine
+        assert job.last_execution is not None
+        assert job.last_execution["state"] in ("Succeeded", "EntryLevelErrors"), job.last_execution
+        await model.check(world)
+        before = await world.fingerprint()
+        await world.cycle()
+        assert await world.fingerprint() == before, "an idle cycle wrote"
+
+    # The directory ---------------------------------------------------------------------------------------------------
+
+    def _new_anchor(self) -> str:
+        self.count += 1
+        return anchor_of(self.count)
+
+    def _live(self, pick: int, *types: str) -> str | None:
+        found = self.world.directory.live(*types)
+        found = [node for node in found if node.anchor != ROOT]
+        return found[pick % len(found)].anchor if found else None
+
+    @initialize()
+    def start(self) -> None:
+        """Three people and a team to begin with."""
+        for name in NAMES[:3]:
+            self.create_user(name, name, 0)
+        self.create_group("team", 0)
+
+    @rule(name=names, mail=names, pick=picks)
+    def create_user(self, name: str, mail: str, pick: int) -> None:
+        """A person, perhaps with a name and an address that somebody else has."""
+        container = self._live(pick, "container") if pick % 3 == 0 else None
+        self.world.person(
+            self._new_anchor(),
+            name,
+            mail=f"{mail}@{DOMAIN}",
+            userPrincipalName=f"{name}@{DOMAIN}",
+            sAMAccountName=f"{name}{self.count}",
+        )
+        if container:
+            self.world.directory.move(anchor_of(self.count), container)
+
+    @rule(name=names, pick=picks)
+    def create_group(self, name: str, pick: int) -> None:
+        """A group with a few members at once."""
+        anchor = self._new_anchor()
+        self.world.team(anchor, f"g-{name}")
+        for offset in range(pick % 4):
+            self._member(anchor, pick + offset)
+
+    def _member(self, group: str, pick: int) -> None:
+        member = self._live(pick, "user", "group")
+        if member and member != group:
+            self.world.directory.add_member(group, member)
+
+    @rule(name=names)
+    def create_container(self, name: str) -> None:
+        """An organizational unit."""
+        self.world.directory.create(self._new_anchor(), "container", f"ou-{name}")
+
+    @rule(pick=picks, name=names)
+    def rename(self, pick: int, name: str) -> None:
+        """Any name changes; of a container, those below are called otherwise."""
+        anchor = self._live(pick, "user", "group", "container")
+        if anchor:
+            self.world.directory.rename(anchor, f"{name}-{pick}")
+
+    @rule(pick=picks, to=picks)
+    def move(self, pick: int, to: int) -> None:
+        """An entry moves to another container, or a container to the top."""
+        anchor, container = self._live(pick, "user", "group"), self._live(to, "container")
+        if anchor:
+            self.world.directory.move(anchor, container or ROOT)
+
+    @rule(pick=picks, to=picks)
+    def move_container(self, pick: int, to: int) -> None:
+        """A container moves below another."""
+        one, other = self._live(pick, "container"), self._live(to, "container")
+        if not one:
+            return
+        above = other
+        while above and above != one:
+            above = self.world.directory.nodes[above].container or None
+        self.world.directory.move(one, other if other and above != one else ROOT)
+
+    @rule(pick=picks)
+    def delete(self, pick: int) -> None:
+        """An entry is deleted."""
+        anchor = self._live(pick, "user", "group")
+        if anchor:
+            self.world.ever_gone.add(anchor)  # type: ignore[attr-defined]
+            self.world.directory.delete(anchor)
+
+    @rule(pick=picks, links=st.booleans())
+    def restore(self, pick: int, links: bool) -> None:
+        """A tombstone comes back, with its references or without."""
+        gone = [n for n in self.world.directory.nodes.values() if n.deleted]
+        if gone:
+            self.world.directory.restore(gone[pick % len(gone)].anchor, with_links=links)
+
+    @rule(pick=picks)
+    def recreate(self, pick: int) -> None:
+        """Deleted, and made again with the same names: another entry."""
+        anchor = self._live(pick, "user")
+        if anchor:
+            node = self.world.directory.nodes[anchor]
+            self.world.ever_gone.add(anchor)  # type: ignore[attr-defined]
+            self.world.directory.delete(anchor)
+            fresh = self._new_anchor()
+            self.world.directory.create(fresh, "user", node.name)
+            self.world.directory.nodes[fresh].attributes.update(node.attributes)
+
+    @rule(pick=picks, name=names)
+    def set_mail(self, pick: int, name: str) -> None:
+        """An address changes, perhaps to one that is taken."""
+        anchor = self._live(pick, "user")
+        if anchor:
+            self.world.directory.set(anchor, "mail", f"{name}@{DOMAIN}")
+
+    @rule(one=picks, other=picks, attribute=st.sampled_from(["mail", "userPrincipalName"]))
+    def swap(self, one: int, other: int, attribute: str) -> None:
+        """Two people swap a unique value."""
+        a, b = self._live(one, "user"), self._live(other, "user")
+        if a and b and a != b:
+            nodes = self.world.directory.nodes
+            mine, theirs = nodes[a].attributes.get(attribute), nodes[b].attributes.get(attribute)
+            self.world.directory.set(a, attribute, *(theirs or ()))
+            self.world.directory.set(b, attribute, *(mine or ()))
+
+    @rule(pick=picks, value=st.sampled_from([None, "Sales", "Staff", "Zoë & Łukasz 🎉"]))
+    def set_department(self, pick: int, value: str | None) -> None:
+        """An ordinary attribute changes or is cleared."""
+        anchor = self._live(pick, "user")
+        if anchor:
+            self.world.directory.set(anchor, "department", *([value] if value else []))
+
+    @rule(pick=picks)
+    def toggle(self, pick: int) -> None:
+        """An account is disabled or enabled."""
+        anchor = self._live(pick, "user")
+        if anchor:
+            off = self.world.directory.nodes[anchor].attributes["userAccountControl"] == ("512",)
+            self.world.directory.set(anchor, "userAccountControl", "514" if off else "512")
+
+    @rule(pick=picks)
+    def toggle_scope(self, pick: int) -> None:
+        """An entry is marked as not to be synchronized, or the mark is taken away."""
+        anchor = self._live(pick, "user", "group")
+        if anchor:
+            node = self.world.directory.nodes[anchor]
+            if "adminDescription" in node.attributes:
+                self.world.directory.set(anchor, "adminDescription")
+            else:
+                self.world.ever_gone.add(anchor)  # type: ignore[attr-defined]
+                prefix = "Group_" if node.object_type == "group" else "User_"
+                self.world.directory.set(anchor, "adminDescription", f"{prefix}{self.count}")
+
+    @rule(group=picks, member=picks)
+    def add_member(self, group: int, member: int) -> None:
+        """A member comes; groups may contain groups, in rings too."""
+        anchor = self._live(group, "group")
+        if anchor:
+            self._member(anchor, member)
+
+    @rule(group=picks, member=picks)
+    def remove_member(self, group: int, member: int) -> None:
+        """A member goes."""
+        anchor = self._live(group, "group")
+        members = sorted(self.world.directory.nodes[anchor].members) if anchor else []
+        if anchor and members:
+            self.world.directory.remove_member(anchor, members[member % len(members)])
+
+    @rule(pick=picks, manager=picks)
+    def set_manager(self, pick: int, manager: int) -> None:
+        """A manager changes or goes."""
+        anchor, above = self._live(pick, "user"), self._live(manager, "user")
+        if anchor:
+            self.world.directory.set_manager(anchor, above if above != anchor else None)
+
+    # Cycles ----------------------------------------------------------------------------------------------------------
+
+    @rule()
+    def cycle(self) -> None:
+        """A cycle without trouble."""
+        self.run(self.world.cycle())
+
+    @rule(at=steps)
+    def crash(self, at: int) -> None:
+        """The worker dies between two awaits."""
+        self.run(self._crash(at))
+
+    async def _crash(self, at: int) -> None:
+        database = Database(self.postgres_url, most=3)
+        async with database:
+            await run_stepped(Stepped(self.world.cycle(database), at))
+
+    @rule(at=steps)
+    def overtake(self, at: int) -> None:
+        """A second worker takes over while the first still runs; the first goes on afterwards."""
+        self.run(self._overtake(at))
+
+    async def _overtake(self, at: int) -> None:
+        gate = asyncio.Event()
+        async with Database(self.postgres_url, most=3) as slow, Database(self.postgres_url, most=3) as quick:
+            first = Stepped(self.world.cycle(slow), at, gate)
+            running = asyncio.ensure_future(_settle(first))
+            reached = asyncio.ensure_future(first.reached.wait())
+            await asyncio.wait([running, reached], return_when=asyncio.FIRST_COMPLETED, timeout=30)
+            second = asyncio.ensure_future(_settle(self.world.cycle(quick)))
+            # Where the first holds a lock, the second waits for it.
+            await asyncio.wait([second], timeout=0.3)
+            gate.set()
+            reached.cancel()
+            await asyncio.gather(running, second)
+
+    @rule(kinds=st.lists(st.sampled_from(["mail", "delete", "member", "rename", "swap"]), max_size=3), a=picks, b=picks)
+    def edit_during_cycle(self, kinds: list[str], a: int, b: int) -> None:
+        """The directory changes while a cycle reads it."""
+        edits = {
+            "mail": lambda: self.set_mail(a, NAMES[b % len(NAMES)]),
+            "delete": lambda: self.delete(a),
+            "member": lambda: self.add_member(a, b),
+            "rename": lambda: self.rename(a, NAMES[b % len(NAMES)]),
+            "swap": lambda: self.swap(a, b, "mail"),
+        }
+        source = EditingSource(self.world.directory)
+        source.edits = [edits[kind] for kind in kinds]
+        self.world.source = lambda: source
+        try:
+            self.run(self.world.cycle())
+        finally:
+            self.world.source = lambda: MemorySource(self.world.directory)
+
+    @rule(at=steps)
+    def restart_during_cycle(self, at: int) -> None:
+        """An administrator restarts the job while a cycle runs."""
+        self.run(self._restart_during(at))
+
+    async def _restart_during(self, at: int) -> None:
+        gate = asyncio.Event()
+        async with Database(self.postgres_url, most=3) as slow:
+            first = Stepped(self.world.cycle(slow), at, gate)
+            running = asyncio.ensure_future(_settle(first))
+            reached = asyncio.ensure_future(first.reached.wait())
+            await asyncio.wait([running, reached], return_when=asyncio.FIRST_COMPLETED, timeout=30)
+            restart = asyncio.ensure_future(_settle(self.world.restart()))
+            await asyncio.wait([restart], timeout=0.3)
+            gate.set()
+            reached.cancel()
+            await asyncio.gather(running, restart)
+
+    @rule()
+    @precondition(lambda self: self.count % 3 == 0)
+    def lose_position(self) -> None:
+        """The source no longer accepts the watermark."""
+        self.run(self._lose_position())
+
+    async def _lose_position(self) -> None:
+        async with self.database.transaction() as conn:
+            await conn.execute("update watermarks set replica = 'gone' where tenant = %s", (self.world.tenant,))
+
+
+async def _settle(work: Any) -> None:
+    """Await; an error that the next cycle mends is none."""
+    try:
+        await work
+    except DirbridgeError as error:
+        assert error.code in ("DatabaseConflict", "DatabaseTimeout", "Fenced"), error  # noqa: PT017
+
+
+@pytest.fixture
+def machine(database_url: str) -> Iterator[type[Convergence]]:
+    """The machine on a database of its own."""
+    with asyncio.Runner() as runner:
+        yield type("Machine", (Convergence,), {"postgres_url": database_url, "runner": runner})
+
+
+@pytest.mark.timeout(900)
+def test_converges_after_any_edits_and_crashes(machine: type[Convergence]) -> None:
+    """Random stories, each ending in one cycle that makes it right and one that writes nothing."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
