@@ -125,7 +125,8 @@ def _syntax(text: str, error: UnexpectedInput) -> GraphError:
             position = len(text) if token.type == "$END" else token.start_pos or 0
             expected = accepts or error.expected
         case UnexpectedCharacters():
-            position, expected = error.pos_in_stream, error.allowed or set()
+            position = error.pos_in_stream or 0
+            expected = set(error.allowed or ())
             found = "a text whose quote is never closed" if text[position] == "'" else f"'{text[position]}'"
         case UnexpectedEOF():
             position, found, expected = len(text), "the end", set(error.expected)
