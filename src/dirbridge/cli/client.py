@@ -88,13 +88,6 @@ def profile(given: dict[str, str | None]) -> Profile:
     """
     file = Path(PROFILE).expanduser()
     stored = _stored(file)
-    keys = {
-        "url": "url",
-        "ca-file": "caFile",
-        "tenant": "tenantId",
-        "client-id": "clientId",
-        "client-secret": "clientSecret",
-    }
     # Parts of two services do not fit together: another URL makes the file's other parts worthless.
     if given["url"] and given["url"].rstrip("/") != str(stored.get("url", "")).rstrip("/"):
         stored = {}

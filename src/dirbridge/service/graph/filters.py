@@ -6,7 +6,7 @@ Source: OData 4.01 URL Conventions section 5.1.1; Graph's query parameter guide 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
@@ -125,7 +125,7 @@ def _syntax(text: str, error: UnexpectedInput) -> GraphError:
             position = len(text) if token.type == "$END" else token.start_pos or 0
             expected = accepts or error.expected
         case UnexpectedCharacters():
-            position = error.pos_in_stream or 0
+            position = cast("int", error.pos_in_stream)
             expected = set(error.allowed or ())
             found = "a text whose quote is never closed" if text[position] == "'" else f"'{text[position]}'"
         case UnexpectedEOF():
