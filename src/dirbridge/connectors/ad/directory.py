@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from dirbridge.connectors.ad import dirsync, entries
+from dirbridge.connectors.ad import dirsync, dn, entries
 from dirbridge.connectors.ad.ldap import BASE, SUBTREE, Chunk, Connection, Found, Search
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.contract.errors import (
@@ -61,6 +61,8 @@ _ADMINISTRATIVE = {
     548: "Account Operators",
     551: "Backup Operators",
 }
+# Domain Users, Domain Guests: what an account gets.
+_USUAL_PRIMARY_GROUPS = (513, 514)
 _RANGE = re.compile(r"(.+);range=(\d+)-(\d+|\*)", re.IGNORECASE)
 
 
@@ -145,7 +147,9 @@ class Directory:
     async def _open(cls, settings: Settings, server: str) -> Directory:
         connection = await Connection.open(settings, server)
         try:
-            return cls(settings, connection, await _introduce(settings, connection))
+            directory = cls(settings, connection, await _introduce(settings, connection))
+            await directory.learn_groups()
+            return directory
         except BaseException:
             await connection.close()
             raise
@@ -251,12 +255,24 @@ class Directory:
             code="ListKeptChanging",
         )
 
+    async def learn_groups(self) -> None:
+        """Find the usual primary groups before anything streams, so that seldom a second connection is needed."""
+        head = await self._connection.search(Search(self._settings.base_dn, BASE, attributes=("objectSid",)))
+        domain = head[0][1].get("objectSid", [b""])[0] if head else b""
+        if domain:
+            usual = [entries.with_relative_id(domain, number) for number in _USUAL_PRIMARY_GROUPS]
+            await self._learn_groups(self._connection, usual)
+
     async def primary_groups(self, sids: Iterable[bytes]) -> dict[bytes, str | None]:
         """Find groups by SID; None for one that does not exist or may not be read."""
         missing = [sid for sid in dict.fromkeys(sids) if sid not in self._primary_groups]
-        for at in range(0, len(missing), TOGETHER):
-            connection = await self._reader()
-            some = missing[at : at + TOGETHER]
+        if missing:
+            await self._learn_groups(await self._reader(), missing)
+        return self._primary_groups
+
+    async def _learn_groups(self, connection: Connection, sids: Sequence[bytes]) -> None:
+        for at in range(0, len(sids), TOGETHER):
+            some = sids[at : at + TOGETHER]
             alternatives = "".join(f"(objectSid={entries.escaped(sid)})" for sid in some)
             question = Search(
                 self._settings.base_dn,
@@ -268,7 +284,6 @@ class Directory:
             for found in await connection.search(question):
                 if found[1].get("objectSid"):
                     self._primary_groups[found[1]["objectSid"][0]] = entries.anchor_of(found)
-        return self._primary_groups
 
     async def privileges(self) -> list[str]:
         """The administrative groups that the account belongs to, directly or by nesting."""
@@ -413,10 +428,11 @@ async def _optional(connection: Connection, question: Search) -> list[Found]:
 
 
 def _attributes(found: list[Found]) -> dict[str, str]:
-    """The first value of each attribute of the first entry, as text."""
+    """The first value of each attribute of the first entry, as text; names without GUID and SID."""
     if not found:
         return {}
-    return {name: values[0].decode(errors="replace") for name, values in found[0][1].items() if values}
+    texts = {key: values[0].decode(errors="replace") for key, values in found[0][1].items() if values}
+    return {key: dn.extended(text).dn for key, text in texts.items()}
 
 
 def _cut_short(found: Found) -> list[str]:

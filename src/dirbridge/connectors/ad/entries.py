@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from dirbridge.connectors.ad import dn, schema, watermark
-from dirbridge.connectors.ad.ldap import Found
+from dirbridge.connectors.ad.ldap import Attributes, Found
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.contract.entry import Container, Entry, ReferenceDelta, Selection, Tombstone, Values, text_fault
 
@@ -97,60 +99,36 @@ class Plan:
         self._settings = settings
         self._binary = frozenset(name.lower() for name in selection.binary)
         self.types = tuple(dict.fromkeys((*selection.object_types, *selection.memberships)))
-        self._wanted: dict[str, dict[str, Column]] = {}
-        self._refused: dict[str, tuple[str, ...]] = {}
-        self._columns: dict[str, dict[str, Column]] = {kind: {} for kind in self.types}
-        self._expected: dict[str, tuple[str, ...]] = {}
-        for kind in self.types:
-            self._learn(kind, selection)
-        memberships = {
-            column.name: None
-            for columns in self._wanted.values()
-            for column in columns.values()
-            if column.role is Role.MEMBERSHIP
-        }
-        self.memberships = tuple(memberships)
-        self.references = tuple(
-            {
-                column.name: None
-                for columns in self._wanted.values()
-                for column in columns.values()
-                if column.role is Role.REFERENCE
-            }
-        )
-        helpers = tuple(name for name in _HELPERS if settings.allows(name))
-        plain = {
-            column.name: None
-            for columns in self._wanted.values()
-            for column in columns.values()
-            if column.role is not Role.MEMBERSHIP
-        }
+        self._shapes = {kind: self._shape(kind, selection) for kind in self.types}
+        self._kinds = {name.encode(): "container" for name in CONTAINER_CLASSES}
+        self._kinds |= {kind.encode(): kind for kind in self.types}
+        columns = [column for shape in self._shapes.values() for column in shape.wanted.values()]
+        self.memberships = _names(columns, Role.MEMBERSHIP)
+        self.references = _names(columns, Role.REFERENCE)
+        helpers = [name for name in _HELPERS if settings.allows(name)]
+        plain = [column.name for column in columns if column.role is not Role.MEMBERSHIP]
         self.whole = tuple(dict.fromkeys((*_CORE, *helpers, *plain, "objectGUID")))
         self.delta = (*self.whole, *self.memberships)
         self.filter = _class_filter((*self.types, *CONTAINER_CLASSES))
         self.digest = watermark.digest(
             [settings.user, settings.name],
             [name.lower() for name in self.delta],
-            *([kind, *columns] for kind, columns in sorted(self._wanted.items())),
+            *([kind, *shape.wanted] for kind, shape in sorted(self._shapes.items())),
             [container.lower() for container in settings.exclude_containers],
         )
 
-    def kind(self, values: dict[str, list[bytes]]) -> str | None:
+    def kind(self, values: Attributes) -> str | None:
         """Say what an entry is: an object type of the selection, `container`, or None for what is nobody's concern.
 
         Computers and group managed service accounts are users to the directory and nothing to a person.
         """
         classes = values.get("objectClass") or ()
         for name in reversed(classes):
-            text = name.decode(errors="replace")
-            if text == "computer":
+            kind = self._kinds.get(name)
+            if kind in PEOPLE and (b"computer" in classes or _is_trust(values)):
                 return None
-            if text in self._wanted:
-                if text in PEOPLE and (b"computer" in classes or _is_trust(values)):
-                    return None
-                return text
-            if text in CONTAINER_CLASSES:
-                return "container"
+            if kind is not None:
+                return kind
         return None
 
     def entry(self, kind: str, found: Found, primary_group: str | None, *, replicated_only: bool = False) -> Entry:
@@ -162,48 +140,41 @@ class Plan:
             primary_group: anchor of its primary group, for people; None where it cannot be known.
             replicated_only: it comes from DirSync, which sends no attribute that is not replicated, nor `cn`.
         """
-        name = dn.extended(found[0])
-        values = found[1]
+        name, values = dn.extended(found[0]), found[1]
+        shape = self._shapes[kind]
         attributes: dict[str, Values] = {}
         references: dict[str, tuple[str, ...]] = {}
         faults: dict[str, str] = {}
-        columns = self._columns[kind]
         for key, raw in values.items():
-            column = columns.get(key) or self._column(kind, key)
-            if not raw or column.role is Role.OTHER or column.role is Role.MEMBERSHIP or column.removed:
-                continue
-            if column.role is Role.TEXT:
-                try:
-                    texts = tuple([value.decode() for value in raw])
-                except UnicodeDecodeError as error:
-                    faults[column.name] = (
-                        f"is not UTF-8 text: byte {error.start + 1} of a value is {error.object[error.start]:#04x}"
-                    )
-                    continue
-                for text in texts:
-                    if not text.isprintable() and (fault := text_fault(text)) is not None:
-                        faults[column.name] = fault
-                        break
+            role, spelling, removed = shape.columns.get(key) or self._column(shape, key)
+            if role is Role.TEXT and raw:
+                texts, fault = _texts(raw)
+                if fault is None:
+                    attributes[spelling] = texts
                 else:
-                    attributes[column.name] = texts
-            elif column.role is Role.BINARY:
-                attributes[column.name] = tuple(raw)
-            else:
-                references[column.name] = tuple(anchors(raw))
-        own = _text(values["name"][0]) if values.get("name") else _leaf(name.dn)
-        wanted = self._wanted[kind]
-        if "distinguishedname" in wanted:
+                    faults[spelling] = fault
+            elif role is Role.BINARY and raw:
+                attributes[spelling] = tuple(raw)
+            elif role is Role.REFERENCE and raw and not removed:
+                references[spelling] = tuple(anchors(raw))
+        own, fault = _own_name(name.dn, values)
+        if "distinguishedname" in shape.wanted:
             attributes["distinguishedName"] = (name.dn,)
-        if "cn" in wanted and "cn" not in values and "cn" not in faults and name.dn[:3].upper() == "CN=":
-            attributes[wanted["cn"].name] = (own,)
-        unknown = [one for one in self._expected[kind] if one not in attributes and one not in faults]
-        if replicated_only:
-            unknown += [column.name for column in wanted.values() if column.name in NOT_REPLICATED]
-        if kind in PEOPLE:
-            if primary_group is not None:
-                references[PRIMARY_GROUP] = (primary_group,)
+        if "cn" in shape.wanted and "cn" not in values and name.dn[:3].upper() == "CN=":
+            if fault is None:
+                attributes["cn"] = (own,)
             else:
-                unknown.append(PRIMARY_GROUP)
+                faults["cn"] = fault
+        unknown = shape.refused
+        if not shape.expected <= attributes.keys():
+            unknown += tuple(sorted(shape.expected - attributes.keys() - faults.keys()))
+        if replicated_only:
+            unknown += shape.not_replicated
+        if kind in PEOPLE:
+            if primary_group is None:
+                unknown += (PRIMARY_GROUP,)
+            else:
+                references[PRIMARY_GROUP] = (primary_group,)
         return Entry(
             anchor=name.guid or guid(values),
             object_type=kind,
@@ -211,23 +182,23 @@ class Plan:
             container=parent(values),
             attributes=attributes,
             references=references,
-            unknown=(*self._refused[kind], *unknown),
+            unknown=unknown,
             faults=faults,
         )
 
     def memberships_of(self, kind: str) -> tuple[str, ...]:
         """The membership attributes of an object type."""
-        return tuple(column.name for column in self._wanted[kind].values() if column.role is Role.MEMBERSHIP)
+        return self._shapes[kind].memberships
 
     def hides(self, name: str) -> bool:
         """Say whether the agent's own filter keeps this entry back; takes an extended name."""
         return bool(self._settings.exclude_containers) and self._settings.hides(dn.extended(name).dn)
 
-    def hid(self, values: dict[str, list[bytes]]) -> bool:
+    def hid(self, values: Attributes) -> bool:
         """Say whether a deleted entry lay in a container that the agent's own filter keeps back."""
         return any(self.hides(name.decode(errors="replace")) for name in values.get("lastKnownParent", ()))
 
-    def changed_members(self, values: dict[str, list[bytes]]) -> Iterator[tuple[str, list[str], list[str]]]:
+    def changed_members(self, values: Attributes) -> Iterator[tuple[str, list[str], list[str]]]:
         """Give, by membership attribute, the anchors that came and went according to a DirSync answer."""
         for attribute in self.memberships:
             added = values.get(f"{attribute};range=1-1") or values.get(attribute) or []
@@ -235,14 +206,14 @@ class Plan:
             if added or removed:
                 yield attribute, anchors(added), anchors(removed)
 
-    def only_members_changed(self, values: dict[str, list[bytes]]) -> bool:
+    def only_members_changed(self, values: Attributes) -> bool:
         """Say whether a DirSync answer tells of members and nothing else: the entry need not be read again."""
         kept = {"objectGUID", "instanceType"}
         for attribute in self.memberships:
             kept |= {f"{attribute};range=1-1", f"{attribute};range=0-0"}
         return len(values) > len(values.keys() & {"objectGUID", "instanceType"}) and values.keys() <= kept
 
-    def _learn(self, kind: str, selection: Selection) -> None:
+    def _shape(self, kind: str, selection: Selection) -> _Shape:
         wanted: dict[str, Column] = {}
         refused: list[str] = []
         groups = (
@@ -259,21 +230,43 @@ class Plan:
                     continue
                 plain = Role.BINARY if name.lower() in self._binary else Role.TEXT
                 wanted[name.lower()] = Column(role or plain, name)
-        self._wanted[kind] = wanted
-        self._refused[kind] = tuple(refused)
         always = {name.lower() for name in _ALWAYS_PRESENT.get(kind, ())}
-        self._expected[kind] = tuple(column.name for name, column in wanted.items() if name in always)
+        return _Shape(
+            wanted=wanted,
+            refused=tuple(refused),
+            expected=frozenset(column.name for name, column in wanted.items() if name in always),
+            not_replicated=tuple(column.name for column in wanted.values() if column.name in NOT_REPLICATED),
+            memberships=_names(wanted.values(), Role.MEMBERSHIP),
+        )
 
-    def _column(self, kind: str, key: str) -> Column:
+    @staticmethod
+    def _column(shape: _Shape, key: str) -> Column:
         """Find out once what an attribute as the server spells it is to us."""
         ranged = _RANGE.fullmatch(key)
-        column = self._wanted[kind].get((ranged[1] if ranged else key).lower(), _OTHER)
+        column = shape.wanted.get((ranged[1] if ranged else key).lower(), _OTHER)
         if column.name == "distinguishedName":
             column = _OTHER  # it comes with GUID and SID in front; the entry's own name is used
         elif ranged and (ranged[2], ranged[3]) == ("0", "0"):
             column = column._replace(removed=True)
-        self._columns[kind][key] = column
+        shape.columns[key] = column
         return column
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What is read of one object type.
+
+    Attributes:
+        wanted: by name in lower case. refused: asked for, and kept back by the attribute policy.
+        expected: what every such object has. columns: by name as the server spells it, learnt as it comes.
+    """
+
+    wanted: dict[str, Column]
+    refused: tuple[str, ...]
+    expected: frozenset[str]
+    not_replicated: tuple[str, ...]
+    memberships: tuple[str, ...]
+    columns: dict[str, Column] = field(default_factory=dict)
 
 
 def container(found: Found) -> Container:
@@ -294,17 +287,17 @@ def tombstone(found: Found, kind: str) -> Tombstone:
     return Tombstone(name.guid or guid(values), _DELETED_NAME.sub("", own), kind)
 
 
-def is_deleted(values: dict[str, list[bytes]]) -> bool:
+def is_deleted(values: Attributes) -> bool:
     """Say whether an answer is of a tombstone."""
     return (values.get("isDeleted") or [b""])[0].upper() == b"TRUE"
 
 
-def was_reanimated(values: dict[str, list[bytes]]) -> bool:
+def was_reanimated(values: Attributes) -> bool:
     """Say whether a DirSync answer tells that a deleted entry came back: `isDeleted` was cleared."""
     return "isDeleted" in values and not values["isDeleted"]
 
 
-def was_moved(values: dict[str, list[bytes]]) -> bool:
+def was_moved(values: Attributes) -> bool:
     """Say whether a DirSync answer tells of a new name or place of an entry that existed before.
 
     `whenCreated` never changes, so it is in a delta only where the entry is new.
@@ -312,7 +305,7 @@ def was_moved(values: dict[str, list[bytes]]) -> bool:
     return bool(values.get("name") or values.get("parentGUID")) and not values.get("whenCreated")
 
 
-def guid(values: dict[str, list[bytes]]) -> str:
+def guid(values: Attributes) -> str:
     """The anchor of an entry, from its objectGUID."""
     return str(UUID(bytes_le=values["objectGUID"][0]))
 
@@ -322,10 +315,10 @@ def anchor_of(found: Found) -> str:
     return dn.anchor(found[0]) or guid(found[1])
 
 
-def parent(values: dict[str, list[bytes]]) -> str | None:
+def parent(values: Attributes) -> str | None:
     """The anchor of the container that an entry lies in; None for the head of the domain."""
     raw = values.get("parentGUID")
-    return str(UUID(bytes_le=raw[0])) if raw else None
+    return _dashed(raw[0]) if raw else None
 
 
 def anchors(names: Iterable[bytes]) -> list[str]:
@@ -371,7 +364,7 @@ def whole_parts(
         at, number = following, number + 1
 
 
-def relative_id(values: dict[str, list[bytes]]) -> bytes | None:
+def relative_id(values: Attributes) -> bytes | None:
     """The SID of an account's primary group: its own domain's, with the group's relative id."""
     sid, rid = values.get("objectSid"), values.get("primaryGroupID")
     if not sid or not rid or not rid[0].isdigit():
@@ -379,9 +372,45 @@ def relative_id(values: dict[str, list[bytes]]) -> bytes | None:
     return sid[0][:-4] + int(rid[0]).to_bytes(4, "little")
 
 
+def with_relative_id(domain: bytes, number: int) -> bytes:
+    """The SID of a principal of a domain: MS-DTYP 2.4.2.2, with one more sub-authority than the domain's."""
+    return domain[:1] + bytes((domain[1] + 1,)) + domain[2:] + number.to_bytes(4, "little")
+
+
 def escaped(value: bytes) -> str:
     """Write bytes so that they can stand in a filter (RFC 4515 section 3)."""
     return "".join(f"\\{byte:02x}" for byte in value)
+
+
+@lru_cache(maxsize=4096)
+def _dashed(raw: bytes) -> str:
+    """A GUID as text. Entries share few parents."""
+    return str(UUID(bytes_le=raw))
+
+
+def _names(columns: Iterable[Column], role: Role) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(column.name for column in columns if column.role is role))
+
+
+def _texts(raw: list[bytes]) -> tuple[tuple[str, ...], str | None]:
+    """Decode the values of an attribute, or say why they cannot be kept."""
+    try:
+        texts = (raw[0].decode(),) if len(raw) == 1 else tuple([value.decode() for value in raw])
+    except UnicodeDecodeError as error:
+        return (), f"is not UTF-8 text: byte {error.start + 1} of a value is {error.object[error.start]:#04x}"
+    for text in texts:
+        if not text.isprintable() and (fault := text_fault(text)) is not None:
+            return (), fault
+    return texts, None
+
+
+def _own_name(name: str, values: Attributes) -> tuple[str, str | None]:
+    """The value of an entry's naming attribute, fit to be shown, and what is wrong with it as it stands."""
+    raw = values.get("name")
+    if not raw:
+        return _leaf(name), None
+    texts, fault = _texts(raw[:1])
+    return (texts[0], None) if fault is None else (_text(raw[0]), fault)
 
 
 def _class_filter(classes: Iterable[str]) -> str:
@@ -389,7 +418,7 @@ def _class_filter(classes: Iterable[str]) -> str:
     return f"(&(|{alternatives})(!(objectClass=computer)))"
 
 
-def _is_trust(values: dict[str, list[bytes]]) -> bool:
+def _is_trust(values: Attributes) -> bool:
     control = (values.get("userAccountControl") or [b""])[0]
     return control.lstrip(b"-").isdigit() and bool(int(control) & _INTERDOMAIN_TRUST)
 

@@ -33,7 +33,9 @@ CHUNK = 256
 POLL_SECONDS = 1.0
 """How long the thread waits for an answer before it looks whether it shall stop."""
 
-Found = tuple[str, dict[str, list[bytes]]]
+Attributes = dict[str, list[bytes]]
+"""Values by attribute, as the server spells it."""
+Found = tuple[str, Attributes]
 """An entry as the server sent it: its name, and the values of its attributes."""
 
 T = TypeVar("T")

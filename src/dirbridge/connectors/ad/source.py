@@ -233,7 +233,8 @@ class _Reading:
                         page.add(plan.entry(kind, one, group, replicated_only=True), _weight(one))
                     elif not plan.only_members_changed(one[1]):
                         continue
-                    self._first_members(one, kind, owners)
+                    if kind is None or plan.memberships_of(kind):
+                        self._first_members(one, kind, owners)
                     if self._full:
                         yield page.finish()
                 if ending is not None:
@@ -340,9 +341,8 @@ class _Reading:
     def _first_members(self, one: Found, kind: str | None, owners: dict[tuple[str, str], int]) -> None:
         """Hand out the members in an entry of a full read, leaving the list's end open."""
         owner = entries.anchor_of(one)
-        if kind is not None:
-            for attribute in self._plan.memberships_of(kind):
-                owners.setdefault((owner, attribute), 0)
+        for attribute in self._plan.memberships_of(kind) if kind is not None else ():
+            owners.setdefault((owner, attribute), 0)
         for attribute, added, _ in self._plan.changed_members(one[1]):
             first = owners.get((owner, attribute), 0)
             if not added:
