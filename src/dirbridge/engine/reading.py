@@ -15,7 +15,7 @@ import msgspec
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.errors import Fenced
 from dirbridge.engine.run import Run
-from dirbridge.store import jobs
+from dirbridge.store import jobs, statistics
 from dirbridge.store.database import Conflict, Connection
 
 WATCH_SECONDS = 2.0
@@ -31,6 +31,7 @@ async def transaction(run: Run, work: Callable[[Connection], Awaitable[None]]) -
         before = msgspec.structs.replace(run.counts)
         try:
             async with run.context.database.transaction() as conn:
+                await statistics.distrust(conn)
                 await work(conn)
             return
         except Conflict:
