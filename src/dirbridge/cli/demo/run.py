@@ -248,7 +248,7 @@ class Demo:
                 ["agent", "enrol", "--service", access.url, "--code", code["code"], *places, "--json"], {}, log
             )
             await self._start(Child("agent", ["agent", "run", *places], self._folder / "agent.log", {}))
-            step.detail = f"enrolled, runs as {ACCOUNT}@{REALM}"
+            step.detail = f"enrolled, reads AD as {ACCOUNT}"
 
     def _agent_settings(self) -> str:
         values = {
