@@ -110,12 +110,15 @@ async def enqueue(app: procrastinate.App, conn: AsyncConnection[Any], tenant: UU
 async def enqueue_due(app: procrastinate.App, database: Database, *, most: int = 200) -> int:
     """Put every job that is due into the queue; any number of processes may do so at once.
 
+    One that runs is left for a later tick: a task that waits for a lock is found only by the worker's slow polling.
+
     Returns:
-        How many were due.
+        How many were put there.
     """
     async with database.transaction() as conn:
         cursor = await conn.execute(
-            """select tenant, id from jobs where state = 'Active' and next_run <= now()
+            """select tenant, id from jobs j where state = 'Active' and next_run <= now() and not exists (
+                 select from procrastinate_jobs t where t.lock = j.tenant || '/' || j.id and t.status = 'doing')
                order by next_run limit %s for no key update skip locked""",
             (most,),
         )
