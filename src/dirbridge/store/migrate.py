@@ -21,6 +21,7 @@ from alembic.util import CommandError
 from procrastinate.schema import SchemaManager
 from psycopg import AsyncConnection, Connection, sql
 from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
 from dirbridge.store import migrations
@@ -65,6 +66,10 @@ def _migrate(url: str) -> None:
             _migrate_queue(connection)
     except psycopg.Error as error:
         raise _plain(error) from error
+    except DBAPIError as error:  # Alembic's statements come wrapped once more
+        if isinstance(error.orig, psycopg.Error):
+            raise _plain(error.orig) from error
+        raise
     except CommandError as error:
         raise ConfigurationError(
             f"The database was changed by a newer release of dirbridge: {error}.",
