@@ -70,8 +70,8 @@ async def serve(settings: Settings, stop: asyncio.Event, announce: Callable[[Rea
     with _listening(settings) as listening:
         given = _given_certificate(settings)
         async with database_url(settings) as url, Database(url, most=settings.database_connections) as database:
-            made = await _initialised(database, settings)
             port = listening.getsockname()[1] if listening is not None else None
+            made = await _initialised(database, settings, port)
             identity = await setup.load(database, settings, port)
             setup.write_ca_file(settings.ca_file, identity.authority.certificate)
             ready = Ready(identity.tenant.base_url if listening else None, settings.ca_file, made)
@@ -146,17 +146,20 @@ async def _answers(url: str) -> bool:
         return True
 
 
-async def _initialised(database: Database, settings: Settings) -> Path | None:
+async def _initialised(database: Database, settings: Settings, port: int | None) -> Path | None:
     """See to tables and tenant; gives the file with the credentials of one made just now."""
     await migrate(database.url)
     if settings.role == "worker" or await setup.is_initialised(database):
         return None
-    made = await setup.initialise(database, settings, Wishes())
-    if not made.is_new:
-        return None
-    credentials = settings.data / CREDENTIALS
-    setup.write_private(credentials, setup.as_text(made.document()))
-    return credentials
+    file = settings.data / CREDENTIALS
+    made = await setup.initialise(
+        database,
+        settings,
+        Wishes(),
+        port=port,
+        keep=lambda made: setup.write_private(file, setup.as_text(made.document())),
+    )
+    return file if made.is_new else None
 
 
 # Requests ------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import os
 import re
 import secrets as random
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,8 +105,22 @@ class Identity:
     tokens: Tokens
 
 
-async def initialise(database: Database, settings: Settings, wishes: Wishes) -> Initialised:
+async def initialise(
+    database: Database,
+    settings: Settings,
+    wishes: Wishes,
+    *,
+    port: int | None = None,
+    keep: Callable[[Initialised], None] | None = None,
+) -> Initialised:
     """Make the tenant, or add to it what is asked for, in one transaction.
+
+    Args:
+        database: with its tables.
+        settings: where the keys lie, and perhaps the base URL.
+        wishes: what is asked for.
+        port: where the service listens, if it does.
+        keep: called before the commit with what cannot be shown again, if a tenant was made.
 
     Raises:
         ConfigurationError: a domain's name is none, or the sealing key of an existing tenant is missing.
@@ -114,25 +128,28 @@ async def initialise(database: Database, settings: Settings, wishes: Wishes) -> 
     wanted = [_checked_domain(name) for name in wishes.domains]
     async with database.transaction() as conn:
         await identity.lock_initialisation(conn)
-        tenant = await identity.find_tenant(conn)
-        made = await _make(conn, settings, wishes, wanted) if tenant is None else None
-        if tenant is not None:
-            await _change(conn, tenant, settings, wishes, wanted)
-        tenant_id = tenant.id if tenant is not None else await identity.only_tenant(conn)
-        client, new_secret = await _client(conn, tenant_id, wishes)
-        administrator = (await identity.administrators(conn, tenant_id))[0]
-        current = await identity.get_tenant(conn, tenant_id)
-    loaded = await authority.load(database, tenant_id, Sealing.open(settings.sealing_key))
-    write_ca_file(settings.ca_file, loaded.certificate)
-    return Initialised(
-        tenant=current,
-        ca_file=settings.ca_file,
-        admin_user=administrator.user_name,
-        admin_password=made,
-        client_id=client,
-        client_secret=new_secret,
-        is_new=made is not None,
-    )
+        found, password = await identity.find_tenant(conn), None
+        if found is None:
+            password = await _make(conn, settings, wishes, wanted, port)
+        else:
+            await _change(conn, found, settings, wishes, wanted)
+        tenant = await identity.get_tenant(conn, await identity.only_tenant(conn))
+        client, secret = await _client(conn, tenant.id, wishes)
+        administrator = (await identity.administrators(conn, tenant.id))[0]
+        opened = await authority.open_stored(conn, tenant.id, Sealing.open(settings.sealing_key))
+        write_ca_file(settings.ca_file, opened.certificate)
+        made = Initialised(
+            tenant=tenant,
+            ca_file=settings.ca_file,
+            admin_user=administrator.user_name,
+            admin_password=password,
+            client_id=client,
+            client_secret=secret,
+            is_new=found is None,
+        )
+        if made.is_new and keep is not None:
+            keep(made)
+    return made
 
 
 async def load(database: Database, settings: Settings, port: int | None = None) -> Identity:
@@ -198,11 +215,13 @@ def write_ca_file(file: Path, certificate: bytes) -> None:
         raise _unwritable(file, error) from error
 
 
-async def _make(conn: AsyncConnection[Any], settings: Settings, wishes: Wishes, domains: Sequence[str]) -> str:
+async def _make(
+    conn: AsyncConnection[Any], settings: Settings, wishes: Wishes, domains: Sequence[str], port: int | None
+) -> str:
     """Make the tenant with its keys and its administrator, whose password is given back."""
     name = wishes.name or (domains[0].split(".")[0].capitalize() if domains else "dirbridge")
     initial = f"{_label(name)}.dirbridge.local"
-    base_url = settings.base_url or settings.derived_base_url()
+    base_url = settings.base_url or settings.derived_base_url(port)
     tenant, password = uuid4(), secrets.new_password()
     sealing = await asyncio.to_thread(Sealing.create, settings.sealing_key)
     await identity.create_tenant(conn, tenant, name=name, initial_domain=initial, base_url=base_url)

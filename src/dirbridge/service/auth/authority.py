@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 from uuid import UUID
 
 from cryptography import x509
@@ -131,7 +132,12 @@ async def load(database: Database, tenant: UUID, sealing: Sealing) -> Authority:
         ConfigurationError: there is none, or the sealing key does not fit.
     """
     async with database.connection() as conn:
-        rows = await identity.keys(conn, tenant, "ca")
+        return await open_stored(conn, tenant, sealing)
+
+
+async def open_stored(conn: AsyncConnection[Any], tenant: UUID, sealing: Sealing) -> Authority:
+    """Open the tenant's authority within the caller's transaction, as `load` does."""
+    rows = await identity.keys(conn, tenant, "ca")
     if not rows:
         raise ConfigurationError(
             f"Tenant {tenant} has no certificate authority.",
@@ -142,7 +148,7 @@ async def load(database: Database, tenant: UUID, sealing: Sealing) -> Authority:
     return Authority(tenant, row.public, sealing.unseal(row.sealed, identity.key_context(tenant, "ca", row.id)))
 
 
-async def create(conn: AsyncConnection, tenant: UUID, name: str, sealing: Sealing) -> Authority:
+async def create(conn: AsyncConnection[Any], tenant: UUID, name: str, sealing: Sealing) -> Authority:
     """Make and store the tenant's authority."""
     authority, key = await asyncio.to_thread(Authority.make, tenant, name)
     sealed = sealing.seal(key, identity.key_context(tenant, "ca", authority.fingerprint))
