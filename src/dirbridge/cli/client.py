@@ -211,6 +211,7 @@ class Client:
         if answer.status_code >= 500 or answer.status_code == 429:
             raise _busy(answer)
         said = str(document.get("error_description") or f"HTTP {answer.status_code}").splitlines()[0]
+        said = said.partition(" Trace ID:")[0]
         raise CredentialError(
             f"{self.profile.url} refuses the client '{self.profile.client_id}': {said.rstrip('.')}.",
             code=str(document.get("error") or "SignInFailed"),

@@ -231,7 +231,7 @@ def _watch_bar(views: Iterator[Found], follow: bool) -> int:
         TimeRemainingColumn(),
     )
     first: str | None = None
-    with Progress(*columns, console=screen, transient=True) as progress:
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("", total=None, rate="")
         for job in views:
             first = _cycle(job) if first is None else first

@@ -1,0 +1,246 @@
+"""`dirbridge jobs` and `dirbridge logs` against a service that runs, over HTTPS."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from dirbridge.contract.event import Detail, ModifiedProperty, Status, Step, StepType
+from dirbridge.contract.export import Fault
+from dirbridge.store.embedded import EmbeddedServer
+from dirbridge.store.events import pack
+from tests.fixtures.postgres import _new_database, open_folder
+
+pytestmark = pytest.mark.service
+
+
+@dataclass
+class Command:
+    """The command, pointed at a running service."""
+
+    environment: dict[str, str]
+    database_url: str
+    tenant: UUID
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        done = self.run(*arguments)
+        assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from dirbridge.cli.main import main; main()", *arguments],
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-u", "-c", "from dirbridge.cli.main import main; main()", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+    def sql(self, statement: str, *parameters: Any) -> None:
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute(statement, parameters)
+
+
+@pytest.fixture(scope="module")
+def command(postgres: EmbeddedServer, template_database: str) -> Iterator[Command]:
+    """A service of its own for this file: `dirbridge init`, then `dirbridge serve` on a free port."""
+    folder = open_folder("dirbridge-cli-")
+    for url in _new_database(postgres, template_database):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        environment = {**os.environ, "HOME": str(folder), "COLUMNS": "200"}
+        common = ["--data", str(folder / "data"), "--database-url", url]
+        base = f"https://127.0.0.1:{port}"
+        run = Command(environment, url, UUID(int=0))
+        made = json.loads(run("init", *common, "--base-url", base, "--domain", "contoso.test", "--write-profile"))
+        run.tenant = UUID(made["tenantId"])
+        server = run.start("serve", *common, "--listen", f"127.0.0.1:{port}", "--role", "api")
+        try:
+            _wait(run, server)
+            yield run
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=30)
+            shutil.rmtree(folder)
+
+
+def _wait(run: Command, server: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while run.run("jobs", "list").returncode != 0:
+        assert server.poll() is None, server.communicate()
+        assert time.monotonic() < deadline, run.run("jobs", "list").stderr
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def job(command: Command) -> Iterator[dict[str, Any]]:
+    """A new job, removed in the end."""
+    made = command.json("jobs", "create", "--domain", "contoso.test")
+    yield made
+    command("jobs", "delete", made["id"], "--yes")
+    command.sql("delete from events")
+
+
+def test_the_life_of_a_job(command: Command, job: dict[str, Any]) -> None:
+    """Create, list, show, start, pause, restart: by id, beginning of the id, domain, or nothing where it is alone."""
+    assert (job["domain"], job["status"]["code"], job["templateId"]) == ("contoso.test", "Paused", "AD2AADProvisioning")
+    assert [each["id"] for each in command.json("jobs", "list")] == [job["id"]]
+    assert command.json("jobs", "show") == job
+    assert command.json("jobs", "show", "CONTOSO.test")["id"] == job["id"]
+    assert command.json("jobs", "start", job["id"][:30])["schedule"]["state"] == "Active"
+    assert command.json("jobs", "pause", job["id"])["schedule"]["state"] == "Paused"
+    restarted = command.json("jobs", "restart", "--reset-scope", "watermark", "--reset-scope", "Escrows")
+    assert restarted["schedule"]["state"] == "Active"
+    table = command("jobs", "list")
+    assert "contoso.test" in table
+    assert job["id"] in table
+    assert job["id"] in command("jobs", "show")
+
+
+def test_wrong_use_is_refused_with_its_code(command: Command, job: dict[str, Any]) -> None:
+    """A second job for a domain, an unknown job, domain or scope: a sentence and an exit code each."""
+    assert job["id"] in command("jobs", "create", "--domain", "Contoso.test", code=1)
+    assert "'nothing'" in command("jobs", "show", "nothing", code=1)
+    assert "localhost" in command("jobs", "create", "--domain", "localhost", code=1)
+    assert "'watermark'" in command("jobs", "restart", "--reset-scope", "everything", code=2)
+    assert "is no time" in command("logs", "--since", "yesterday", code=2)
+
+
+def test_who_may_not_and_what_is_not_there(command: Command) -> None:
+    """Wrong secret 4, unknown CA 3, nobody there 5, nothing configured 3; with --json the error is JSON."""
+    profile = json.loads((Path(command.environment["HOME"]) / ".config/dirbridge/profile.json").read_text())
+    wrong = command.run("jobs", "list", DIRBRIDGE_CLIENT_SECRET="wrong")
+    assert (wrong.returncode, "refuses the client" in wrong.stderr) == (4, True)
+    assert "wrong" not in wrong.stderr.replace("wrong usage", "")
+    known = {
+        "DIRBRIDGE_CLIENT_ID": profile["clientId"],
+        "DIRBRIDGE_CLIENT_SECRET": profile["clientSecret"],
+    }
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    gone = command.run("jobs", "list", "--json", **known, DIRBRIDGE_URL=f"https://127.0.0.1:{port}")
+    assert (gone.returncode, json.loads(gone.stderr)["error"]["code"]) == (5, "NotReachable")
+    other = command.run("jobs", "list", **known, DIRBRIDGE_URL=profile["url"].replace("127.0.0.1", "localhost"))
+    assert (other.returncode, "not trusted" in other.stderr) == (3, True)
+    nothing = command.run("jobs", "list", HOME="/nonexistent")
+    assert (nothing.returncode, "DIRBRIDGE_URL" in nothing.stderr) == (3, True)
+
+
+EXECUTION = {
+    "activityIdentifier": "cycle-1",
+    "countImported": 340,
+    "countExported": 12,
+    "countEscrowed": 1,
+    "state": "EntryLevelErrors",
+    "timeBegan": "2026-01-31T08:00:00Z",
+    "timeEnded": "2026-01-31T08:00:04.5Z",
+}
+
+
+def test_watch_waits_for_the_end_of_a_cycle(command: Command, job: dict[str, Any]) -> None:
+    """Watching ends with the cycle, with its result; a failed cycle, a pause and a time-out leave with 1."""
+    assert "Paused" in command("jobs", "watch", code=1)
+    command("jobs", "start")
+    assert "No cycle" in command("jobs", "watch", "--timeout", "0.5", code=1)
+    for state, code in (("EntryLevelErrors", 0), ("Failed", 1)):
+        watching = command.start("jobs", "watch", "--timeout", "30", "--json")
+        command.sql("update jobs set progress = %s", Jsonb({"completedUnits": 5, "totalUnits": 10, "units": "objects"}))
+        while True:  # which cycle it sees first is not known from here: one after the other ends, until it leaves
+            execution = {**EXECUTION, "activityIdentifier": str(uuid4()), "state": state}
+            command.sql("update jobs set progress = null, last_execution = %s", Jsonb(execution))
+            try:
+                out, err = watching.communicate(timeout=3)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        assert watching.returncode == code, (out, err)
+        assert json.loads(out)["status"]["lastExecution"] == execution
+    shown = command("jobs", "show")
+    assert "340 read, 12 written, 1 failed" in shown
+
+
+def add_event(command: Command, job: str, *, age: float = 0, status: Status = Status.SUCCESS, name: str = "Ada") -> str:
+    """Store an event; gives its source id."""
+    source = str(uuid4())
+    fault = Fault("Taken", "It belongs to 'Bert'.", "Change it.") if status is Status.FAILURE else None
+    step = Step("EntryExportUpdate", StepType.EXPORT, status)
+    command.sql(
+        """insert into events (tenant, id, at, job, cycle, change, action, status, reason, source_id, source_type,
+             source_name, target_id, target_type, target_name, duration, detail)
+           values (%s, %s, %s, %s, %s, %s, 'update', %s, %s, %s, 'user', %s, '', 'User', %s, 3, %s)""",
+        command.tenant, uuid4(), datetime.now(UTC) - timedelta(seconds=age), job, uuid4(), uuid4(), status.value,
+        fault.code if fault else "", source, name, name,
+        pack(Detail((step,), (ModifiedProperty("Title", "a", "b"),), fault)),
+    )  # fmt: skip
+    return source
+
+
+def test_logs_filter_and_say_what_happened(command: Command, job: dict[str, Any]) -> None:
+    """The newest come last; each filter narrows; a failure shows its reason; names cannot break the table."""
+    old = add_event(command, job["id"], age=7200, name="Old")
+    failed = add_event(command, job["id"], age=60, status=Status.FAILURE, name="O'Neill [red]\x1b[31m")
+    new = add_event(command, "other", name="New")
+
+    def sources(*options: str) -> list[str]:
+        return [row["sourceIdentity"]["id"] for row in command.json("logs", *options)]
+
+    assert sources() == [old, failed, new]
+    assert sources("--limit", "2") == [failed, new]
+    assert sources("--job", job["id"]) == [old, failed]
+    assert sources("--status", "FAILURE") == [failed]
+    assert sources("--action", "stageddelete") == []
+    assert sources("--since", "1h") == [failed, new]
+    assert sources("--since", (datetime.now(UTC) - timedelta(seconds=30)).isoformat()) == [new]
+    assert sources("--source-id", old) == [old]
+    assert sources("--source-id", "' or 1 eq 1") == []
+    table = command("logs")
+    assert "O'Neill [red]" in table
+    assert "\x1b" not in table
+    assert "Taken: It belongs to 'Bert'. Change it." in table
+    assert "Changed: Title." in table
+    assert "No event fits" in command("logs", "--job", "nothing")
+
+
+def test_follow_shows_each_event_once(command: Command, job: dict[str, Any]) -> None:
+    """New events come as they are stored, late ones with an earlier date too, each once, one JSON document a line."""
+    wanted = [add_event(command, job["id"], age=5)]
+    following = command.start("logs", "--follow", "--json", "--job", job["id"])
+    assert following.stdout is not None
+    try:
+        seen = [json.loads(following.stdout.readline())["sourceIdentity"]["id"]]
+        for age in (0, 20, 0):
+            wanted.append(add_event(command, job["id"], age=age))
+            seen.append(json.loads(following.stdout.readline())["sourceIdentity"]["id"])
+    finally:
+        following.send_signal(signal.SIGINT)
+        rest, err = following.communicate(timeout=30)
+    assert seen == wanted
+    assert (rest, err.strip()) == ("", "")
+    assert following.returncode == 130
