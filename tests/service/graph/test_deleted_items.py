@@ -16,6 +16,7 @@ async def test_delete_list_restore(world: World) -> None:
     assert listed["value"][0]["deletedDateTime"].endswith("Z")
     assert (await world.get("directory/deletedItems/graph.user/$count", advanced=True)).text == "1"
     one = (await world.get(f"directory/deletedItems/{id}")).json()
+    assert one["deletedDateTime"] == listed["value"][0]["deletedDateTime"]
     assert (one["@odata.type"], one["displayName"]) == ("#microsoft.graph.user", "Ada")
     answer = await world.client.post(f"directory/deletedItems/{id}/restore")
     assert answer.status_code == 200, answer.text

@@ -1,6 +1,7 @@
 """Forms of addresses, headers, refusals: what every Graph request has in common."""
 
 import re
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, EntryError, TransientError
 from dirbridge.service.graph import errors
 from dirbridge.service.graph.gate import normalise
+from dirbridge.store.database import Database
 from tests.service.graph.conftest import BASE, World, code, message
 
 
@@ -101,27 +103,12 @@ async def test_permissions(world: World, method: str, path: str, roles: tuple[st
 
 async def test_every_route_asks_who_calls(world: World) -> None:
     """No route of the API answers without a token."""
-    from starlette.routing import Route
-
-    def walk(routes: object) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
-        for route in getattr(routes, "routes", []):
-            if hasattr(route, "methods") and hasattr(route, "path"):
-                found += [(method, route.path) for method in route.methods or ()]
-            else:
-                found += walk(getattr(route, "original_router", route))
-        return found
-
-    assert Route
-    routes = [each for each in walk(world.app.router) if not each[1].startswith("/docs")]
-    openapi = [(method.upper(), path) for path, methods in world.app.openapi()["paths"].items() for method in methods]
-    assert len(openapi) > 60
-    for method, path in {*routes, *openapi}:
+    paths = world.app.openapi()["paths"]
+    routes = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    assert len(routes) > 60
+    for method, path in routes:
         address = BASE + re.sub(r"\{\w+\}", "x", path)
         answer = await world.client.request(method, address, headers={"Authorization": ""})
-        assert answer.status_code in {401, 404, 405}, (method, path, answer.status_code)
-    for method, path in openapi:
-        answer = await world.client.request(method, BASE + re.sub(r"\{\w+\}", "x", path), headers={"Authorization": ""})
         assert answer.status_code == 401, (method, path)
 
 
@@ -156,10 +143,6 @@ def test_our_errors_in_graphs_words(error: DirbridgeError, status: int, wanted: 
 
 async def test_a_database_that_is_gone_is_said_plainly(world: World) -> None:
     """503 with Retry-After, not a stack."""
-    from datetime import timedelta
-
-    from dirbridge.store.database import Database
-
     async with Database("postgresql://nobody@127.0.0.1:1/none", patience=timedelta(seconds=0.2)) as gone:
         world.app.state.database = gone
         answer = await world.client.get("users")

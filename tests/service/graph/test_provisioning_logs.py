@@ -246,8 +246,8 @@ async def test_a_deep_page_reads_by_index(world: World) -> None:
     await world.run(
         """insert into events (tenant, id, at, job, cycle, change, action, status, reason, source_id, source_type,
              source_name, target_id, target_type, target_name, duration, detail)
-           select %s, gen_random_uuid(), timestamptz '2026-01-01' + n * interval '1 second', 'job', %s, gen_random_uuid(),
-             'create', 'success', '', 'anchor-' || n %% 5000, 'user', '', '', '', '', 1, ''
+           select %s, gen_random_uuid(), timestamptz '2026-01-01' + n * interval '1 second', 'job', %s,
+             gen_random_uuid(), 'create', 'success', '', 'anchor-' || n %% 5000, 'user', '', '', '', '', 1, ''
            from generate_series(1, 20000) n""",
         [TENANT, UUID(int=1)],
     )

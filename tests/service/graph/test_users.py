@@ -75,12 +75,13 @@ async def test_a_quote_in_the_key_is_doubled(world: World) -> None:
 async def test_select_names_what_is_shown(world: World) -> None:
     """$select takes names in any case, answers in Graph's spelling, and names them in the context."""
     id = await world.user("Ada", onPremisesSyncEnabled=True, proxyAddresses=["SMTP:ada@contoso.test"])
-    answer = await world.get(f"users/{id}", select="ID,onpremisessyncenabled,proxyAddresses,createdDateTime")
+    asked = "ID,onpremisessyncenabled,proxyAddresses,createdDateTime"
+    answer = await world.get(f"users/{id}", select=asked)
     shown = answer.json()
     created = shown.pop("createdDateTime")
     assert created.endswith("Z")
     assert shown == {
-        "@odata.context": f"{BASE}/v1.0/$metadata#users(ID,onpremisessyncenabled,proxyAddresses,createdDateTime)/$entity",
+        "@odata.context": f"{BASE}/v1.0/$metadata#users({asked})/$entity",
         "id": str(id),
         "onPremisesSyncEnabled": True,
         "proxyAddresses": ["SMTP:ada@contoso.test"],

@@ -90,6 +90,8 @@ def render(
         )
     else:
         names = _DEFAULT[row.object_type] if version(request) == "v1.0" else tuple(_KNOWN[row.object_type].values())
+        if row.deleted_at is not None:
+            names = tuple(dict.fromkeys((*names, "deletedDateTime")))
     shown: dict[str, Any] = {"@odata.type": f"#microsoft.graph.{row.object_type}"} if typed else {}
     if typed and "id" not in names:
         shown["id"] = str(row.id)
