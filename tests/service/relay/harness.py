@@ -20,6 +20,7 @@ import uvicorn
 from dirbridge.agent import enrol as enrolling
 from dirbridge.contract.entry import ChangePage, Selection
 from dirbridge.service import app, setup
+from dirbridge.service.auth.authority import Authority
 from dirbridge.service.relay import administration
 from dirbridge.service.relay.door import Door
 from dirbridge.service.relay.remote import RemoteSource
@@ -92,7 +93,7 @@ class Service:
         wired = app.build(self.database, self.identity, self.listener)
         wired.state.door = replace(wired.state.door, settings=self.settings)
         self.door: Door = wired.state.door
-        context = tls_context(self.identity, self._folder)
+        context = tls_context(self.identity.authority, self._folder)
         config = uvicorn.Config(
             wired,
             lifespan="off",
@@ -138,9 +139,9 @@ def _listen(port: int) -> socket.socket:
     return listening
 
 
-def tls_context(identity: Identity, folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> ssl.SSLContext:
-    """What a server of this service's authority shows."""
-    issued = identity.authority.issue_server(names)
+def tls_context(authority: Authority, folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> ssl.SSLContext:
+    """What a server shows that an authority vouches for."""
+    issued = authority.issue_server(names)
     file = folder / "server.pem"
     file.write_bytes(issued.key + issued.certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -206,7 +207,9 @@ DIRBRIDGE = [sys.executable, "-c", "from dirbridge.cli.main import main; main()"
 def made_up(users: int = 3000, groups: int = 20, members: int = 50, **more: object) -> str:
     """Settings of a made-up domain."""
     values = {"kind": "generated", "name": DOMAIN, "users": users, "groups": groups, "members": members, **more}
-    lines = [f"{name} = {value if isinstance(value, int | float) else repr(str(value))}" for name, value in values.items()]
+    lines = [
+        f"{name} = {value if isinstance(value, int | float) else repr(str(value))}" for name, value in values.items()
+    ]
     return "\n".join(["[[domain]]", *lines])
 
 

@@ -10,6 +10,7 @@ import random
 import ssl
 from collections import Counter
 from dataclasses import dataclass
+from typing import Self
 
 FAULTS = (
     "cut before the service", "cut after the service", "request truncated", "answer truncated", "answer cut",
@@ -50,8 +51,14 @@ class Proxy:
         self.rate = rate
         self.faults: Counter[str] = Counter()
         self.is_cut = False
+        self.seen: list[bytes] = []
+        self._lost: set[bytes] = set()
 
-    async def __aenter__(self) -> "Proxy":
+    def lose_next(self, path: bytes) -> None:
+        """Lose the answer to the next request for a path."""
+        self._lost.add(path)
+
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._shown)
         self.url = f"https://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,6 +77,7 @@ class Proxy:
         task.add_done_callback(self._tasks.discard)
         with contextlib.suppress(OSError, EOFError, ValueError, asyncio.CancelledError):
             request = await _read(reader)
+            self.seen.append(request.first.split()[1])
             answer = await self._carry(request)
             if answer:
                 writer.write(answer)
@@ -97,6 +105,9 @@ class Proxy:
             case "replayed" if self._old_pages:
                 await self._ask(self._random.choice(self._old_pages))
         answer = await self._ask(request)
+        if (path := request.first.split()[1]) in self._lost:
+            self._lost.remove(path)
+            return b""
         if self.is_cut or fault == "cut after the service":
             return b""
         if fault == "answer truncated" and answer.body:
