@@ -58,7 +58,7 @@ async def test_domain_ends_when_its_starter_is_killed() -> None:
     starter.send_signal(signal.SIGKILL)
     await starter.wait()
     async with asyncio.timeout(20):
-        while _left(Path(folder), int(supervisor)):  # noqa: ASYNC110 - another process is waited for
+        while _left(Path(folder), int(supervisor)):
             await asyncio.sleep(0.05)
 
 

@@ -259,7 +259,8 @@ class Demo:
             "password_file": str(self._folder / "agent.password"),
         }
         # What JSON writes of texts and lists of texts is TOML too.
-        return 'log_format = "columns"\n\n[[domain]]\n' + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in values.items()]
+        return "".join(['log_format = "columns"\n\n[[domain]]\n', *lines])
 
     async def _synchronize(self, reader: Reader, access: Access, api: Api) -> None:
         began = time.monotonic()
