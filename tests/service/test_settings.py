@@ -92,3 +92,13 @@ def test_relative_paths_are_fixed_at_start(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     found = load({"data": "here"}, {})
     assert (found.data, found.sealing_key) == (tmp_path / "here", tmp_path / "here/sealing.key")
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    """With its variable and its sentence, word by word."""
+    page = (Path(__file__).parents[2] / "docs/settings.md").read_text()
+    for name, field in Settings.model_fields.items():
+        assert f"| `{name}` | `DIRBRIDGE_{name.upper()}` | " in page
+        assert f"| {field.description} |" in page
+        if name != "data" and field.default is not None:
+            assert f"| `{name}` | `DIRBRIDGE_{name.upper()}` | `{field.default}` |" in page

@@ -31,8 +31,8 @@ FORCED = 130
 def serve(as_json: bool, **given: str | None) -> None:
     """Run the service until SIGTERM or Ctrl-C; a second one does not wait.
 
-    Every option can be set by an environment variable, DIRBRIDGE_DATA for --data and so on; docs/settings.md has more.
-    A database without a tenant gets one, as by `dirbridge init`.
+    Every option can be set by an environment variable, DIRBRIDGE_DATA for --data and so on; docs/settings.md lists
+    them and more. A database without a tenant gets one, as by `dirbridge init`.
     """
     settings = load(given)
     logs.configure(settings.log_level, settings.log_format)
