@@ -1,19 +1,28 @@
-"""`dirbridge agent`: make a code, enrol a host, run the agent, see how it is."""
+"""`dirbridge agent`: make a code, enrol a host, run the agent, see how it is.
+
+`code`, `list` and `revoke` speak to the API from anywhere; the others act on the agent of this host.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
+from rich.table import Table
+from rich.text import Text
 
+from dirbridge.cli.client import Client, Profile, console, options, print_json
 from dirbridge.contract.errors import DirbridgeError
 
 NOT_RUNNING = 1
+_LOOK = {"active": "green", "inactive": "yellow", "revoked": "red"}
 
 _settings = click.option(
     "--settings",
@@ -37,7 +46,9 @@ def agent() -> None:
 
 @agent.command()
 @click.option("--service", required=True, metavar="URL", help="Where the service answers, as https://HOST:PORT.")
-@click.option("--code", required=True, metavar="CODE", help="The one-time code; - reads it from standard input.")
+@click.option(
+    "--code", "code_text", required=True, metavar="CODE", help="The one-time code; - reads it from standard input."
+)
 @_settings
 @_state
 @click.option(
@@ -49,7 +60,7 @@ def agent() -> None:
 @_json
 def enrol(
     service: str,
-    code: str,
+    code_text: str,
     settings_file: Path | None,
     state_folder: Path | None,
     ca_file: Path | None,
@@ -69,7 +80,7 @@ def enrol(
     # The settings may be written after enrolling; if they are there, faults in them are told before the code is spent.
     known = agent_settings.load(file) if settings_file or file.exists() else None
     folder = state_folder or state.default_folder()
-    text = click.get_text_stream("stdin").read() if code == "-" else code
+    text = sys.stdin.read() if code_text == "-" else code_text
     identity = asyncio.run(
         enrolling.enrol(
             service,
@@ -196,3 +207,53 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     if found["lastError"]:
         rows.append(("Last error", found["lastError"]))
     return [f"{name + ':':<13}{value}" for name, value in rows]
+
+
+@agent.command()
+@click.option(
+    "--domain", "domains", required=True, multiple=True, metavar="NAME", help="Domain the agent may serve; repeatable."
+)
+@options
+def code(profile: Profile, domains: tuple[str, ...], as_json: bool) -> None:
+    """Make a one-time code that enrols one agent within 15 minutes."""
+    with Client.open(profile) as client:
+        made = client.post("/beta/dirbridge/enrolmentCodes", {"domains": list(domains)})
+    if as_json:
+        print_json(made)
+        return
+    click.echo(made["code"])
+    click.echo(
+        f"Good once, until {made['expirationDateTime']}, for {', '.join(made['domains'])}. On the agent's host:\n"
+        f"  dirbridge agent enrol --service {profile.url} --code CODE",
+        err=True,
+    )
+
+
+@agent.command("list")
+@options
+def list_agents(profile: Profile, as_json: bool) -> None:
+    """Show every agent that was enrolled, and which of them are there."""
+    with Client.open(profile) as client:
+        found = list(client.pages("/beta/dirbridge/agents"))
+    if as_json:
+        print_json(found)
+        return
+    table = Table("Id", "Host", "Status", "Domains", "Version", "Last heard", "Last error", box=None)
+    for each in found:
+        status = Text(each["status"], style=_LOOK.get(each["status"], ""))
+        cells = [each["id"], each["machineName"], status, ", ".join(each["domains"]), each["version"]]
+        table.add_row(*cells, each["lastHeardDateTime"] or "never", Text(each["lastError"] or ""))
+    console().print(table)
+
+
+@agent.command()
+@click.argument("agent_id")
+@options
+def revoke(profile: Profile, agent_id: str, as_json: bool) -> None:
+    """Shut an agent out, from its next request on."""
+    with Client.open(profile) as client:
+        client.post(f"/beta/dirbridge/agents/{quote(agent_id, safe='')}/revoke")
+    if as_json:
+        print_json({"id": agent_id, "status": "revoked"})
+    else:
+        click.echo(f"Agent {agent_id} is revoked.")

@@ -87,7 +87,7 @@ class Service:
         """Answer from now on."""
         given = load({"data": str(self._folder), "base_url": base_url or self.url}, {})
         if not await setup.is_initialised(self.database):
-            await setup.initialise(self.database, given, Wishes(domains=["contoso.test"]))
+            self.made = await setup.initialise(self.database, given, Wishes(domains=["contoso.test"]))
         self.identity: Identity = await setup.load(self.database, given)
         self.listener = await self._stack.enter_async_context(Listener(self.database, app.CHANNELS))
         wired = app.build(self.database, self.identity, self.listener)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -174,8 +175,9 @@ async def test_lost_answer_does_not_burn_the_code(relay: Service, proxy: Proxy, 
     assert str(agent.id) == identity.agent
 
 
-def dirbridge(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*DIRBRIDGE, *arguments], capture_output=True, text=True, timeout=60, check=False)
+def dirbridge(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    whole = {**os.environ, **(env or {})}
+    return subprocess.run([*DIRBRIDGE, *arguments], capture_output=True, text=True, timeout=60, check=False, env=whole)
 
 
 async def test_command_line(relay: Service, new_agent: NewAgent) -> None:
@@ -225,3 +227,28 @@ async def test_settings_name_a_domain_the_agent_was_not_enrolled_for(relay: Serv
     agent.start()
     assert await agent.wait() == 3
     assert f"was enrolled for other.test, not for {DOMAIN}" in agent.log.read_text()
+
+
+async def test_commands_of_the_administrator(relay: Service, tmp_path: Path) -> None:
+    """From a terminal: make a code, use it, see the agent, shut it out."""
+    env = {
+        "DIRBRIDGE_URL": relay.url,
+        "DIRBRIDGE_CA_FILE": str(relay.made.ca_file),
+        "DIRBRIDGE_CLIENT_ID": str(relay.made.client_id),
+        "DIRBRIDGE_CLIENT_SECRET": str(relay.made.client_secret),
+    }
+
+    async def call(*arguments: str) -> str:
+        done = await asyncio.to_thread(dirbridge, "agent", *arguments, env=env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    code = (await call("code", "--domain", DOMAIN, "--domain", "other.test")).strip()
+    assert enrolment.parse(code).domains == (DOMAIN, "other.test")
+    identity = await enrolling.enrol(relay.url, code, tmp_path / "state")
+    (shown,) = json.loads(await call("list", "--json"))
+    assert (shown["id"], shown["status"]) == (identity.agent, "inactive")
+    assert identity.agent in await call("list")
+    await call("revoke", identity.agent)
+    (shown,) = json.loads(await call("list", "--json"))
+    assert shown["status"] == "revoked"
