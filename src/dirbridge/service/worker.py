@@ -117,4 +117,6 @@ async def _keep_tidy(settings: Settings, database: Database) -> None:
             await housekeeping.tidy(database, datetime.now(UTC))
         except DirbridgeError as error:
             logger.warning("Housekeeping was put off: %s", error, extra={"event": "housekeeping_failed"})
+        except Exception:  # cycles and requests must not end because something could not be cleared away
+            logger.exception("Housekeeping failed.", extra={"event": "housekeeping_failed"})
         await asyncio.sleep(settings.housekeeping_interval)
