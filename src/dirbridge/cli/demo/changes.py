@@ -55,6 +55,11 @@ class Scene:
     async def dn(self, account: str) -> str:
         return (await self.entry(account)).dn
 
+    async def account(self, dn: str) -> str:
+        """Give the sAMAccountName of an entry, in lower case."""
+        (found,) = await self.reader.search(attributes=("sAMAccountName",), base=dn, scope="base")
+        return str(found.text("sAMAccountName")).lower()
+
     async def user(self, account: str, *fields: str) -> dict[str, Any]:
         """Read a user from the tenant; empty where it is not there."""
         return await self.get(f"/users/{self.ids[account]}?$select={','.join(('id', *fields))}")
@@ -228,11 +233,21 @@ async def _restore(here: Scene) -> Check:
         await here.reader.modify(_membership("add", group, entry.dn))
     for report in entry.texts("directReports"):
         await here.set(report, manager=entry.dn)
+    accounts = {dn: await here.account(dn) for dn in (*entry.texts("memberOf"), *entry.texts("directReports"))}
+    groups = [accounts[dn] for dn in entry.texts("memberOf")]
+    reports = [accounts[dn] for dn in entry.texts("directReports")]
     whole = _user(here, "rosa.rueckkehr", displayName="Rosa Rückkehr", department="People", accountEnabled=True)
 
     async def check() -> str | None:
         missing = await whole()
-        return missing or _differs("manager", await here.manager("rosa.rueckkehr"), here.ids["marek.mazur"])
+        if missing is not None:
+            return missing
+        rosa = here.ids["rosa.rueckkehr"]
+        late = [group for group in groups if rosa not in await here.members(group)]
+        late += [report for report in reports if await here.manager(report) != rosa]
+        if late:
+            return f"she does not have {len(late)} of her {len(groups)} groups and {len(reports)} reports"
+        return _differs("manager", await here.manager("rosa.rueckkehr"), here.ids["marek.mazur"])
 
     return check
 

@@ -31,9 +31,6 @@ from dirbridge.cli.demo.verify import Domains
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
 
 REALM = "contoso.test"
-TEMPLATE = "AD2AADProvisioning"
-APPLICATION = "1a4721b3-e57f-4451-ae87-ef078703ec94"
-"""The application template of synchronization from Active Directory."""
 ACCOUNT = "svc-dirbridge"
 START_SECONDS = 60
 INITIAL_SECONDS = 300
@@ -180,7 +177,7 @@ class Demo:
         api = await self._stack.enter_async_context(
             Api.open(access.url, access.ca_file, access.tenant, access.client_id, access.client_secret)
         )
-        await self._start_agent(access, api)
+        await self._start_agent(access)
         await children.watch(self._synchronize(reader, access, api), self._children)
 
     def keep_domain_logs(self) -> None:
@@ -237,12 +234,14 @@ class Demo:
             step.detail = access.url
         return access
 
-    async def _start_agent(self, access: Access, api: Api) -> None:
+    async def _start_agent(self, access: Access) -> None:
         with self._screen.step("Agent", "enrolling it with a one-time code") as step:
             state, settings = self._folder / "agent", self._folder / "agent.toml"
             settings.write_text(self._agent_settings(), encoding="utf-8")
             log = self._folder / "commands.log"
-            code = await api.post("/beta/dirbridge/enrolmentCodes", {"domains": [REALM]})
+            code = json.loads(
+                await children.command(["agent", "code", "--domain", REALM, "--json"], access.environment, log)
+            )
             places = ("--settings", str(settings), "--state", str(state))
             await children.command(
                 ["agent", "enrol", "--service", access.url, "--code", code["code"], *places, "--json"], {}, log
@@ -263,11 +262,10 @@ class Demo:
         return "".join(['log_format = "columns"\n\n[[domain]]\n', *lines])
 
     async def _synchronize(self, reader: Reader, access: Access, api: Api) -> None:
-        began = time.monotonic()
         with self._screen.step("Job", "creating it") as step:
-            job = await self._create_job(api)
-            step.detail = f"{TEMPLATE}, every {INTERVAL_SECONDS} s"
-        await self._initial(api, job, self._options.users + company.GROUPS, began)
+            job = await self._create_job(access, api)
+            step.detail = f"reads {REALM} every {INTERVAL_SECONDS} s"
+        await self._initial(api, job, self._options.users + company.GROUPS)
         initial = access.admin_user.partition("@")[2]
         domains = Domains(REALM, frozenset({REALM, initial}), initial)
         await self._verify(reader, api, domains)
@@ -279,18 +277,20 @@ class Demo:
             self._invite(access)
             await asyncio.Event().wait()
 
-    async def _create_job(self, api: Api) -> str:
-        """Make a job as Graph's scripts do, and give its path."""
-        application = await api.post(f"/applicationTemplates/{APPLICATION}/instantiate", {"displayName": REALM})
-        jobs = f"/servicePrincipals/{application['servicePrincipal']['id']}/synchronization/jobs"
-        job = f"{jobs}/{(await api.post(jobs, {'templateId': TEMPLATE}))['id']}"
+    async def _create_job(self, access: Access, api: Api) -> str:
+        """Make a job that looks often, and give its path."""
+        printed = await children.command(
+            ["jobs", "create", "--domain", REALM, "--json"], access.environment, self._folder / "commands.log"
+        )
+        made = json.loads(printed)
+        job = f"/servicePrincipals/{made['servicePrincipalId']}/synchronization/jobs/{made['id']}"
         await api.patch(job, {"schedule": {"interval": f"PT{INTERVAL_SECONDS}S"}})
-        await api.post(f"{job}/start")
         return job
 
-    async def _initial(self, api: Api, job: str, total: int, began: float) -> None:
-        """Show the initial sync until it is through."""
-        name = "Initial sync"
+    async def _initial(self, api: Api, job: str, total: int) -> None:
+        """Start the job, and show its initial sync until it is through."""
+        name, began = "Initial sync", time.monotonic()
+        await api.post(f"{job}/start")
         with self._screen.progress(name, total) as show:
             until = time.monotonic() + INITIAL_SECONDS
             while True:
