@@ -22,6 +22,18 @@ _FAMILY = ("Müller", "O'Brien", "Núñez", "Šimek", "van Dijk", "Åberg", "Kow
            "Yılmaz", "Nguyễn")  # fmt: skip
 
 
+_SAME: dict[str, dict[str, Values]] = {
+    USER: {
+        "company": ("Made-up & Sons",),
+        "co": ("Germany",),
+        "c": ("DE",),
+        "accountExpires": ("9223372036854775807",),
+    },
+    GROUP: {"groupType": ("-2147483646",)},
+}
+"""What is the same for every entry of a kind."""
+
+
 class Directory:
     """A directory at one revision."""
 
@@ -45,17 +57,13 @@ class Directory:
             "proxyAddresses": lambda i: (f"SMTP:u{i:07d}@{settings.name}", f"smtp:alias{i}@{settings.name}"),
             "department": lambda i: (DEPARTMENTS[i % len(DEPARTMENTS)],),
             "title": lambda i: (f"Title {self._titles.get(i, 0)}",),
-            "company": lambda _: ("Made-up & Sons",),
             "telephoneNumber": lambda i: (f"+49 30 {i:07d}",),
             "mobile": lambda i: (f"+49 170 {i:07d}",),
             "streetAddress": lambda i: (f"{i % 200 + 1} High Street",),
             "l": lambda i: ("Zürich" if i % 3 else "Köln",),
             "postalCode": lambda i: (f"{10000 + i % 80000}",),
-            "co": lambda _: ("Germany",),
-            "c": lambda _: ("DE",),
             "employeeID": lambda i: (f"{i}",),
             "userAccountControl": lambda i: ("514" if i % 50 == 49 else "512",),
-            "accountExpires": lambda _: ("9223372036854775807",),
             "objectSid": lambda i: (b"\x01\x05\x00\x00\x00\x00\x00\x05" + (1000 + i).to_bytes(20, "little"),),
         }
         self._group_makers: dict[str, Callable[[int], Values]] = {
@@ -63,7 +71,6 @@ class Directory:
             "cn": lambda i: (f"Group {i}",),
             "displayName": lambda i: (f"Group {i}",),
             "description": lambda i: (f"The made-up group {i}",),
-            "groupType": lambda _: ("-2147483646",),
             "objectSid": lambda i: (b"\x01\x05\x00\x00\x00\x00\x00\x05" + (2**31 + i).to_bytes(20, "little"),),
         }
 
@@ -91,7 +98,9 @@ class Directory:
     def maker(self, kind: str, selection: Selection) -> Callable[[int], Entry]:
         """Give the function that makes the entries of one kind as they were asked for."""
         known = self._makers if kind == USER else self._group_makers
-        wanted = [(name, known[name]) for name in selection.attributes[kind] if name in known]
+        asked = selection.attributes[kind]
+        wanted = [(name, known[name]) for name in asked if name in known]
+        same = {name: values for name, values in _SAME[kind].items() if name in asked}
         has_manager = kind == USER and "manager" in selection.references.get(kind, ())
 
         def make(number: int) -> Entry:
@@ -101,7 +110,7 @@ class Directory:
                 kind,
                 self._display_name(number) if kind == USER else f"Group {number}",
                 container=self.anchor(CONTAINER, 1 + number % len(DEPARTMENTS)),
-                attributes={name: maker(number) for name, maker in wanted},
+                attributes=same | {name: maker(number) for name, maker in wanted},
                 references={"manager": manager} if manager else {},
             )
 
