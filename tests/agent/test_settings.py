@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dirbridge.agent import settings
+from dirbridge.connectors import settings_class
 from dirbridge.contract.errors import ConfigurationError
 
 GENERATED = '[[domain]]\nkind = "generated"\nname = "made-up.test"\n'
@@ -104,3 +105,12 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_every_field_is_described() -> None:
     """Each setting has a sentence."""
     assert all((field.description or "").endswith(".") for field in settings.Common.model_fields.values())
+
+
+def test_every_field_is_in_the_reference() -> None:
+    """docs/agent.md has each setting, in the words of the code."""
+    reference = (Path(__file__).parents[2] / "docs" / "agent.md").read_text()
+    for model in (settings.Common, settings_class("active-directory")):
+        for name, field in model.model_fields.items():
+            assert f"| `{name}` |" in reference
+            assert f"| {field.description} |" in reference, name
