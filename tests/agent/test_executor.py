@@ -112,9 +112,9 @@ async def test_crash_of_a_connector_gives_no_value_away() -> None:
 
 async def test_refused_account_is_left_alone() -> None:
     """After a refused bind the directory is not asked again for a while: one attempt, then none."""
-    now = 0.0
+    now, password = 0.0, "old"
     source = Scripted(CredentialError("The account is refused.", code="InvalidCredentials"))
-    working = Executor({DOMAIN: source}, credential_pause=1800, clock=lambda: now)
+    working = Executor({DOMAIN: source}, credential_pause=1800, stamp=lambda _: password, clock=lambda: now)
     for _ in range(3):
         (found,) = await answers(working, wire.ChangesRequest(DOMAIN, SELECTION))
         assert isinstance(found, wire.Failure)
@@ -124,6 +124,10 @@ async def test_refused_account_is_left_alone() -> None:
     now = 1801.0
     await answers(working, wire.ChangesRequest(DOMAIN, SELECTION))
     assert source.calls == 2
+    password = "new"
+    for _ in range(2):
+        await answers(working, wire.ChangesRequest(DOMAIN, SELECTION))
+    assert source.calls == 3
 
 
 async def test_source_is_closed_when_nobody_reads_on() -> None:

@@ -114,3 +114,14 @@ def test_every_field_is_in_the_reference() -> None:
         for name, field in model.model_fields.items():
             assert f"| `{name}` |" in reference
             assert f"| {field.description} |" in reference, name
+
+
+def test_stamp_changes_with_the_files_that_are_named(tmp_path: Path) -> None:
+    """A new password file is noticed without a restart."""
+    revision = tmp_path / "revision"
+    text = f"{GENERATED}revision_file = '{revision}'\n"
+    (domain,) = settings.load(write(tmp_path, text)).domains
+    before = domain.stamp()
+    revision.write_text("1")
+    after = domain.stamp()
+    assert before != after == domain.stamp()

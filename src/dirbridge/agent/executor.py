@@ -53,6 +53,7 @@ class Executor:
     Args:
         sources: by the name of the domain, as in the settings.
         credential_pause: seconds for which a directory that refused the account is left alone.
+        stamp: gives, for a domain, what differs once its credentials were changed; it is then tried at once.
         clock: seconds that only grow.
     """
 
@@ -60,12 +61,14 @@ class Executor:
         self,
         sources: Mapping[str, Source],
         credential_pause: float = 1800,
+        stamp: Callable[[str], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sources = sources
         self._credential_pause = credential_pause
+        self._stamp = stamp
         self._clock = clock
-        self._refused: dict[str, tuple[float, CredentialError]] = {}
+        self._refused: dict[str, tuple[float, object, CredentialError]] = {}
         self.last_error: str | None = None
 
     async def answer(self, request: wire.Request) -> AsyncGenerator[Part, None]:
@@ -119,13 +122,13 @@ class Executor:
                 recommended_action="Add the domain to the agent's settings, or enrol an agent for it.",
             )
         refusal = self._refused.get(domain)
-        if refusal is not None and self._clock() < refusal[0]:
-            until, error = refusal
+        if refusal is not None and self._clock() < refusal[0] and self._stamp(domain) == refusal[1]:
+            until, _, error = refusal
             raise CredentialError(
                 f"{error.reason} It is not tried again for {(until - self._clock()) / 60:.0f} minutes, "
                 "lest the account be locked.",
                 code=error.code,
-                recommended_action=f"{error.recommended_action} Then restart the agent to try at once.".strip(),
+                recommended_action=f"{error.recommended_action} A changed password file is tried at once.".strip(),
                 details=error.details,
             )
         self._refused.pop(domain, None)
@@ -133,7 +136,8 @@ class Executor:
 
     def _note(self, request: wire.Request, error: DirbridgeError) -> DirbridgeError:
         if isinstance(error, CredentialError) and request.domain not in self._refused:
-            self._refused[request.domain] = (self._clock() + self._credential_pause, error)
+            until = self._clock() + self._credential_pause
+            self._refused[request.domain] = (until, self._stamp(request.domain), error)
         self.last_error = f"{request.domain}: {error}"
         logger.warning(
             "A request to %s failed: %s", request.domain, error, extra={"event": "request_failed", "code": error.code}

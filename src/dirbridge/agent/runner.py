@@ -41,8 +41,11 @@ class Runner:
         self._settings = settings
         self._state = state
         self._names = settings.names
+        stamps = {domain.name: domain.stamp for domain in settings.domains}
         self._executor = Executor(
-            {domain.name: domain.source() for domain in settings.domains}, settings.common.credential_pause
+            {domain.name: domain.source() for domain in settings.domains},
+            settings.common.credential_pause,
+            lambda name: stamps[name](),
         )
         self._working: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(settings.common.concurrency)

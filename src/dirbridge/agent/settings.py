@@ -6,6 +6,7 @@ told the agent when it enrolled is not here but in the state folder (`agent/stat
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -98,6 +99,16 @@ class Domain:
     def source(self) -> Source:
         """Make its source."""
         return build_source(self.kind, self.settings)
+
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Give what differs once one of the files that the settings name, such as the password's, was changed."""
+        found = []
+        for _, value in self.settings:
+            if isinstance(value, Path):
+                with contextlib.suppress(OSError):
+                    status = value.stat()
+                    found.append((str(value), status.st_mtime_ns, status.st_size))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from dirbridge.cli.client import Client, Profile, console, options, print_json
@@ -238,7 +238,16 @@ def list_agents(profile: Profile, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("Id", "Host", "Status", "Domains", "Version", "Last heard", "Last error", box=None)
+    table = Table(
+        Column("Id", no_wrap=True, min_width=36),
+        "Host",
+        "Status",
+        "Domains",
+        "Version",
+        "Last heard",
+        "Last error",
+        box=None,
+    )
     for each in found:
         status = Text(each["status"], style=_LOOK.get(each["status"], ""))
         cells = [each["id"], each["machineName"], status, ", ".join(each["domains"]), each["version"]]
