@@ -1,0 +1,50 @@
+"""How often a job runs can be changed, within bounds."""
+
+import pytest
+
+from tests.service.graph.conftest import World, message
+
+TEMPLATE = "1a4721b3-e57f-4451-ae87-ef078703ec94"
+
+
+@pytest.fixture
+async def job(world: World) -> str:
+    """The address of a new job."""
+    made = await world.client.post(f"applicationTemplates/{TEMPLATE}/instantiate", json={"displayName": "contoso.test"})
+    jobs = f"servicePrincipals/{made.json()['servicePrincipal']['id']}/synchronization/jobs"
+    answer = await world.client.post(jobs, json={"templateId": "AD2AADProvisioning"})
+    return f"{jobs}/{answer.json()['id']}"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("PT1S", "PT1S"), ("PT90S", "PT90S"), ("PT1.5S", "PT1S"), ("PT2H", "PT2H"), ("P1D", "P1D"), ("PT1H30M", "PT90M")],
+)
+async def test_interval_is_kept(world: World, job: str, given: str, shown: str) -> None:
+    """A new job runs every two minutes, until another interval is asked for."""
+    assert (await world.get(job)).json()["schedule"]["interval"] == "PT2M"
+    answer = await world.client.patch(job, json={"schedule": {"interval": given}})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await world.get(job)).json()["schedule"]["interval"] == shown
+
+
+@pytest.mark.parametrize("given", ["PT0S", "PT0.5S", "P2D", "P1M", "PT", "P", "2 minutes", "PT-1S", ""])
+async def test_interval_out_of_bounds_is_refused(world: World, job: str, given: str) -> None:
+    """What is no duration, or too short or too long, is named and changes nothing."""
+    answer = await world.client.patch(job, json={"schedule": {"interval": given}})
+    assert answer.status_code == 400
+    assert f"from PT1S to P1D, such as PT2M; found '{given}'" in message(answer)
+    assert (await world.get(job)).json()["schedule"]["interval"] == "PT2M"
+
+
+async def test_a_change_without_an_interval_changes_nothing(world: World, job: str) -> None:
+    """Clients may send back what they read."""
+    answer = await world.client.patch(job, json={"id": "x", "schedule": {"state": "Active"}})
+    assert answer.status_code == 204
+    assert (await world.get(job)).json()["schedule"] == {"expiration": None, "interval": "PT2M", "state": "Paused"}
+
+
+async def test_a_job_that_is_not_there_is_not_found(world: World, job: str) -> None:
+    """As for every other request."""
+    answer = await world.client.patch(f"{job}x", json={"schedule": {"interval": "PT1M"}})
+    assert answer.status_code == 404
