@@ -150,11 +150,14 @@ class Reader:
             ) from None
         try:
             output, errors = await asyncio.wait_for(process.communicate(text.encode()), TOOL_SECONDS)
-        except BaseException:
+        except TimeoutError:
+            raise DirbridgeError(
+                f"`{tool}` did not come to its end within {TOOL_SECONDS} seconds.", code="DirectoryToolFailed"
+            ) from None
+        finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-            raise
         if process.returncode != 0:
             raise DirbridgeError(
                 f"`{tool}` ended with {process.returncode}: {errors.decode(errors='replace').strip()[-600:]}",

@@ -10,6 +10,7 @@ import asyncio
 import json
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -351,22 +352,24 @@ class Demo:
         self._screen.say()
 
     def _invite(self, access: Access) -> None:
-        self._screen.heading("All of it is running. Have a look:")
+        command = sys.argv[0] if sys.argv[0].endswith("dirbridge") else "dirbridge"
+        self._screen.heading("All of it is running. The tenant:")
         self._screen.fact("URL", access.url)
         self._screen.fact("CA certificate", str(access.ca_file))
         self._screen.fact("Administrator", access.admin_user)
         self._screen.fact("Password", access.admin_password)
-        self._screen.fact("Tenant", access.tenant)
-        self._screen.fact("Client", access.client_id)
+        self._screen.fact("Tenant id", access.tenant)
+        self._screen.fact("Client id", access.client_id)
         self._screen.fact("Client secret", access.client_secret)
-        self._screen.fact("AD server", self._domain.ldaps_url)
-        self._screen.fact("AD CA certificate", str(self._domain.ca_file))
-        self._screen.fact("AD administrator", self._domain.admin_dn)
+        self._screen.heading("The domain:")
+        self._screen.fact("Server", self._domain.ldaps_url)
+        self._screen.fact("CA certificate", str(self._domain.ca_file))
+        self._screen.fact("Administrator", self._domain.admin_dn)
         self._screen.fact("Password", self._domain.admin_password)
-        self._screen.say("\nIn another terminal:\n")
+        self._screen.heading("In another terminal:")
         self._screen.say(f"  . {self._folder / 'environment'}")
-        self._screen.say("  .venv/bin/dirbridge jobs list")
-        self._screen.say("  .venv/bin/dirbridge logs\n")
+        self._screen.say(f"  {command} jobs list")
+        self._screen.say(f"  {command} logs\n")
         self._screen.say("Ctrl-C ends it and removes everything.")
 
     async def _start(self, child: Child) -> None:

@@ -88,7 +88,7 @@ class Screen:
 
             def show(done: int, of: int | None) -> None:
                 rate = done / max(time.monotonic() - began, 0.001)
-                bar.update(task, completed=done, total=max(of or total, done), rate=f"{rate:.0f}/s")
+                bar.update(task, completed=done, total=max(of or 0, total, done), rate=f"{rate:.0f}/s")
 
             yield show
 
@@ -100,7 +100,7 @@ class Screen:
             now = time.monotonic()
             if now - told < PLAIN_SECONDS or not done:
                 return
-            told, whole = now, max(of or total, done)
+            told, whole = now, max(of or 0, total, done)
             rate = done / (now - began)
             self._print(
                 f"    {name}: {done} of {whole} objects, {rate:.0f} a second, {(whole - done) / rate:.0f} s left"
