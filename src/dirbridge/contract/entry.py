@@ -22,7 +22,7 @@ Values = tuple[Value, ...]
 """All values of an attribute, in the source's order. Never empty: an absent attribute has no key."""
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A person or group as the source has it now: whole, but for memberships.
 
     Attributes:
@@ -51,7 +51,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
         return values[0] if values else None
 
 
-class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True):
+class Tombstone(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Positive evidence that an entry was deleted."""
 
     anchor: str
@@ -59,7 +59,7 @@ class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True):
     object_type: str = ""
 
 
-class Container(msgspec.Struct, frozen=True, omit_defaults=True):
+class Container(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A node of the source's tree. Entries name it by its anchor, so a rename changes one row."""
 
     anchor: str
@@ -68,7 +68,7 @@ class Container(msgspec.Struct, frozen=True, omit_defaults=True):
     deleted: bool = False
 
 
-class ReferenceDelta(msgspec.Struct, frozen=True, omit_defaults=True):
+class ReferenceDelta(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Values of a reference attribute that came and went, cut into parts however many there are.
 
     Attributes:
@@ -89,7 +89,7 @@ class ReferenceDelta(msgspec.Struct, frozen=True, omit_defaults=True):
     end: bool = True
 
 
-class BackReferences(msgspec.Struct, frozen=True, omit_defaults=True):
+class BackReferences(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """All owners that refer to one entry, read for an entry that was reanimated.
 
     A directory deletes references to a deleted entry silently and may or may not bring them back with it. This is the

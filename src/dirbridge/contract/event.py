@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 import msgspec
 
@@ -34,7 +35,7 @@ class StepType(StrEnum):
     EXPORT = "export"
 
 
-class Step(msgspec.Struct, frozen=True, array_like=True):
+class Step(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One step that ran. `code` is Graph's step name, such as `EntryExportAdd`; `details` fill its sentence."""
 
     code: str
@@ -43,7 +44,7 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     details: dict[str, str] = {}
 
 
-class ModifiedProperty(msgspec.Struct, frozen=True, array_like=True):
+class ModifiedProperty(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A target attribute with its value before and after, as text."""
 
     name: str
@@ -51,7 +52,7 @@ class ModifiedProperty(msgspec.Struct, frozen=True, array_like=True):
     new: str | None
 
 
-class Detail(msgspec.Struct, frozen=True):
+class Detail(msgspec.Struct, frozen=True, gc=False):
     """The part of an event that nobody filters by."""
 
     steps: tuple[Step, ...] = ()
@@ -59,7 +60,7 @@ class Detail(msgspec.Struct, frozen=True):
     fault: Fault | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """What happened to one entry, once.
 
     Attributes:
@@ -68,11 +69,11 @@ class Event(msgspec.Struct, frozen=True):
         duration: milliseconds from import to outcome.
     """
 
-    id: str
+    id: UUID
     at: datetime
     job: str
-    cycle: str
-    change: str
+    cycle: UUID
+    change: UUID
     action: Action
     status: Status
     reason: str

@@ -23,7 +23,7 @@ class Action(StrEnum):
     OTHER = "other"
 
 
-class Export(msgspec.Struct, frozen=True):
+class Export(msgspec.Struct, frozen=True, gc=False):
     """One write to a target object.
 
     Attributes:
@@ -42,7 +42,7 @@ class Export(msgspec.Struct, frozen=True):
     restore: bool = False
 
 
-class Fault(msgspec.Struct, frozen=True):
+class Fault(msgspec.Struct, frozen=True, gc=False):
     """Why one entry failed: the four parts of every error."""
 
     code: str
@@ -51,7 +51,7 @@ class Fault(msgspec.Struct, frozen=True):
     details: dict[str, str] = {}
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one export.
 
     Attributes:
@@ -70,7 +70,7 @@ class Outcome(msgspec.Struct, frozen=True):
     freed: tuple[str, ...] = ()
 
 
-class Reference(msgspec.Struct, frozen=True):
+class Reference(msgspec.Struct, frozen=True, gc=False):
     """A reference between two target objects: target anchors, target attribute name."""
 
     owner: str

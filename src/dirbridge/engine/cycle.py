@@ -132,12 +132,11 @@ async def _position(run: Run) -> Watermark | None:
     async def find(conn: Connection) -> None:
         nonlocal since
         await jobs.fence(conn, run.tenant, run.job.id, run.generation)
-        job = await jobs.get(conn, run.tenant, run.job.id)
-        assert job is not None
+        under_way, wanted = await jobs.full_read_under_way(conn, run.tenant, run.job.id)
         since = await jobs.watermark(conn, run.tenant, run.job.id)
-        if job.full_read is not None and job.full_read_watermarked and since is not None:
-            run.full_read = job.full_read
-        elif since is None or job.full_read_wanted:
+        if under_way is not None and since is not None:
+            run.full_read = under_way
+        elif since is None or wanted:
             since = None
             run.full_read = run.context.new_id()
             await jobs.begin_full_read(conn, run.tenant, run.job.id, run.full_read)

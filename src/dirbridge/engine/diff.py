@@ -45,8 +45,8 @@ def modified(changes: Mapping[str, TargetValue], present: Mapping[str, TargetVal
 
 def shown(value: TargetValue) -> str | None:
     """Write a value for people; long ones are cut with their length said."""
-    if value is None:
-        return None
+    if value is None or (type(value) is str and len(value) <= LONGEST):
+        return value
     if isinstance(value, tuple):
         text = "; ".join(shown(item) or "" for item in value)
     elif isinstance(value, bytes):

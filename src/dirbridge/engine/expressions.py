@@ -6,18 +6,14 @@ without an entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from dirbridge.contract.entry import Values
 from dirbridge.contract.errors import ConfigurationError
 from dirbridge.contract.schema import Source
-from dirbridge.engine.functions import FUNCTIONS, STRICT, Result, Thunk
-
-Attributes = Mapping[str, Values]
-Compiled = Callable[[Attributes], Result]
+from dirbridge.engine.functions import FUNCTIONS, STRICT, Argument, Attributes, Result
 
 
-def compile_source(source: Source, macros: Mapping[str, str], path: str) -> Compiled:
+def compile_source(source: Source, macros: Mapping[str, str], path: str) -> Argument:
     """Turn a source tree into a function of an entry's attributes.
 
     Args:
@@ -38,7 +34,7 @@ def _fault(path: str, what: str, remedy: str) -> ConfigurationError:
     return ConfigurationError(f"{path}: {what}", code="InvalidSchema", recommended_action=remedy)
 
 
-def _attribute(source: Source, path: str) -> Compiled:
+def _attribute(source: Source, path: str) -> Argument:
     name = source.name
     if not name:
         raise _fault(path, "an Attribute source has no name.", "Give the name of a source attribute.")
@@ -62,19 +58,19 @@ def constant_text(source: Source) -> str:
     return expression
 
 
-def _constant(source: Source, macros: Mapping[str, str]) -> Compiled:
+def _constant(source: Source, macros: Mapping[str, str]) -> Argument:
     text = constant_text(source)
     if len(text) > 2 and text[0] == text[-1] == "%" and text[1:-1] in macros:
         text = macros[text[1:-1]]
     return lambda _attributes: text
 
 
-def _function(source: Source, macros: Mapping[str, str], path: str) -> Compiled:
+def _function(source: Source, macros: Mapping[str, str], path: str) -> Argument:
     function = FUNCTIONS.get(source.name or "")
     if function is None:
         known = ", ".join(sorted(FUNCTIONS))
         raise _fault(path, f"'{source.name}' is no function.", f"Use one of {known}; names are case-sensitive.")
-    slots: dict[str, list[Compiled]] = {}
+    slots: dict[str, list[Argument]] = {}
     for parameter in source.parameters:
         if parameter.key not in function.keys:
             keys = ", ".join(function.keys)
@@ -88,19 +84,11 @@ def _function(source: Source, macros: Mapping[str, str], path: str) -> Compiled:
     for key, given in slots.items():
         if len(given) > 1 and not (function.repeats and key == last):
             raise _fault(path, f"{function.name} has its parameter '{key}' {len(given)} times.", "Keep one.")
-    arguments: list[Compiled | None] = []
+    arguments: list[Argument | None] = []
     for key in function.keys:
         arguments.extend(slots.get(key) or [None])
     call = function.call
-
-    def value(attributes: Attributes) -> Result:
-        return call(*[_thunk(argument, attributes) for argument in arguments])
-
-    return value
-
-
-def _thunk(argument: Compiled | None, attributes: Attributes) -> Thunk | None:
-    return None if argument is None else (lambda: argument(attributes))
+    return lambda attributes: call(attributes, *arguments)
 
 
 def attributes_of(source: Source) -> set[str]:

@@ -8,16 +8,19 @@ Source: the published function reference for mapping expressions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from dirbridge.contract.entry import Value
+from dirbridge.contract.entry import Value, Values
 from dirbridge.contract.errors import EntryError
 
 Result = Value | tuple[Value, ...] | None
-Thunk = Callable[[], Result]
+Attributes = Mapping[str, Values]
+Argument = Callable[[Attributes], Result]
+"""An argument that has been compiled: evaluated only where it is needed, on the entry's attributes."""
 
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 
@@ -28,7 +31,7 @@ class Function(msgspec.Struct, frozen=True):
     Attributes:
         keys: parameter names of the stored tree.
         repeats: the last parameter may come any number of times.
-        call: takes thunks, so that what is not needed is not evaluated; an argument not given is None.
+        call: takes the entry's attributes and the arguments; one that was not given is None.
     """
 
     name: str
@@ -138,30 +141,37 @@ def compare(left: Result, operator: str, right: Result) -> bool:
     return isinstance(one, int) and isinstance(other, int) and _ORDERS[operator](one, other)
 
 
-def _iif(one: Thunk, two: Thunk | None, three: Thunk | None, four: Thunk | None, five: Thunk | None) -> Result:
-    operator = None if two is None else text(two(), "IIF") or ""
-    holds = truth(one()) if operator is None else compare(one(), operator, three() if three else None)
+def _iif(
+    at: Attributes,
+    one: Argument,
+    two: Argument | None,
+    three: Argument | None,
+    four: Argument | None,
+    five: Argument | None,
+) -> Result:
+    operator = None if two is None else text(two(at), "IIF") or ""
+    holds = truth(one(at)) if operator is None else compare(one(at), operator, three(at) if three else None)
     branch = four if holds else five
-    return branch() if branch else None
+    return branch(at) if branch else None
 
 
-def _error(message: Thunk) -> Result:
-    raise EntryError(text(message(), "Error") or "The mapping raised an error.", code="ExpressionError")
+def _error(at: Attributes, message: Argument) -> Result:
+    raise EntryError(text(message(at), "Error") or "The mapping raised an error.", code="ExpressionError")
 
 
-def _join(separator: Thunk, *sources: Thunk) -> Result:
+def _join(at: Attributes, separator: Argument, *sources: Argument) -> Result:
     found: list[str] = []
     for source in sources:
-        value = source()
+        value = source(at)
         for item in value if isinstance(value, tuple) else (value,):
             part = text(item, "Join")
             if part:
                 found.append(part)
-    return (text(separator(), "Join") or "").join(found)
+    return (text(separator(at), "Join") or "").join(found)
 
 
-def _item(source: Thunk, index: Thunk) -> Result:
-    value, position = source(), number(index(), "Item")
+def _item(at: Attributes, source: Argument, index: Argument) -> Result:
+    value, position = source(at), number(index(at), "Item")
     values = value if isinstance(value, tuple) else () if value is None else (value,)
     if not 1 <= position <= len(values):
         raise EntryError(
@@ -172,27 +182,27 @@ def _item(source: Thunk, index: Thunk) -> Result:
     return values[position - 1]
 
 
-def _left(source: Thunk, length: Thunk) -> Result:
-    value = text(source(), "Left")
+def _left(at: Attributes, source: Argument, length: Argument) -> Result:
+    value = text(source(at), "Left")
     if value is None:
         return ""
-    count = number(length(), "Left")
+    count = number(length(at), "Left")
     return value if count < 0 else value[:count]
 
 
-def _bit_and(left: Thunk, right: Thunk) -> Result:
-    result = number(left(), "BitAnd") & number(right(), "BitAnd")
+def _bit_and(at: Attributes, left: Argument, right: Argument) -> Result:
+    result = number(left(at), "BitAnd") & number(right(at), "BitAnd")
     return str(result)
 
 
-def _remove_duplicates(source: Thunk) -> Result:
-    value = source()
+def _remove_duplicates(at: Attributes, source: Argument) -> Result:
+    value = source(at)
     return tuple(dict.fromkeys(value)) if isinstance(value, tuple) else value
 
 
-def _date_from_num(source: Thunk) -> Result:
+def _date_from_num(at: Attributes, source: Argument) -> Result:
     """100-nanosecond steps since 1601 as `M/d/yyyy h:mm:ss tt`; 0 and absent give nothing."""
-    value = text(source(), "DateFromNum")
+    value = text(source(at), "DateFromNum")
     if value is None or value in {"", "0"}:
         return None
     moment = _FILETIME_EPOCH + timedelta(microseconds=number(value, "DateFromNum") // 10)
@@ -200,47 +210,48 @@ def _date_from_num(source: Thunk) -> Result:
     return f"{moment.month}/{moment.day}/{moment.year} {hour}:{moment:%M:%S} {'AM' if moment.hour < 12 else 'PM'}"
 
 
-_OUT = {
-    "yyyy": "{0.year:04}",
-    "MM": "{0.month:02}",
-    "dd": "{0.day:02}",
-    "HH": "{0.hour:02}",
-    "mm": "{0.minute:02}",
-    "ss": "{0.second:02}",
-}
+_MOMENT = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d):(\d\d) ([AP]M)")
 
 
-def _format_date_time(source: Thunk, *formats: Thunk | None) -> Result:
+def _format_date_time(at: Attributes, source: Argument, *formats: Argument | None) -> Result:
     """Write a date in a .NET format of fixed-width parts; what is no such part stays as it is."""
-    value = text(source(), "FormatDateTime")
+    value = text(source(at), "FormatDateTime")
     if not value:
         return None
-    given = [text(part(), "FormatDateTime") if part else None for part in formats]
-    wanted = given[-1] or ""
-    try:
-        moment = datetime.strptime(f"{value} +0000", "%m/%d/%Y %I:%M:%S %p %z")
-    except ValueError as error:
+    found = _MOMENT.fullmatch(value)
+    if found is None:
         raise EntryError(
             f"FormatDateTime was given '{value}', which is no date of the form M/d/yyyy h:mm:ss tt.",
             code="ExpressionFailed",
-        ) from error
-    for part, pattern in _OUT.items():
-        wanted = wanted.replace(part, pattern.format(moment))
+        )
+    month, day, year, hour, minute, second, half = found.groups()
+    parts = {
+        "yyyy": year,
+        "MM": month.zfill(2),
+        "dd": day.zfill(2),
+        "HH": f"{int(hour) % 12 + (12 if half == 'PM' else 0):02}",
+        "mm": minute,
+        "ss": second,
+    }
+    shape = formats[-1]
+    wanted = (text(shape(at), "FormatDateTime") if shape else None) or ""
+    for part, digits in parts.items():
+        wanted = wanted.replace(part, digits)
     return wanted
 
 
-def _c_bool(source: Thunk) -> Result:
-    return flag(truth(source()))
+def _c_bool(at: Attributes, source: Argument) -> Result:
+    return flag(truth(source(at)))
 
 
 FUNCTIONS: Mapping[str, Function] = {
     function.name: function
     for function in (
         Function("IIF", ("one", "two", "three", "four", "five"), 1, _iif),
-        Function("IsPresent", ("source",), 1, lambda source: flag(is_present(source()))),
-        Function("Not", ("source",), 1, lambda source: flag(first(source()) != "True")),
+        Function("IsPresent", ("source",), 1, lambda at, source: flag(is_present(source(at)))),
+        Function("Not", ("source",), 1, lambda at, source: flag(first(source(at)) != "True")),
         Function("CBool", ("source",), 1, _c_bool),
-        Function("Trim", ("source",), 1, lambda source: each(source(), str.strip)),
+        Function("Trim", ("source",), 1, lambda at, source: each(source(at), str.strip)),
         Function("Left", ("source", "length"), 2, _left),
         Function("BitAnd", ("left", "right"), 2, _bit_and),
         Function("Item", ("source", "index"), 2, _item),

@@ -39,12 +39,13 @@ def _event(
     changes: Sequence[ModifiedProperty] = (),
     fault: Fault | None = None,
 ) -> Event:
+    event = run.context.new_id()
     return Event(
-        id=str(run.context.new_id()),
+        id=event,
         at=now,
         job=run.job.id,
-        cycle=str(run.cycle),
-        change=str(run.context.new_id()),
+        cycle=run.cycle,
+        change=event,
         action=action,
         status=status,
         reason=reason,

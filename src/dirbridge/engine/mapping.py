@@ -24,7 +24,7 @@ from dirbridge.contract.schema import (
     Rule,
     Schema,
 )
-from dirbridge.engine import expressions, scoping
+from dirbridge.engine import expressions, functions, scoping
 from dirbridge.engine.functions import Result, is_present
 
 EXPIRED = "accountExpired"
@@ -45,7 +45,7 @@ class Row(msgspec.Struct, frozen=True):
     """One compiled attribute mapping."""
 
     target: str
-    compute: expressions.Compiled
+    compute: functions.Argument
     definition: AttributeDefinition
     attributes: frozenset[str]
     default: str | None
@@ -76,7 +76,7 @@ class ObjectRule(msgspec.Struct, frozen=True):
     enabled: str | None = None
 
 
-class Mapped(msgspec.Struct, frozen=True):
+class Mapped(msgspec.Struct, frozen=True, gc=False):
     """What an entry should be at the target.
 
     Attributes:

@@ -6,14 +6,14 @@ nothing of it. Rows are locked in anchor order, set by set; there is no round tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from dirbridge.contract.entry import BackReferences, ChangePage, Entry, Tombstone
+from dirbridge.contract.entry import BackReferences, ChangePage, Entry, ReferenceDelta, Tombstone
 from dirbridge.contract.event import Event, ModifiedProperty
 from dirbridge.contract.export import Export, Fault, Outcome, Reference
 from dirbridge.engine import log, mapping, provision
@@ -21,7 +21,7 @@ from dirbridge.engine.mapping import PRIMARY_GROUP, PRIMARY_MEMBER
 from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Unchanged
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
-from dirbridge.store import containers, due, events, jobs, links, references, removals, seen
+from dirbridge.store import containers, due, events, jobs, links, references, removals, seen, statistics
 from dirbridge.store.database import Connection, ValueRejected, savepoint
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
@@ -363,30 +363,46 @@ async def _references(run: Run, work: Work, page: ChangePage, entries: Sequence[
     """Bring the source's references up to date, then the target's where both ends are there."""
     conn, tenant, job = work.unit.conn, run.tenant, run.job.id
     lists, rows = _short_lists(entries)
-    ended = await references.replace(conn, tenant, job, lists, rows)
-    owners = {owner for owner, _ in lists} & {row[0] for row in rows}
-    backs = [*page.back_references, *_primary_groups(entries)]
-    for back in backs:
-        ended += await references.replace_back(conn, tenant, job, back.referenced, back.attribute, sorted(back.owners))
-        owners.update(back.owners)
+    added: list[Row] = []
+    removed: list[Row] = []
     for delta in page.references:
         here = [(delta.owner, delta.attribute, anchor) for anchor in delta.added]
-        owners.add(delta.owner)
         if not delta.whole:
-            gone = [(delta.owner, delta.attribute, anchor) for anchor in delta.removed]
-            ended += await references.remove(conn, tenant, job, gone)
-            await references.add(conn, tenant, job, here)
+            removed += [(delta.owner, delta.attribute, anchor) for anchor in delta.removed]
         elif delta.part == 0 and delta.end:
-            ended += await references.replace(conn, tenant, job, [(delta.owner, delta.attribute)], here)
+            lists.append((delta.owner, delta.attribute))
+            rows += here
         else:
-            if delta.part == 0:
-                await references.begin_whole(conn, tenant, job, delta.owner, delta.attribute)
-            await references.add_whole(conn, tenant, job, here)
-            if delta.end:
-                async for chunk in references.end_whole(conn, tenant, job, delta.owner, delta.attribute):
-                    await _refer(run, work, chunk, (), ())
+            await _part(run, work, delta, here)
+        added += here
+    backs = [*page.back_references, *_primary_groups(entries)]
+    ended = await references.end_unlisted(conn, tenant, job, lists, rows)
+    ended += await references.remove(conn, tenant, job, removed)
+    ended += await references.end_unlisted_owners(conn, tenant, job, backs)
+    added += rows
+    added += [(owner, back.attribute, back.referenced) for back in backs for owner in back.owners]
+    await _look(run, work)
+    new = await references.add(conn, tenant, job, added, sorted(run.plan.reference_targets))
     returned = work.appeared | work.revived
-    await _refer(run, work, ended, sorted(owners | returned), sorted(returned))
+    await _refer(run, work, ended, new, sorted({row[0] for row in added} | returned), sorted(returned))
+
+
+async def _part(run: Run, work: Work, delta: ReferenceDelta, here: Sequence[Row]) -> None:
+    """A part of a whole list that comes in several; what none of them named ends with the last."""
+    conn, tenant, job = work.unit.conn, run.tenant, run.job.id
+    if delta.part == 0:
+        await references.begin_whole(conn, tenant, job, delta.owner, delta.attribute)
+    await references.note_whole(conn, tenant, job, here)
+    if delta.end:
+        async for chunk in references.end_whole(conn, tenant, job, delta.owner, delta.attribute):
+            await _refer(run, work, chunk, (), (), ())
+
+
+async def _look(run: Run, work: Work) -> None:
+    """While a full read fills the tables, let the planner look at them whenever they have doubled."""
+    if run.full_read is not None and run.counts.imported >= run.looked_at:
+        run.looked_at = 2 * max(run.counts.imported, len(work.links))
+        await statistics.refresh(work.unit.conn)
 
 
 def _short_lists(entries: Sequence[Entry]) -> tuple[list[tuple[str, str]], list[Row]]:
@@ -408,32 +424,35 @@ def _primary_groups(entries: Iterable[Entry]) -> list[BackReferences]:
     ]
 
 
-async def _refer(run: Run, work: Work, ended: Sequence[Row], owners: Sequence[str], appeared: Sequence[str]) -> None:
-    """Take ended references from the target and write those whose two ends are there now."""
+async def _refer(
+    run: Run,
+    work: Work,
+    ended: Sequence[Row],
+    new: Sequence[references.Resolved],
+    owners: Sequence[str],
+    appeared: Sequence[str],
+) -> None:
+    """Take ended references from the target and write new ones, and old ones whose two ends are there now."""
     conn, tenant, job, targets = work.unit.conn, run.tenant, run.job.id, run.plan.reference_targets
-    gone = await references.ended(conn, tenant, job, ended, targets)
+    gone = [row for row in await references.ended(conn, tenant, job, ended, targets) if row.attribute in targets]
     attributes = sorted(targets)
     while True:
-        new = (
-            await references.resolve(conn, tenant, job, owners=owners, referenced=appeared, attributes=attributes)
-            if owners or appeared
-            else []
-        )
-        if not new and not gone:
+        late: list[references.Resolved] = []
+        if owners or appeared:
+            late = await references.resolve(
+                conn, tenant, job, owners=owners, referenced=appeared, attributes=attributes
+            )
+        new = [*new, *late]
+        if new or gone:
+            await run.context.target.refer(work.unit, _at_target(new, targets), _at_target(gone, targets))
+            await _log_references(run, work, new, gone)
+        if len(late) < references.CHUNK:
             return
-        await run.context.target.refer(
-            work.unit,
-            [Reference(str(r.owner_target), targets[r.attribute], str(r.referenced_target)) for r in new],
-            [
-                Reference(str(r.owner_target), targets[r.attribute], str(r.referenced_target))
-                for r in gone
-                if r.attribute in targets
-            ],
-        )
-        await _log_references(run, work, new, gone)
-        gone = []
-        if len(new) < references.CHUNK:
-            return
+        new, gone = [], []
+
+
+def _at_target(rows: Sequence[references.Resolved], targets: Mapping[str, str]) -> list[Reference]:
+    return [Reference(r.owner_target, targets[r.attribute], r.referenced_target) for r in rows]
 
 
 async def _log_references(
@@ -443,9 +462,8 @@ async def _log_references(
     conn, tenant, job, targets = work.unit.conn, run.tenant, run.job.id, run.plan.reference_targets
     changes: dict[str, list[ModifiedProperty]] = {}
     for row in gone:
-        if row.attribute in targets:
-            old = f"{row.referenced_name} ({row.referenced_target})"
-            changes.setdefault(row.owner, []).append(ModifiedProperty(targets[row.attribute], old, None))
+        old = f"{row.referenced_name} ({row.referenced_target})"
+        changes.setdefault(row.owner, []).append(ModifiedProperty(targets[row.attribute], old, None))
     for row in new:
         shown = f"{row.referenced_name} ({row.referenced_target})"
         changes.setdefault(row.owner, []).append(ModifiedProperty(targets[row.attribute], None, shown))

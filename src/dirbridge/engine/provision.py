@@ -21,7 +21,7 @@ DELETED = "IsSoftDeleted"
 """Pseudo attribute of a present target object that lies in the recycle bin."""
 
 
-class Outside(msgspec.Struct, frozen=True):
+class Outside(msgspec.Struct, frozen=True, gc=False):
     """Not in scope: the clause that it failed."""
 
     entry: Entry
@@ -30,7 +30,7 @@ class Outside(msgspec.Struct, frozen=True):
     clause: str
 
 
-class Broken(msgspec.Struct, frozen=True):
+class Broken(msgspec.Struct, frozen=True, gc=False):
     """It cannot be mapped."""
 
     entry: Entry
@@ -39,14 +39,14 @@ class Broken(msgspec.Struct, frozen=True):
     fault: Fault
 
 
-class Unchanged(msgspec.Struct, frozen=True):
+class Unchanged(msgspec.Struct, frozen=True, gc=False):
     """What would be written was written last time."""
 
     entry: Entry
     link: Link
 
 
-class Inside(msgspec.Struct, frozen=True):
+class Inside(msgspec.Struct, frozen=True, gc=False):
     """In scope and mapped: to be compared with the target."""
 
     entry: Entry
@@ -99,7 +99,7 @@ def fault_of(error: EntryError) -> Fault:
     return Fault(error.code, error.reason, error.recommended_action, error.details)
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What is to be done with an entry in scope.
 
     Attributes:

@@ -7,15 +7,14 @@ the source takes.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.errors import Fenced
 from dirbridge.engine.run import Run
-from dirbridge.store import jobs, statistics
+from dirbridge.store import jobs
 from dirbridge.store.database import Conflict, Connection
 
 WATCH_SECONDS = 2.0
@@ -31,7 +30,6 @@ async def transaction(run: Run, work: Callable[[Connection], Awaitable[None]]) -
         before = msgspec.structs.replace(run.counts)
         try:
             async with run.context.database.transaction() as conn:
-                await statistics.distrust(conn)
                 await work(conn)
             return
         except Conflict:
@@ -47,27 +45,32 @@ async def transaction(run: Run, work: Callable[[Connection], Awaitable[None]]) -
 async def watched(run: Run, stream: AsyncIterator[ChangePage]) -> AsyncIterator[ChangePage]:
     """Hand on a stream's pages, and stop when the job is somebody else's.
 
+    The next page is fetched while the last one is worked on: one page more is held, and neither waits for the other.
+
     Raises:
         Fenced: the job's generation rose while the source was awaited.
     """
-    closing = contextlib.aclosing(stream) if hasattr(stream, "aclose") else contextlib.nullcontext()  # type: ignore[type-var]
-    async with closing:
-        while True:
-            page = asyncio.ensure_future(anext(stream))
-            try:
-                while not page.done():
-                    await asyncio.wait([page], timeout=WATCH_SECONDS)
-                    if not page.done():
-                        await _check(run)
-            finally:
-                if not page.done():
-                    page.cancel()
-                    with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
-                        await page
-            try:
-                yield page.result()
-            except StopAsyncIteration:
-                return
+    following = asyncio.ensure_future(anext(stream, None))
+    try:
+        while (page := await _watch(run, following)) is not None:
+            following = asyncio.ensure_future(anext(stream, None))
+            yield page
+    finally:
+        if not following.done():
+            following.cancel()
+        await asyncio.wait([following])
+        if not following.cancelled():
+            following.exception()
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
+
+
+async def _watch(run: Run, page: asyncio.Future[ChangePage | None]) -> ChangePage | None:
+    while True:
+        done, _ = await asyncio.wait([page], timeout=WATCH_SECONDS)
+        if done:
+            return page.result()
+        await _check(run)
 
 
 async def _check(run: Run) -> None:

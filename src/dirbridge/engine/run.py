@@ -45,6 +45,7 @@ class Run(msgspec.Struct):
         generation: the job's, as this cycle took it; a higher one in the database ends the cycle.
         full_read: id of the full read that this cycle makes or goes on with; None in a delta.
         estimate: entries that the read is expected to have.
+        looked_at: how many entries must have been read before the planner is to look at the tables again.
     """
 
     context: Context
@@ -55,6 +56,7 @@ class Run(msgspec.Struct):
     counts: Counts
     full_read: UUID | None = None
     estimate: int | None = None
+    looked_at: int = 0
 
     @property
     def tenant(self) -> UUID:

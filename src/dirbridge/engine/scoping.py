@@ -19,7 +19,7 @@ REGEX_SECONDS = 0.1
 """How long a pattern may work on one value."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Whether an entry is in scope; if not, the clause that it failed."""
 
     passed: bool
@@ -142,7 +142,13 @@ def _boolean(wanted: bool) -> _Test:
     return check
 
 
+_PREFIX = regex.compile(r"\^([A-Za-z0-9_]+)")
+
+
 def _matches(pattern: str) -> Callable[[str], bool]:
+    if (prefix := _PREFIX.fullmatch(pattern)) is not None:
+        beginning = prefix.group(1)
+        return lambda text: text.startswith(beginning)
     compiled = regex.compile(pattern)
 
     def check(text: str) -> bool:

@@ -154,9 +154,7 @@ async def get(
         return await cursor.fetchone()
 
 
-async def list_all(
-    conn: AsyncConnection[Any], tenant: UUID, heard_within: timedelta = HEARD_WITHIN
-) -> list[Agent]:
+async def list_all(conn: AsyncConnection[Any], tenant: UUID, heard_within: timedelta = HEARD_WITHIN) -> list[Agent]:
     """Give every agent, revoked ones included, the oldest first."""
     async with conn.cursor(row_factory=class_row(Agent)) as cursor:
         await cursor.execute(

@@ -32,6 +32,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
+from dirbridge.store import arrays
 
 logger = logging.getLogger(__name__)
 
@@ -194,6 +195,7 @@ class Database:
         pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
             self._conninfo,
             kwargs={"autocommit": True},
+            configure=arrays.prepare,
             min_size=min(1, self._most),
             max_size=self._most,
             open=False,

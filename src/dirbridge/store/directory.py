@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 
-class ObjectRow(msgspec.Struct, frozen=True):
+class ObjectRow(msgspec.Struct, frozen=True, gc=False):
     """One user or group: `properties` by Graph's names; `shadow` holds what was asked for and is not visible."""
 
     id: UUID
@@ -125,18 +125,19 @@ async def soft_delete(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UU
     return found
 
 
-async def refer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[UUID, str, UUID]]) -> None:
+async def refer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[str, str, str]]) -> None:
     """Add references: owner, attribute, referenced."""
     if rows:
+        rows = sorted(rows)
         await conn.execute(
             """insert into directory_references (tenant, owner, attribute, referenced)
-               select %s, u.* from unnest(%s::uuid[], %s::text[], %s::uuid[]) as u order by 2, 3, 4
+               select %s, u.* from unnest(%s::uuid[], %s::text[], %s::uuid[]) as u
                on conflict do nothing""",
             (tenant, [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]),
         )
 
 
-async def unrefer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[UUID, str, UUID]]) -> None:
+async def unrefer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[str, str, str]]) -> None:
     """Take references away."""
     if rows:
         await conn.execute(

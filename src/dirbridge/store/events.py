@@ -46,11 +46,11 @@ async def write(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[Event])
             await copy.write_row(
                 (
                     tenant,
-                    UUID(row.id),
+                    row.id,
                     row.at,
                     row.job,
-                    UUID(row.cycle),
-                    UUID(row.change),
+                    row.cycle,
+                    row.change,
                     row.action.value,
                     row.status.value,
                     row.reason,

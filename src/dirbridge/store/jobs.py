@@ -198,6 +198,8 @@ async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema:
 
 async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Drop a job and all its state; what it wrote to its target stays."""
+    for table in ("links", "entry_references", "seen", "seen_references", "due"):
+        await conn.execute(f"delete from {table} where tenant = %s and job = %s".encode(), (tenant, job))
     result = await conn.execute("delete from jobs where tenant = %s and id = %s", (tenant, job))
     return result.rowcount == 1
 
@@ -264,6 +266,17 @@ async def end_full_read(conn: AsyncConnection[Any], tenant: UUID, job: str) -> N
            where tenant = %s and id = %s""",
         (tenant, job),
     )
+
+
+async def full_read_under_way(conn: AsyncConnection[Any], tenant: UUID, job: str) -> tuple[UUID | None, bool]:
+    """Give the full read to go on with, if there is one with a position, and whether one is wanted."""
+    cursor = await conn.execute(
+        """select case when full_read_watermarked then full_read end, full_read_wanted from jobs
+           where tenant = %s and id = %s""",
+        (tenant, job),
+    )
+    row = await cursor.fetchone()
+    return (None, True) if row is None else (row[0], row[1])
 
 
 async def watermark(conn: AsyncConnection[Any], tenant: UUID, job: str) -> Watermark | None:

@@ -13,6 +13,8 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection
 
+from dirbridge.contract.entry import BackReferences
+
 Row = tuple[str, str, str]
 """Owner, source attribute, referenced: anchors."""
 
@@ -20,14 +22,14 @@ CHUNK = 5000
 """Rows that are handled at a time where their number has no bound."""
 
 
-class Resolved(msgspec.Struct, frozen=True):
+class Resolved(msgspec.Struct, frozen=True, gc=False):
     """A reference with both its ends at the target."""
 
     owner: str
     attribute: str
     referenced: str
-    owner_target: UUID
-    referenced_target: UUID
+    owner_target: str
+    referenced_target: str
     referenced_name: str
 
 
@@ -35,15 +37,41 @@ def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str], list[str]]:
     return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
 
 
-async def add(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row]) -> None:
-    """Store references that the source has."""
-    if rows:
-        await conn.execute(
-            """insert into entry_references (tenant, job, owner, attribute, referenced)
-               select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::text[]) as u order by 1, 2, 3, 4, 5
-               on conflict do nothing""",
-            (tenant, job, *_columns(sorted(set(rows)))),
-        )
+async def add(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row], attributes: Sequence[str]
+) -> list[Resolved]:
+    """Store references that the source has; those whose two ends are provisioned count as written, and are given.
+
+    Args:
+        attributes: source attributes that are mapped.
+    """
+    if not rows:
+        return []
+    cursor = await conn.execute(
+        """with row as materialized (
+             select u.owner, u.attribute, u.referenced,
+               o.target::text as owner_target, t.target::text as referenced_target, t.name as referenced_name,
+               o.anchor is not null and t.anchor is not null and u.attribute = any(%(attributes)s) as is_ready
+             from unnest(%(o)s::text[], %(a)s::text[], %(r)s::text[]) as u(owner, attribute, referenced)
+             left join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = u.owner
+               and o.state = 'provisioned'
+             left join links t on t.tenant = %(tenant)s and t.job = %(job)s and t.anchor = u.referenced
+               and t.state = 'provisioned'),
+           new as (
+             insert into entry_references (tenant, job, owner, attribute, referenced, is_written)
+             select %(tenant)s, %(job)s, owner, attribute, referenced, is_ready from row
+             on conflict do nothing returning owner, attribute, referenced, is_written)
+           select new.owner, new.attribute, new.referenced, row.owner_target, row.referenced_target,
+             row.referenced_name
+           from new join row using (owner, attribute, referenced) where new.is_written""",
+        {
+            "tenant": tenant,
+            "job": job,
+            "attributes": list(attributes),
+            **dict(zip("oar", _columns(sorted(set(rows))), strict=True)),
+        },
+    )
+    return [Resolved(*row) for row in await cursor.fetchall()]
 
 
 async def remove(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row]) -> list[Row]:
@@ -61,43 +89,72 @@ async def remove(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Seque
     return [(row[0], row[1], row[2]) for row in await cursor.fetchall() if row[3]]
 
 
-async def replace(
+async def end_unlisted(
     conn: AsyncConnection[Any],
     tenant: UUID,
     job: str,
     lists: Sequence[tuple[str, str]],
     rows: Sequence[Row],
 ) -> list[Row]:
-    """Make whole lists, each of one owner and attribute, equal to `rows`; gives ended ones that the target had."""
+    """End what whole lists, each of one owner and attribute, no longer name; gives those that the target had.
+
+    Args:
+        rows: all that the lists name; to be added apart.
+    """
     if not lists:
         return []
     cursor = await conn.execute(
-        """delete from entry_references r using unnest(%s::text[], %s::text[]) as l(owner, attribute)
-           where r.tenant = %s and r.job = %s and r.owner = l.owner and r.attribute = l.attribute
-             and not exists (
-               select from unnest(%s::text[], %s::text[], %s::text[]) as u(owner, attribute, referenced)
-               where u.owner = r.owner and u.attribute = r.attribute and u.referenced = r.referenced)
+        """with had as materialized (
+             select r.owner, r.attribute, r.referenced from entry_references r
+             where r.tenant = %(tenant)s and r.job = %(job)s and r.owner = any(%(owners)s)),
+           gone as materialized (
+             select h.* from had h
+             join unnest(%(owners)s::text[], %(attributes)s::text[]) as l(owner, attribute) using (owner, attribute)
+             except select * from unnest(%(o)s::text[], %(a)s::text[], %(r)s::text[]))
+           delete from entry_references r using gone g
+           where r.tenant = %(tenant)s and r.job = %(job)s
+             and r.owner = g.owner and r.attribute = g.attribute and r.referenced = g.referenced
            returning r.owner, r.attribute, r.referenced, r.is_written""",
-        ([pair[0] for pair in lists], [pair[1] for pair in lists], tenant, job, *_columns(rows)),
+        {
+            "tenant": tenant,
+            "job": job,
+            "owners": [pair[0] for pair in lists],
+            "attributes": [pair[1] for pair in lists],
+            **dict(zip("oar", _columns(rows), strict=True)),
+        },
     )
-    ended = [(row[0], row[1], row[2]) for row in await cursor.fetchall() if row[3]]
-    await add(conn, tenant, job, rows)
-    return ended
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall() if row[3]]
 
 
-async def replace_back(
-    conn: AsyncConnection[Any], tenant: UUID, job: str, referenced: str, attribute: str, owners: Sequence[str]
+async def end_unlisted_owners(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, backs: Sequence[BackReferences]
 ) -> list[Row]:
-    """Make the owners that refer to one entry equal to `owners`; gives ended ones that the target had."""
+    """End what owners no longer refer to single entries; gives those that the target had."""
+    if not backs:
+        return []
+    rows = [(owner, back.attribute, back.referenced) for back in backs for owner in back.owners]
     cursor = await conn.execute(
-        """delete from entry_references
-           where tenant = %s and job = %s and referenced = %s and attribute = %s and owner <> all(%s)
-           returning owner, attribute, referenced, is_written""",
-        (tenant, job, referenced, attribute, list(owners)),
+        """with had as materialized (
+             select r.owner, r.attribute, r.referenced from entry_references r
+             where r.tenant = %(tenant)s and r.job = %(job)s and r.referenced = any(%(referenced)s)),
+           gone as materialized (
+             select h.* from had h
+             join unnest(%(referenced)s::text[], %(attributes)s::text[]) as l(referenced, attribute)
+               using (referenced, attribute)
+             except select * from unnest(%(o)s::text[], %(a)s::text[], %(r)s::text[]))
+           delete from entry_references r using gone g
+           where r.tenant = %(tenant)s and r.job = %(job)s
+             and r.owner = g.owner and r.attribute = g.attribute and r.referenced = g.referenced
+           returning r.owner, r.attribute, r.referenced, r.is_written""",
+        {
+            "tenant": tenant,
+            "job": job,
+            "referenced": [back.referenced for back in backs],
+            "attributes": [back.attribute for back in backs],
+            **dict(zip("oar", _columns(rows), strict=True)),
+        },
     )
-    ended = [(row[0], row[1], row[2]) for row in await cursor.fetchall() if row[3]]
-    await add(conn, tenant, job, [(owner, attribute, referenced) for owner in owners])
-    return ended
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall() if row[3]]
 
 
 async def begin_whole(conn: AsyncConnection[Any], tenant: UUID, job: str, owner: str, attribute: str) -> None:
@@ -108,9 +165,8 @@ async def begin_whole(conn: AsyncConnection[Any], tenant: UUID, job: str, owner:
     )
 
 
-async def add_whole(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row]) -> None:
-    """Store a part of a whole list."""
-    await add(conn, tenant, job, rows)
+async def note_whole(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row]) -> None:
+    """Note a part of a whole list; to be added apart."""
     await conn.execute(
         """insert into seen_references (tenant, job, owner, attribute, referenced)
            select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::text[]) as u on conflict do nothing""",
@@ -191,7 +247,7 @@ async def resolve(
              where r.tenant = %(tenant)s and r.job = %(job)s and not r.is_written
                and r.referenced = any(%(referenced)s) and r.attribute = any(%(attributes)s)),
            ready as (
-             select c.*, o.target as owner_target, t.target as referenced_target, t.name as referenced_name
+             select c.*, o.target::text as owner_target, t.target::text as referenced_target, t.name as referenced_name
              from candidate c
              join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = c.owner
                and o.state = 'provisioned'
@@ -239,7 +295,7 @@ async def ended(
         twins.setdefault(target, []).append(source)
     shared = [source for sources in twins.values() if len(sources) > 1 for source in sources]
     cursor = await conn.execute(
-        """select u.owner, u.attribute, u.referenced, o.target, t.target, t.name
+        """select u.owner, u.attribute, u.referenced, o.target::text, t.target::text, t.name
            from unnest(%(owner)s::text[], %(attribute)s::text[], %(referenced)s::text[])
              as u(owner, attribute, referenced)
            join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = u.owner

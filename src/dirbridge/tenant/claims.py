@@ -15,7 +15,7 @@ import msgspec
 Key = tuple[str, str]
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """One object of the batch: what it holds, and what it would hold. `rank` orders newcomers (the source anchor)."""
 
     owner: UUID
@@ -24,7 +24,7 @@ class Claim(msgspec.Struct, frozen=True):
     wanted: frozenset[Key]
 
 
-class Loss(msgspec.Struct, frozen=True):
+class Loss(msgspec.Struct, frozen=True, gc=False):
     """Why a claim fails: the value, and who holds it."""
 
     key: Key

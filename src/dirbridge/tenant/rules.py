@@ -54,9 +54,12 @@ def nickname(properties: Mapping[str, Any]) -> str:
         properties.get(UPN),
         secondary,
     ):
-        text = _NOT_NICKNAME.sub("", (candidate or "").partition("@")[0])
-        if text:
-            return text
+        if candidate:
+            text = candidate.partition("@")[0]
+            if not (text.isascii() and text.isalnum()):
+                text = _NOT_NICKNAME.sub("", text)
+            if text:
+                return text
     return str(properties.get("onPremisesSamAccountName") or properties.get("displayName") or "user")
 
 

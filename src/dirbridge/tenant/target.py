@@ -160,7 +160,7 @@ class TenantTarget:
         )
 
 
-class _Draft(msgspec.Struct, frozen=True):
+class _Draft(msgspec.Struct, frozen=True, gc=False):
     """An object as it would be after its export."""
 
     export: Export
@@ -283,5 +283,5 @@ def _names(keys: Sequence[unique.Key] | frozenset[unique.Key] | set[unique.Key])
     return tuple(sorted(f"{kind}:{value}" for kind, value in keys))
 
 
-def _reference(row: Reference) -> tuple[UUID, str, UUID]:
-    return UUID(row.owner), shapes.property_name(row.attribute), UUID(row.referenced)
+def _reference(row: Reference) -> tuple[str, str, str]:
+    return row.owner, shapes.property_name(row.attribute), row.referenced

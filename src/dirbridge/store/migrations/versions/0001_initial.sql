@@ -191,6 +191,8 @@ create table watermarks (
     foreign key (tenant, job) references jobs on delete cascade
 );
 
+-- The tables that a full read fills have no foreign keys: a check a row would double their cost. `jobs.delete` and the
+-- directory's own statements keep them whole.
 create table links (
     tenant uuid not null,
     job text not null,
@@ -203,8 +205,7 @@ create table links (
     reason text not null default '',            -- why skipped or failed
     digest bytea,                               -- of what was last written
     changed_at timestamptz not null default now(),
-    primary key (tenant, job, anchor),
-    foreign key (tenant, job) references jobs on delete cascade
+    primary key (tenant, job, anchor)
 );
 create index links_target on links (tenant, target) where target is not null;
 create index links_container on links (tenant, job, container);
@@ -228,8 +229,7 @@ create table entry_references (
     attribute text not null,
     referenced text collate "C" not null,
     is_written boolean not null default false,
-    primary key (tenant, job, owner, attribute, referenced),
-    foreign key (tenant, job) references jobs on delete cascade
+    primary key (tenant, job, owner, attribute, referenced)
 );
 create index entry_references_referenced on entry_references (tenant, job, referenced, attribute);
 create index entry_references_missing on entry_references (tenant, job, owner) where not is_written;
@@ -240,8 +240,7 @@ create table seen (
     job text not null,
     full_read uuid not null,
     anchor text collate "C" not null,
-    primary key (tenant, job, full_read, anchor),
-    foreign key (tenant, job) references jobs on delete cascade
+    primary key (tenant, job, full_read, anchor)
 );
 
 create table seen_references (
@@ -250,8 +249,7 @@ create table seen_references (
     owner text collate "C" not null,
     attribute text not null,
     referenced text collate "C" not null,
-    primary key (tenant, job, owner, attribute, referenced),
-    foreign key (tenant, job) references jobs on delete cascade
+    primary key (tenant, job, owner, attribute, referenced)
 );
 
 create table due (
@@ -263,8 +261,7 @@ create table due (
     attempt integer not null default 0,
     since timestamptz not null default now(),
     waits_for text,                             -- unique value that another holds, as kind:value
-    primary key (tenant, job, anchor, reason),
-    foreign key (tenant, job) references jobs on delete cascade
+    primary key (tenant, job, anchor, reason)
 );
 create index due_at on due (tenant, job, at);
 create index due_waits_for on due (tenant, waits_for) where waits_for is not null;
@@ -345,8 +342,7 @@ create table directory_references (
     owner uuid not null,
     attribute text not null,                    -- members, manager, owners, ...
     referenced uuid not null,
-    primary key (tenant, owner, attribute, referenced),
-    foreign key (tenant, owner) references directory_objects on delete cascade
+    primary key (tenant, owner, attribute, referenced)
 );
 create index directory_references_referenced on directory_references (tenant, referenced, attribute);
 
