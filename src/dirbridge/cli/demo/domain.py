@@ -8,7 +8,6 @@ also when the process that started it is killed: it then loses its standard inpu
 from __future__ import annotations
 
 import asyncio
-import mmap
 import os
 import random
 import shutil
@@ -126,7 +125,8 @@ class Domain:
         return self.folder / "etc" / "smb.conf"
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        if self._process is None:  # a copy runs already
+            await self.start()
         return self
 
     async def __aexit__(
@@ -166,7 +166,6 @@ class Domain:
                         twin.folder / part,
                         symlinks=True,
                         ignore=_without_sockets,
-                        copy_function=_copy_mapped,
                     )
             text = self.configuration.read_text()
             twin.configuration.write_text(text.replace(str(self.folder), str(twin.folder)))
@@ -416,19 +415,6 @@ def _environment() -> dict[str, str]:
 
 def _without_sockets(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if (Path(folder) / name).is_socket() or (Path(folder) / name).is_fifo()]
-
-
-def _copy_mapped(source: str, target: str) -> str:
-    """Copy a file as those see it who have it mapped: Samba writes its databases through memory maps.
-
-    Reading such a file gives an earlier state on systems where maps and reads do not share one cache (gVisor).
-    """
-    with Path(source).open("rb") as reading, Path(target).open("wb") as writing:
-        if os.fstat(reading.fileno()).st_size:
-            with mmap.mmap(reading.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                writing.write(content)
-    shutil.copymode(source, target)
-    return target
 
 
 def _tail(file: Path) -> str:

@@ -227,13 +227,10 @@ class _Reading:
                 for one, kind in zip(live, kinds, strict=True):
                     if kind == "container":
                         page.contain(entries.container(one))
-                        continue
-                    if kind is not None:
+                    elif kind is not None:
                         group = groups.get(entries.relative_id(one[1]) or b"")
                         page.add(plan.entry(kind, one, group, replicated_only=True), _weight(one))
-                    elif not plan.only_members_changed(one[1]):
-                        continue
-                    if kind is None or plan.memberships_of(kind):
+                    if kind != "container" and (kind is None or plan.memberships_of(kind)):
                         self._first_members(one, kind, owners)
                     if self._full:
                         yield page.finish()
