@@ -71,6 +71,12 @@ class Child:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None, "it was not started"
+        return self._process.pid
+
     async def first_line(self) -> str:
         """Wait for the first line that it prints."""
         while True:
