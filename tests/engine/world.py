@@ -16,6 +16,7 @@ from dirbridge.engine import cycle
 from dirbridge.engine.run import Context
 from dirbridge.store import events, jobs
 from dirbridge.store.database import Database
+from dirbridge.store.identifiers import new_id
 from dirbridge.tenant import schema as tenant_schema
 from dirbridge.tenant.target import TenantTarget
 
@@ -78,9 +79,9 @@ class World:
         return Context(
             database=database or self.database,
             source=lambda _job: self.source(),
-            target=TenantTarget(uuid4),
+            target=TenantTarget(new_id),
             clock=self.clock,
-            new_id=uuid4,
+            new_id=new_id,
         )
 
     async def found(self) -> None:

@@ -119,6 +119,7 @@ def compile_schema(schema: Schema, macros: Mapping[str, str]) -> Plan:
             recommended_action="Restore the default schema by DELETE on the job's schema.",
         )
     rule = min(schema.synchronization_rules, key=lambda r: r.priority)
+    _refuse_ignored(rule)
     objects = _target_objects(schema, rule)
     rules = {}
     for index, mapping in enumerate(rule.object_mappings):
@@ -127,6 +128,22 @@ def compile_schema(schema: Schema, macros: Mapping[str, str]) -> Plan:
             rules[mapping.source_object_name] = _object_rule(mapping, objects, macros, path)
     references = {source: target for found in rules.values() for source, target in found.references.items()}
     return Plan(rules, _selection(schema, rule), references)
+
+
+def _refuse_ignored(rule: Rule) -> None:
+    """Make sure that nobody believes a scope to hold which is not looked at."""
+    ignored = {
+        "containerFilter": rule.container_filter.included_containers,
+        "groupFilter": rule.group_filter.included_groups,
+    }
+    for name, included in ignored.items():
+        if included:
+            raise ConfigurationError(
+                f"synchronizationRules[{rule.id}].{name} names {len(included)} to include; this release does not scope "
+                "by containers or groups and would read everything.",
+                code="InvalidSchema",
+                recommended_action="Empty it. The agent's setting exclude_containers keeps containers back.",
+            )
 
 
 def _target_objects(schema: Schema, rule: Rule) -> dict[str, ObjectDefinition]:

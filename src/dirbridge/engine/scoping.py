@@ -142,6 +142,9 @@ def _boolean(wanted: bool) -> _Test:
     return check
 
 
+_BEGINNING = regex.compile(r"\^([A-Za-z0-9_]+)(?![*?{|\w])(?!.*\|)")
+"""A pattern's literal beginning, where every match must have it: most values are dismissed by it at once."""
+
 _PREFIX = regex.compile(r"\^([A-Za-z0-9_]+)")
 
 
@@ -150,8 +153,12 @@ def _matches(pattern: str) -> Callable[[str], bool]:
         beginning = prefix.group(1)
         return lambda text: text.startswith(beginning)
     compiled = regex.compile(pattern)
+    anchored = _BEGINNING.match(pattern)
+    beginning = anchored.group(1) if anchored else ""
 
     def check(text: str) -> bool:
+        if not text.startswith(beginning):
+            return False
         try:
             return compiled.search(text, timeout=REGEX_SECONDS) is not None
         except TimeoutError as error:

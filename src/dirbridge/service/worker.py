@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
@@ -22,6 +22,7 @@ from dirbridge.service.relay.remote import RemoteSource
 from dirbridge.service.settings import Settings
 from dirbridge.store import housekeeping, queue
 from dirbridge.store.database import Database
+from dirbridge.store.identifiers import new_id
 from dirbridge.store.jobs import Job
 from dirbridge.store.listener import Listener
 from dirbridge.tenant.target import TenantTarget
@@ -43,7 +44,7 @@ async def work(settings: Settings, database: Database, listener: Listener, stop:
         return Stoppable(RemoteSource(database, listener, job.tenant, job.domain), stop)
 
     context = Context(
-        database=database, source=source, target=TenantTarget(uuid4), clock=lambda: datetime.now(UTC), new_id=uuid4
+        database=database, source=source, target=TenantTarget(new_id), clock=lambda: datetime.now(UTC), new_id=new_id
     )
 
     async def run(tenant: str, job: str) -> None:

@@ -42,6 +42,8 @@ def decide(batch: Mapping[UUID, Claim], holders: Mapping[Key, UUID]) -> dict[UUI
         The losers. All others can change at once, after every winner's given-up values are released.
     """
     losses: dict[UUID, Loss] = {}
+    if not holders and sum(len(claim.wanted) for claim in batch.values()) == len(_wanted(batch)):
+        return losses
     while True:
         found = _blocked(batch, holders, losses)
         if not found:
@@ -51,6 +53,10 @@ def decide(batch: Mapping[UUID, Claim], holders: Mapping[Key, UUID]) -> dict[UUI
         losses.update(found)
     _readmit(batch, holders, losses)
     return losses
+
+
+def _wanted(batch: Mapping[UUID, Claim]) -> set[Key]:
+    return {key for claim in batch.values() for key in claim.wanted}
 
 
 def _keeps(batch: Mapping[UUID, Claim], losses: Mapping[UUID, Loss], owner: UUID, key: Key) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from dirbridge.contract.export import TargetValue
@@ -41,7 +42,7 @@ _BINARY = frozenset(
     ]
 )
 
-_EXTENSION = "ExtensionAttribute"
+_EXTENSION, _EXTENSIONS = "ExtensionAttribute", "onPremisesExtensionAttributes"
 
 
 def property_name(attribute: str) -> str:
@@ -109,29 +110,27 @@ _CODECS: dict[str, _Pair] = {
 }
 
 
-def _shown(attribute: str, value: TargetValue) -> Any:
-    codec = _CODECS.get(attribute)
-    if codec is not None:
-        return codec[0](value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _kept(attribute: str, value: Any) -> TargetValue:
-    codec = _CODECS.get(attribute)
-    if codec is not None:
-        return codec[1](value)  # type: ignore[no-any-return]
-    return tuple(value) if isinstance(value, list) else value
+@cache
+def _slot(attribute: str) -> tuple[str, bool, _Pair | None]:
+    """Where an attribute is shown: the property, whether it is one of the extension attributes, and its codec."""
+    is_extension = attribute.startswith(_EXTENSION) and attribute[len(_EXTENSION) :].isdigit()
+    return property_name(attribute), is_extension, _CODECS.get(attribute)
 
 
 def show(properties: dict[str, Any], attributes: Mapping[str, TargetValue]) -> None:
     """Lay target attributes over a Graph object in place; None takes a property away."""
     for attribute, value in attributes.items():
-        if attribute.startswith(_EXTENSION) and attribute[len(_EXTENSION) :].isdigit():
-            extensions = dict(properties.get("onPremisesExtensionAttributes") or {})
-            _set(extensions, property_name(attribute), value)
-            _set(properties, "onPremisesExtensionAttributes", extensions or None)
+        name, is_extension, codec = _slot(attribute)
+        if is_extension:
+            extensions = dict(properties.get(_EXTENSIONS) or {})
+            _set(extensions, name, value)
+            _set(properties, _EXTENSIONS, extensions or None)
+        elif value is None:
+            properties.pop(name, None)
+        elif codec is not None:
+            properties[name] = codec[0](value)
         else:
-            _set(properties, property_name(attribute), None if value is None else _shown(attribute, value))
+            properties[name] = list(value) if isinstance(value, tuple) else value
 
 
 def _set(properties: dict[str, Any], name: str, value: Any) -> None:
@@ -144,11 +143,14 @@ def _set(properties: dict[str, Any], name: str, value: Any) -> None:
 def keep(properties: Mapping[str, Any], attributes: frozenset[str]) -> dict[str, TargetValue]:
     """Read target attributes back from a Graph object; absent ones are missing."""
     found: dict[str, TargetValue] = {}
-    extensions = properties.get("onPremisesExtensionAttributes") or {}
+    extensions = properties.get(_EXTENSIONS) or {}
     for attribute in attributes:
-        name = property_name(attribute)
-        holder = extensions if attribute.startswith(_EXTENSION) else properties
-        value = holder.get(name)
-        if value is not None:
-            found[attribute] = _kept(attribute, value)
+        name, is_extension, codec = _slot(attribute)
+        value = (extensions if is_extension else properties).get(name)
+        if value is None:
+            continue
+        if codec is not None:
+            found[attribute] = codec[1](value)
+        else:
+            found[attribute] = tuple(value) if isinstance(value, list) else value
     return found

@@ -134,7 +134,7 @@ class TenantTarget:
         kind = _TYPES[export.object_type]
         properties = dict(row.properties) if row else {}
         shadow = dict(row.shadow) if row else {}
-        wanted = {name: value for name, value in export.wanted.items() if name != "IsSoftDeleted"}
+        wanted = export.wanted
         shapes.show(properties, wanted)
         _always(kind, properties, unit)
         notes: tuple[str, ...] = ()
