@@ -276,7 +276,7 @@ class Domain:
     async def _launch(self) -> None:
         self.address = _free_address()
         self.authority = Authority(self.folder / "tls")
-        self.authority.issue([self.host, self.address])
+        self.authority.issue([self.host, self.address, "localhost"])  # the last for proxies of tests
         with (self.folder / "output.log").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 "setpriv",

@@ -2,6 +2,10 @@
 
 Used by `directory`. python-ldap blocks, so each connection has one thread, in which all of its calls run; answers
 stream to the event loop in chunks, one of which is read ahead. Every failure leaves here as one of our errors.
+
+libldap bounds a connect in time, but neither its TLS handshake nor the reading of a TLS record that stops half-way
+(seen with 2.5 and GnuTLS). So a handshake of our own goes first, which also says in plain words what is wrong, and
+every wait for the thread is bounded; a thread that is caught in libldap is left behind until the other side lets go.
 """
 
 from __future__ import annotations
@@ -11,10 +15,12 @@ import logging
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -80,13 +86,40 @@ class _DirSyncResponse(ResponseControl):  # type: ignore[misc]
 _RESPONSES = {dirsync.DIRSYNC: _DirSyncResponse, SimplePagedResultsControl.controlType: SimplePagedResultsControl}
 
 
+class _Worker:
+    """A thread that runs what it is given, in order. It does not keep the process from ending."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name="ldap", daemon=True).start()
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._queue.put((future, call))
+        return future
+
+    def finish(self) -> None:
+        self._queue.put(None)
+
+    def _run(self) -> None:
+        while (work := self._queue.get()) is not None:
+            future, call = work
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except BaseException as error:  # noqa: BLE001 - it is raised again where the outcome is awaited
+                    future.set_exception(error)
+
+
 class Connection:
     """A connection that is bound. One question at a time."""
 
     def __init__(self, settings: Settings, server: str) -> None:
         self.server = server
         self._settings = settings
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ldap")
+        self._connect_seconds = settings.connect_timeout.total_seconds()
+        self._answer_seconds = settings.answer_timeout.total_seconds()
+        self._worker = _Worker()
         self._stopping = False
         self._handle: Any = None
 
@@ -99,8 +132,11 @@ class Connection:
             ConfigurationError: TLS or the server's rules stand in the way.
             TransientError: nobody answers.
         """
-        connection = cls(settings, server)
         password = settings.password()
+        obstacle = await asyncio.to_thread(probe, settings, server)
+        if obstacle is not None:
+            raise obstacle
+        connection = cls(settings, server)
         try:
             await connection._call(lambda: connection._bind(password))
         except BaseException:
@@ -119,18 +155,18 @@ class Connection:
             DirbridgeError: anything but a complete answer.
         """
         message = await self._call(lambda: self._ask(question))
-        ahead: Future[Chunk] = self._executor.submit(self._chunk, message)
+        ahead = self._read_ahead(message)
         finished = False
         try:
             while not finished:
-                chunk = await self._outcome(ahead)
+                chunk = await self._outcome(ahead, self._answer_seconds + 2 * POLL_SECONDS)
                 if chunk.last and chunk.page:
                     cookie = chunk.page
                     message = await self._call(lambda: self._ask(question, cookie))  # noqa: B023 - awaited here
                     chunk = Chunk(chunk.found, False)
                 finished = chunk.last
                 if not finished:
-                    ahead = self._executor.submit(self._chunk, message)
+                    ahead = self._read_ahead(message)
                 yield chunk
         finally:
             if not finished:
@@ -139,15 +175,22 @@ class Connection:
     async def close(self) -> None:
         """Let go. A thread that waits for an answer notices within a second and ends by itself."""
         self._stopping = True
-        self._executor.submit(self._unbind)
-        self._executor.shutdown(wait=False)
+        self._worker.submit(self._unbind)
+        self._worker.finish()
+
+    def _read_ahead(self, message: int) -> Future[Chunk]:
+        return self._worker.submit(lambda: self._chunk(message))
 
     async def _call(self, call: Callable[[], T]) -> T:
-        return await self._outcome(self._executor.submit(call))
+        return await self._outcome(self._worker.submit(call), 3 * self._connect_seconds)
 
-    async def _outcome(self, future: Future[T]) -> T:
+    async def _outcome(self, future: Future[T], seconds: float) -> T:
         try:
-            return await asyncio.wrap_future(future)
+            async with asyncio.timeout(seconds):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            self._stopping = True
+            raise _silent(self.server, {"server": self.server}) from error
         except ldap.LDAPError as error:
             raise await asyncio.to_thread(explain, error, self._settings, self.server) from error
 
@@ -156,19 +199,19 @@ class Connection:
     def _bind(self, password: str) -> None:
         handle = ldap.initialize(self.server)
         self._handle = handle
-        connect_seconds = self._settings.connect_timeout.total_seconds()
         handle.set_option(ldap.OPT_PROTOCOL_VERSION, ldap.VERSION3)
         handle.set_option(ldap.OPT_REFERRALS, 0)
         handle.set_option(ldap.OPT_DEREF, ldap.DEREF_NEVER)
-        handle.set_option(ldap.OPT_NETWORK_TIMEOUT, connect_seconds)
-        handle.set_option(ldap.OPT_TIMEOUT, connect_seconds)
+        handle.set_option(ldap.OPT_NETWORK_TIMEOUT, self._connect_seconds)
+        handle.set_option(ldap.OPT_TIMEOUT, self._connect_seconds)
         handle.set_option(ldap.OPT_X_KEEPALIVE_IDLE, 30)
         handle.set_option(ldap.OPT_X_KEEPALIVE_INTERVAL, 10)
         handle.set_option(ldap.OPT_X_KEEPALIVE_PROBES, 3)
         handle.set_option(ldap.OPT_X_TLS_CACERTFILE, str(self._settings.ca_file))
         handle.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
         handle.set_option(ldap.OPT_X_TLS_NEWCTX, 0)  # must come last: it takes what was set before it
-        handle.simple_bind_s(self._settings.user, password)
+        message = handle.simple_bind(self._settings.user, password)
+        handle.result3(message, all=1, timeout=self._connect_seconds)
 
     def _ask(self, question: Search, page: bytes = b"") -> int:
         controls = [RequestControl(dirsync.EXTENDED_DN, True, dirsync.extended_dn())]
@@ -185,7 +228,7 @@ class Connection:
 
     def _chunk(self, message: int) -> Chunk:
         found: list[Found] = []
-        until = time.monotonic() + self._settings.answer_timeout.total_seconds()
+        until = time.monotonic() + self._answer_seconds
         while len(found) < CHUNK:
             try:
                 kind, data, _, controls = self._handle.result3(
@@ -267,14 +310,14 @@ def explain(error: ldap.LDAPError, settings: Settings, server: str) -> Dirbridge
         case ldap.INVALID_CREDENTIALS():
             return _refused(info, settings, server, details)
         case ldap.SERVER_DOWN() | ldap.CONNECT_ERROR():
-            return probe(settings, server)
-        case ldap.TIMEOUT():
-            return TransientError(
-                f"{server} did not answer in time.",
-                code="DomainControllerSilent",
-                recommended_action="Look at the load of the domain controller; answer_timeout is how long is waited.",
+            return probe(settings, server) or TransientError(
+                f"{server} closed the connection.",
+                code="ConnectionLost",
+                recommended_action="It is tried again by itself; if it stays, look into the domain controller's log.",
                 details=details,
             )
+        case ldap.TIMEOUT():
+            return _silent(server, details)
         case ldap.STRONG_AUTH_REQUIRED() | ldap.CONFIDENTIALITY_REQUIRED():
             return ConfigurationError(
                 f"{server} refuses a simple bind here: it requires signing or encryption ({info}).",
@@ -311,8 +354,8 @@ def explain(error: ldap.LDAPError, settings: Settings, server: str) -> Dirbridge
             )
 
 
-def probe(settings: Settings, server: str) -> DirbridgeError:
-    """Find out why no connection comes about: libldap says `SERVER_DOWN` for all of it. Blocks."""
+def probe(settings: Settings, server: str) -> DirbridgeError | None:
+    """Shake hands, and say what stands in the way: libldap says `SERVER_DOWN` for all of it. Blocks, for so long."""
     url = urlsplit(server)
     host, port = url.hostname or "", url.port or 636
     details = {"server": server, "caFile": str(settings.ca_file)}
@@ -347,6 +390,13 @@ def probe(settings: Settings, server: str) -> DirbridgeError:
             recommended_action="Check the domain controller, and firewalls on the way to it.",
             details=details,
         )
+    except (ssl.SSLEOFError, ConnectionResetError):
+        return TransientError(
+            f"{host}:{port} ended the TLS handshake.",
+            code="TlsFailed",
+            recommended_action="Check that the port serves LDAPS and that the domain controller has a certificate.",
+            details=details,
+        )
     except ssl.SSLError as error:
         return ConfigurationError(
             f"{host}:{port} does not speak TLS as expected: {error.reason or error}.",
@@ -358,10 +408,14 @@ def probe(settings: Settings, server: str) -> DirbridgeError:
         return TransientError(
             f"{host}:{port} cannot be reached: {error.strerror or error}.", code="Unreachable", details=details
         )
+    return None
+
+
+def _silent(server: str, details: dict[str, str]) -> TransientError:
     return TransientError(
-        f"{host}:{port} closed the connection.",
-        code="ConnectionLost",
-        recommended_action="It is tried again by itself; if it stays, look into the domain controller's log.",
+        f"{server} did not answer in time.",
+        code="DomainControllerSilent",
+        recommended_action="Look at the load of the domain controller; answer_timeout is how long is waited.",
         details=details,
     )
 

@@ -126,7 +126,19 @@ def _span(value: object) -> object:
     return value
 
 
-Span = Annotated[timedelta, BeforeValidator(_span), Field(gt=timedelta(0), le=timedelta(hours=1))]
+def _bounded(value: timedelta) -> timedelta:
+    if not timedelta(0) < value <= timedelta(hours=1):
+        raise ValueError(f"{value.total_seconds():g} s lies outside of what is sensible: more than 0 s, up to 1 h")
+    return value
+
+
+def _some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("names no server; one of the form ldaps://host:port is needed")
+    return value
+
+
+Span = Annotated[timedelta, BeforeValidator(_span), AfterValidator(_bounded)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
@@ -138,7 +150,7 @@ class Settings(BaseModel):
     name: Annotated[str, AfterValidator(_domain_name)] = Field(
         description="DNS name of the domain, such as contoso.com. A server of any other domain is refused."
     )
-    servers: Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], Field(min_length=1)] = Field(
+    servers: Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], AfterValidator(_some)] = Field(
         description="Domain controllers, as ldaps://host:port, in the order in which they are tried."
     )
     ca_file: Annotated[Path, AfterValidator(_ca_file)] = Field(
@@ -225,10 +237,10 @@ def parse(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(found["loc"], found["msg"]) for found in error.errors()]
+        faults = [_fault(found["loc"], _WORDS.get(found["type"], found["msg"])) for found in error.errors()]
         name = values.get("name", "without a name")
         raise ConfigurationError(
-            f"The settings of the domain {name} have {len(faults)} fault{'s' if len(faults) > 1 else ''}: "
+            f"The settings of the domain {name} have {len(faults)} fault{'s'[: len(faults) > 1]}: "
             + "; ".join(faults)
             + ".",
             code="InvalidDomainSettings",
@@ -262,6 +274,9 @@ def read_password(path: Path) -> str:
 
 def _matches(attribute: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(attribute, pattern.lower()) for pattern in patterns)
+
+
+_WORDS = {"extra_forbidden": "is not a setting", "missing": "is missing"}
 
 
 def _fault(place: tuple[int | str, ...], message: str) -> str:

@@ -269,7 +269,7 @@ class _Reading:
                             yield page
                 if ending is not None:
                     cookie = ending.cookie
-                    if ending.more and self._page.size:
+                    if ending.more:
                         yield self._page.finish(watermark=self._watermark(cookie))
         yield self._page.finish(watermark=self._watermark(cookie), idle=idle, last=True)
 

@@ -1,0 +1,195 @@
+"""Answers of a domain controller, read; and the forms that only Windows sends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dirbridge.cli.demo.authority import Authority
+from dirbridge.connectors.ad import dirsync, entries, watermark
+from dirbridge.connectors.ad import settings as ad_settings
+from dirbridge.connectors.ad.directory import Facts
+from dirbridge.connectors.ad.entries import Plan
+from dirbridge.connectors.ad.ldap import Chunk, Found
+from dirbridge.connectors.ad.settings import Settings
+from dirbridge.connectors.ad.source import _Reading
+from dirbridge.contract.entry import ReferenceDelta, Watermark
+from dirbridge.contract.errors import WatermarkExpired
+from tests.connectors.ad.conftest import SELECTION, Seen
+
+HEAD = "00000000-0000-4000-8000-000000000001"
+GROUP = "00000000-0000-4000-8000-00000000000a"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    password.write_text("x")
+    return ad_settings.parse(
+        {
+            "name": "contoso.test",
+            "servers": ["ldaps://dc1"],
+            "ca_file": str(Authority(tmp_path / "tls").ca_file),
+            "user": "svc@contoso.test",
+            "password_file": str(password),
+        }
+    )
+
+
+def member(number: int) -> str:
+    return f"00000000-0000-4000-9000-{number:012d}"
+
+
+def names(numbers: range) -> list[bytes]:
+    return [f"<GUID={member(number)}>;CN=m{number},DC=contoso,DC=test".encode() for number in numbers]
+
+
+def group_entry(**values: list[bytes]) -> Found:
+    return (
+        f"<GUID={GROUP}>;CN=Group,DC=contoso,DC=test",
+        {
+            "objectGUID": [UUID(GROUP).bytes_le],
+            "objectClass": [b"top", b"group"],
+            "name": [b"Group"],
+            "parentGUID": [UUID(HEAD).bytes_le],
+            "sAMAccountName": [b"group"],
+            "groupType": [b"-2147483646"],
+            "objectSid": [b"\x01"],
+            **values,
+        },
+    )
+
+
+def member_entry(key: str, numbers: range) -> Found:
+    return (
+        f"<GUID={GROUP}>;CN=Group,DC=contoso,DC=test",
+        {"objectGUID": [UUID(GROUP).bytes_le], "instanceType": [b"4"], key: names(numbers)},
+    )
+
+
+class Recorded:
+    """A domain controller that gives recorded DirSync answers, cookie by cookie."""
+
+    def __init__(self, answers: dict[bytes, tuple[list[Found], dirsync.Answer]]) -> None:
+        self.answers = answers
+        self.facts = Facts("dc1|1", datetime.now(UTC), 10, timedelta(days=180), lists_deleted=True)
+
+    async def answer(self, cookie: bytes, *_: Any) -> AsyncGenerator[tuple[Chunk, dirsync.Answer | None], None]:
+        found, ending = self.answers[cookie]
+        yield Chunk(found, False), None
+        yield Chunk([], True), ending
+
+    async def read(
+        self, anchors: dict[str, Any], _: Any, *, deleted: bool = False
+    ) -> AsyncGenerator[list[Found], None]:
+        yield [group_entry()] if GROUP in anchors and not deleted else []
+
+
+async def test_group_in_several_answers_is_complete_only_at_their_end(settings: Settings) -> None:
+    """Windows may send a group's members in entries and answers of their own: nothing is removed before the last."""
+    answers = {
+        b"": ([group_entry(**{"member;range=1-1": names(range(3))})], dirsync.Answer(True, b"1")),
+        b"1": ([member_entry("member;range=1-1", range(3, 7000))], dirsync.Answer(True, b"2")),
+        b"2": ([member_entry("member;range=1-1", range(7000, 7001))], dirsync.Answer(False, b"3")),
+    }
+    reading = _Reading(settings, Plan(settings, SELECTION), Recorded(answers), 1000)  # type: ignore[arg-type]
+    seen = Seen([page async for page in reading.everything()])
+    assert seen.whole(GROUP) == {member(number) for number in range(7001)}
+    assert [part.end for part in seen.references] == [False] * 4 + [True]
+    assert [part.part for part in seen.references] == [0, 1, 2, 3, 4]
+    assert seen.pages[-1].watermark is not None
+    assert watermark.unpack(seen.pages[-1].watermark.position).cookie == b"3"
+    assert all(page.watermark is None for page in seen.pages[:-1])
+
+
+async def test_delta_in_several_answers_has_a_watermark_after_each(settings: Settings) -> None:
+    """What was handed out need not be asked for again."""
+    answers = {
+        b"a": ([member_entry("member;range=1-1", range(1))], dirsync.Answer(True, b"b")),
+        b"b": ([group_entry(), member_entry("member;range=0-0", range(1, 2))], dirsync.Answer(False, b"c")),
+    }
+    plan = Plan(settings, SELECTION)
+    recorded = Recorded(answers)
+    since = watermark.Position(b"a", recorded.facts.now, 10, plan.digest)
+    reading = _Reading(settings, plan, recorded, 1000)  # type: ignore[arg-type]
+    pages = [page async for page in reading.since(Watermark("dc1|1", watermark.pack(since)))]
+    assert [watermark.unpack(page.watermark.position).cookie for page in pages if page.watermark] == [b"b", b"c"]
+    assert [page.last for page in pages] == [False, True]
+    assert Seen(pages).references == [
+        ReferenceDelta(GROUP, "member", added=(member(0),)),
+        ReferenceDelta(GROUP, "member", removed=(member(1),)),
+    ]
+    assert set(Seen(pages).entries) == {GROUP}
+    assert not pages[-1].idle
+
+
+@pytest.mark.parametrize(
+    ("added", "removed", "expected"),
+    [
+        (0, 0, [(0, 0)]),
+        (1, 1, [(1, 1)]),
+        (5000, 0, [(5000, 0)]),
+        (5001, 0, [(5000, 0), (1, 0)]),
+        (7000, 1, [(5000, 0), (2000, 1)]),
+        (4999, 5002, [(4999, 1), (0, 5000), (0, 1)]),
+    ],
+)
+def test_changed_members_are_cut(added: int, removed: int, expected: list[tuple[int, int]]) -> None:
+    """At most 5,000 anchors in a part, none lost, the last one marked."""
+    came = [member(number) for number in range(added)]
+    went = [member(number) for number in range(20_000, 20_000 + removed)]
+    made = list(entries.parts(GROUP, "member", came, went))
+    assert [(len(part.added), len(part.removed)) for part in made] == expected
+    assert [anchor for part in made for anchor in part.added] == came
+    assert [anchor for part in made for anchor in part.removed] == went
+    assert [part.part for part in made] == list(range(len(expected)))
+    assert [part.end for part in made] == [False] * (len(expected) - 1) + [True]
+
+
+def test_filter_names_object_classes_only(settings: Settings) -> None:
+    """objectCategory or sAMAccountType would lose tombstones."""
+    plan = Plan(settings, SELECTION)
+    assert plan.filter == (
+        "(&(|(objectClass=user)(objectClass=inetOrgPerson)(objectClass=group)(objectClass=organizationalUnit)"
+        "(objectClass=container)(objectClass=domainDNS)(objectClass=builtinDomain)(objectClass=lostAndFound))"
+        "(!(objectClass=computer)))"
+    )
+    assert "member" not in plan.whole
+    assert "member" in plan.delta
+
+
+def test_spelling_is_the_selections(settings: Settings) -> None:
+    """A server may spell attributes its own way."""
+    plan = Plan(settings, SELECTION)
+    entry = plan.entry("group", group_entry(DESCRIPTION=[b"text"]), None)
+    assert entry.first("description") == "text"
+    assert entry.attributes["cn"] == ("Group",)
+    assert entry.unknown == ()
+
+
+def test_trust_accounts_are_nobody(settings: Settings) -> None:
+    plan = Plan(settings, SELECTION)
+    classes = [b"top", b"person", b"organizationalPerson", b"user"]
+    assert plan.kind({"objectClass": classes, "userAccountControl": [b"512"]}) == "user"
+    assert plan.kind({"objectClass": classes, "userAccountControl": [b"2080"]}) is None
+    assert plan.kind({"objectClass": [*classes, b"computer", b"msDS-GroupManagedServiceAccount"]}) is None
+    assert plan.kind({"objectClass": [*classes, b"inetOrgPerson"]}) == "inetOrgPerson"
+    assert plan.kind({}) is None
+
+
+def test_position_is_sealed() -> None:
+    """Each changed byte is noticed."""
+    position = watermark.Position(b"cookie", datetime(2026, 1, 1, tzinfo=UTC), 5, b"digest")
+    packed = watermark.pack(position)
+    assert watermark.unpack(packed) == position
+    for at in range(len(packed)):
+        damaged = bytearray(packed)
+        damaged[at] ^= 0x01
+        with pytest.raises(WatermarkExpired):
+            watermark.unpack(bytes(damaged))
