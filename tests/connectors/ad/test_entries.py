@@ -85,6 +85,12 @@ class Recorded:
         yield Chunk(found, False), None
         yield Chunk([], True), ending
 
+    async def estimate(self) -> int | None:
+        return None
+
+    async def primary_groups(self, _: set[bytes]) -> dict[bytes, str | None]:
+        return {}
+
     async def read(
         self, anchors: dict[str, Any], _: Any, *, deleted: bool = False
     ) -> AsyncGenerator[list[Found], None]:

@@ -61,6 +61,7 @@ _ADMINISTRATIVE = {
     548: "Account Operators",
     551: "Backup Operators",
 }
+_FIRST_RELATIVE_ID = 1000  # what lies below is built in: MS-DTYP 2.4.2.4
 # Domain Users, Domain Guests: what an account gets.
 _USUAL_PRIMARY_GROUPS = (513, 514)
 _RANGE = re.compile(r"(.+);range=(\d+)-(\d+|\*)", re.IGNORECASE)
@@ -284,6 +285,22 @@ class Directory:
             for found in await connection.search(question):
                 if found[1].get("objectSid"):
                     self._primary_groups[found[1]["objectSid"][0]] = entries.anchor_of(found)
+
+    async def estimate(self) -> int | None:
+        """Guess how many entries a full read has: users, groups and computers draw their SIDs from one counter.
+
+        The counter never falls, so the guess is high where many were deleted. None where it may not be read.
+        """
+        root = _attributes(await self._connection.search(Search("", BASE, attributes=("serverName",))))
+        server = _attributes(
+            await _optional(self._connection, Search(root.get("serverName", ""), BASE, attributes=("serverReference",)))
+        )
+        holder = server.get("serverReference")
+        if not holder:
+            return None
+        question = Search(f"CN=RID Set,{holder}", BASE, attributes=("rIDNextRID",))
+        following = _attributes(await _optional(self._connection, question)).get("rIDNextRID", "")
+        return max(0, int(following) - _FIRST_RELATIVE_ID) if following.isdigit() else None
 
     async def privileges(self) -> list[str]:
         """The administrative groups that the account belongs to, directly or by nesting."""

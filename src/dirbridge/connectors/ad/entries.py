@@ -148,6 +148,9 @@ class Plan:
         for key, raw in values.items():
             role, spelling, removed = shape.columns.get(key) or self._column(shape, key)
             if role is Role.TEXT and raw:
+                if len(raw) == 1 and (value := raw[0]).isascii() and b"\0" not in value:  # nearly every one
+                    attributes[spelling] = (value.decode("ascii"),)
+                    continue
                 texts, fault = _texts(raw)
                 if fault is None:
                     attributes[spelling] = texts
@@ -364,7 +367,7 @@ def whole_parts(
         at, number = following, number + 1
 
 
-def relative_id(values: Attributes) -> bytes | None:
+def primary_group_sid(values: Attributes) -> bytes | None:
     """The SID of an account's primary group: its own domain's, with the group's relative id."""
     sid, rid = values.get("objectSid"), values.get("primaryGroupID")
     if not sid or not rid or not rid[0].isdigit():

@@ -152,6 +152,7 @@ class _Page:
     references: list[ReferenceDelta] = field(default_factory=list)
     back_references: list[BackReferences] = field(default_factory=list)
     not_visible: dict[str, None] = field(default_factory=dict)
+    estimate: int | None = None
     size: int = 0
     weight: int = 0
 
@@ -196,6 +197,7 @@ class _Page:
             watermark=watermark,
             idle=idle,
             last=last,
+            estimate=self.estimate,
         )
         self.entries, self.deleted, self.containers = {}, {}, {}
         self.references, self.back_references, self.not_visible = [], [], {}
@@ -218,17 +220,17 @@ class _Reading:
         plan, page = self._plan, self._page
         # A server may send a group in several entries; only with the answer's end is its list complete.
         owners: dict[tuple[str, str], int] = {}
+        page.estimate = await self._directory.estimate()
         cookie = b""
         async with aclosing(self._answers(cookie)) as answers:
             async for found, ending in answers:
                 live = [one for one in found if not entries.is_deleted(one[1]) and not plan.hides(one[0])]
                 kinds = [plan.kind(one[1]) for one in live]
                 groups = await self._primary_groups(live, kinds)
-                for one, kind in zip(live, kinds, strict=True):
+                for one, kind, group in zip(live, kinds, groups, strict=True):
                     if kind == "container":
                         page.contain(entries.container(one))
                     elif kind is not None:
-                        group = groups.get(entries.relative_id(one[1]) or b"")
                         page.add(plan.entry(kind, one, group, replicated_only=True), _weight(one))
                     if kind != "container" and (kind is None or plan.memberships_of(kind)):
                         self._first_members(one, kind, owners)
@@ -348,10 +350,14 @@ class _Reading:
             owners[owner, attribute] = first + len(made)
             self._page.refer(made)
 
-    async def _primary_groups(self, found: Sequence[Found], kinds: Sequence[str | None]) -> dict[bytes, str | None]:
-        people = (one for one, kind in zip(found, kinds, strict=True) if kind in entries.PEOPLE)
-        sids = {sid for one in people if (sid := entries.relative_id(one[1])) is not None}
-        return await self._directory.primary_groups(sids) if sids else {}
+    async def _primary_groups(self, found: Sequence[Found], kinds: Sequence[str | None]) -> list[str | None]:
+        """The primary group of each entry; None for what has none, or none that can be read."""
+        sids = [
+            entries.primary_group_sid(one[1]) if kind in entries.PEOPLE else None
+            for one, kind in zip(found, kinds, strict=True)
+        ]
+        groups = await self._directory.primary_groups({sid for sid in sids if sid is not None})
+        return [groups.get(sid) if sid is not None else None for sid in sids]
 
     async def _changed(self, found: Sequence[Found]) -> AsyncGenerator[ChangePage, None]:
         """Some entries of a delta: read again what is not told whole, and hand out the members that came and went."""
@@ -397,10 +403,9 @@ class _Reading:
         missing = dict(anchors)
         async for found in directory.read(anchors, plan.whole):
             groups = await self._primary_groups(found, [plan.kind(one[1]) for one in found])
-            for one in found:
-                anchor = entries.anchor_of(one)
-                told = missing.pop(anchor, None)
-                stream = self._live(one, told, groups, members=members)
+            for one, group in zip(found, groups, strict=True):
+                told = missing.pop(entries.anchor_of(one), None)
+                stream = self._live(one, told, group, members=members)
                 async with aclosing(stream):
                     async for full in stream:
                         yield full
@@ -412,8 +417,8 @@ class _Reading:
                 if entries.is_deleted(one[1]):
                     self._deleted(one)
                 else:  # it came back while we were reading
-                    groups = await self._primary_groups([one], [plan.kind(one[1])])
-                    stream = self._live(one, None, groups, members=True, reanimated=True)
+                    (group,) = await self._primary_groups([one], [plan.kind(one[1])])
+                    stream = self._live(one, None, group, members=True, reanimated=True)
                     async with aclosing(stream):
                         async for full in stream:
                             yield full
@@ -431,7 +436,7 @@ class _Reading:
         self,
         one: Found,
         told: Found | None,
-        groups: dict[bytes, str | None],
+        group: str | None,
         *,
         members: bool,
         reanimated: bool = False,
@@ -451,7 +456,7 @@ class _Reading:
                 async for full in self._descendants(anchor):
                     yield full
         else:
-            page.add(plan.entry(kind, one, groups.get(entries.relative_id(one[1]) or b"")), _weight(one))
+            page.add(plan.entry(kind, one, group), _weight(one))
             if members or reanimated:
                 async for full in self._members(anchor, kind):
                     yield full
@@ -480,13 +485,13 @@ class _Reading:
         async for found in self._while_it_exists(self._directory.below(anchor, plan.filter, plan.whole)):
             kinds = [plan.kind(one[1]) for one in found]
             groups = await self._primary_groups(found, kinds)
-            for one, kind in zip(found, kinds, strict=True):
+            for one, kind, group in zip(found, kinds, groups, strict=True):
                 if kind is None or kind == "container":
                     continue
                 if plan.hides(one[0]):
                     page.miss(entries.anchor_of(one))
                 else:
-                    page.add(plan.entry(kind, one, groups.get(entries.relative_id(one[1]) or b"")), _weight(one))
+                    page.add(plan.entry(kind, one, group), _weight(one))
                 if self._full:
                     yield page.finish()
 
