@@ -74,14 +74,52 @@ def attributes_of(scope: Filter) -> set[str]:
 
 
 def _any(groups: Sequence[Sequence[Clause]], entry: Entry) -> Verdict:
-    """One group must hold; the clause of the last one that failed tells why none did."""
+    """One group must hold; the clause of the last one that failed tells why none did.
+
+    Raises:
+        EntryError: an attribute that cannot be read or carried could let the entry in: it is no evidence that the entry
+            left scope.
+    """
     failed = ""
+    open_question = ""
     for group in groups:
         clause = next((c for c in group if not _holds(c, entry)), None)
         if clause is None:
             return PASSED
         failed = clause.text
+        if (entry.unknown or entry.faults) and not open_question:
+            open_question = _undecided(group, entry)
+    if open_question:
+        raise _undecidable(entry, open_question)
     return Verdict(False, failed) if groups else PASSED
+
+
+def _undecided(group: Sequence[Clause], entry: Entry) -> str:
+    """Name the attribute for want of which a group that fails might hold; empty where it fails in any case."""
+    missing = ""
+    for clause in group:
+        if not _holds(clause, entry):
+            if clause.attribute not in entry.unknown and clause.attribute not in entry.faults:
+                return ""
+            missing = missing or clause.attribute
+    return missing
+
+
+def _undecidable(entry: Entry, attribute: str) -> EntryError:
+    fault = entry.faults.get(attribute)
+    if fault is not None:
+        return EntryError(
+            f"Whether '{entry.name}' is in scope depends on its attribute '{attribute}', which {fault}.",
+            code="InvalidAttributeValue",
+            recommended_action="Correct the value in the source directory.",
+            details={attribute: fault},
+        )
+    return EntryError(
+        f"Whether '{entry.name}' is in scope depends on its attribute '{attribute}', which may not be read.",
+        code="AttributeNotReadable",
+        recommended_action="Let the account, and the agent's list of attributes, read it.",
+        details={"attribute": attribute},
+    )
 
 
 def _holds(clause: Clause, entry: Entry) -> bool:
