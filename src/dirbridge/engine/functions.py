@@ -76,7 +76,8 @@ def number(value: Result, where: str) -> int:
             return int(f"0x{found[2:]}", 16)
         return int(found or "")
     except ValueError as error:
-        raise EntryError(f"{where} takes a whole number and was given {found!r}.", code="ExpressionFailed") from error
+        shown = repr(found) if found is None or len(found) <= 40 else f"{found[:40]!r}…"
+        raise EntryError(f"{where} takes a whole number and was given {shown}.", code="ExpressionFailed") from error
 
 
 def truth(value: Result) -> bool:
@@ -205,7 +206,12 @@ def _date_from_num(at: Attributes, source: Argument) -> Result:
     value = text(source(at), "DateFromNum")
     if value is None or value in {"", "0"}:
         return None
-    moment = _FILETIME_EPOCH + timedelta(microseconds=number(value, "DateFromNum") // 10)
+    try:
+        moment = _FILETIME_EPOCH + timedelta(microseconds=number(value, "DateFromNum") // 10)
+    except OverflowError as error:
+        raise EntryError(
+            f"DateFromNum was given '{value}', which is no time before the year 10000.", code="ExpressionFailed"
+        ) from error
     hour = moment.hour % 12 or 12
     return f"{moment.month}/{moment.day}/{moment.year} {hour}:{moment:%M:%S} {'AM' if moment.hour < 12 else 'PM'}"
 

@@ -27,6 +27,9 @@ from dirbridge.contract.schema import (
 from dirbridge.engine import expressions, functions, scoping
 from dirbridge.engine.functions import Result, is_present
 
+EXPIRES = "accountExpires"
+"""Source attribute: when an account expires."""
+
 EXPIRED = "accountExpired"
 """Synthetic source attribute: whether `accountExpires` has passed."""
 
@@ -90,9 +93,10 @@ class Mapped(msgspec.Struct, frozen=True, gc=False):
     on_create: frozenset[str] = frozenset()
 
     def digest(self) -> bytes:
-        """Give a fingerprint of what flows on update."""
+        """Give a fingerprint of what flows on update; what is held counts as a value of its own."""
         flowing = {name: value for name, value in self.values.items() if name not in self.on_create}
-        return hashlib.blake2b(_encoder.encode(flowing), digest_size=16).digest()
+        told = (flowing, sorted(self.held)) if self.held else flowing
+        return hashlib.blake2b(_encoder.encode(told), digest_size=16).digest()
 
 
 NOTHING = Selection({})
@@ -104,6 +108,11 @@ class Plan(msgspec.Struct, frozen=True):
     rules: dict[str, ObjectRule]
     selection: Selection
     reference_targets: dict[str, str]
+
+    def target_type(self, source_type: str) -> str:
+        """Give the target's type of a source type; empty where its mapping is switched off."""
+        rule = self.rules.get(source_type)
+        return rule.target_type if rule is not None else ""
 
 
 def compile_schema(schema: Schema, macros: Mapping[str, str]) -> Plan:
@@ -248,7 +257,7 @@ def _selection(schema: Schema, rule: Rule) -> Selection:
         wanted = {a for row in mapping.attribute_mappings for a in expressions.attributes_of(row.source)}
         wanted |= scoping.attributes_of(mapping.scope)
         if EXPIRED in wanted:
-            wanted = (wanted - {EXPIRED}) | {"accountExpires"}
+            wanted = (wanted - {EXPIRED}) | {EXPIRES}
         refs = {a for a in wanted if a in known and known[a].type == "Reference"}
         long = refs & {MEMBER}
         attributes[name] = tuple(sorted(wanted - refs))
@@ -273,7 +282,7 @@ def apply(rule: ObjectRule, entry: Entry, now: datetime) -> Mapped:
             details=entry.faults,
         )
     attributes: Mapping[str, Values] = entry.attributes
-    if "accountExpires" in attributes:
+    if EXPIRES in attributes:
         expired = is_expired(entry, now)
         attributes = {**attributes, EXPIRED: ("True" if expired else "False",)}
     values: dict[str, TargetValue] = {}
@@ -286,6 +295,8 @@ def apply(rule: ObjectRule, entry: Entry, now: datetime) -> Mapped:
     held: frozenset[str] = frozenset()
     if entry.unknown:
         unknown = set(entry.unknown)
+        if EXPIRES in unknown:
+            unknown.add(EXPIRED)
         rows = [row for rows in (*rule.simple.values(), rule.always) for row in rows]
         held = frozenset(row.target for row in rows if row.attributes & unknown)
         values = {name: value for name, value in values.items() if name not in held}
@@ -307,6 +318,14 @@ def _fill(
             code=error.code,
             recommended_action=error.recommended_action or f"Check the mapping of '{row.target}'.",
             details={**error.details, "targetAttribute": row.target},
+        ) from error
+    except (ArithmeticError, ValueError) as error:
+        # A value beyond what Python writes or counts, such as a number of 5,000 digits.
+        raise EntryError(
+            f"'{row.target}' of '{entry.name}' cannot be worked out: {error}.",
+            code="ExpressionFailed",
+            recommended_action=f"Check the mapping of '{row.target}' and the values that it takes.",
+            details={"targetAttribute": row.target},
         ) from error
     if value is None and row.default is not None:
         value = _convert(row.default, row.definition)
@@ -350,12 +369,18 @@ def _typed(value: Value | None, definition: AttributeDefinition) -> TargetValue:
         return value.lower() == "true"
     if definition.type == "Integer" and isinstance(value, str):
         try:
-            return int(value)
+            number = int(value)
         except ValueError as error:
             raise EntryError(
-                f"it takes a whole number and was given '{value}'.", code="InvalidAttributeValue"
+                f"it takes a whole number and was given '{value:.40}'.", code="InvalidAttributeValue"
             ) from error
+        if not -_INTEGERS <= number < _INTEGERS:
+            raise EntryError(f"it takes a number of 64 bits and was given '{value:.40}'.", code="InvalidAttributeValue")
+        return number
     return value
+
+
+_INTEGERS = 2**63
 
 
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
@@ -364,12 +389,11 @@ _NEVER = (0, 9223372036854775807)
 
 def expiry(entry: Entry) -> datetime | None:
     """Give when an account expires, or None where never. Source: accountExpires, 100 ns steps since 1601."""
-    value = entry.first("accountExpires")
-    if not isinstance(value, str) or not value.lstrip("-").isdigit() or int(value) in _NEVER:
-        return None
+    value = entry.first(EXPIRES)
     try:
-        return _FILETIME_EPOCH + timedelta(microseconds=int(value) // 10)
-    except OverflowError:
+        steps = int(value) if isinstance(value, str) else 0
+        return None if steps in _NEVER else _FILETIME_EPOCH + timedelta(microseconds=steps // 10)
+    except (ValueError, OverflowError):
         return None
 
 
