@@ -171,6 +171,11 @@ def text_fault(value: str) -> str | None:
     return None
 
 
+def storable(name: str) -> str:
+    """Give a name in a form that can be kept, with a mark in place of what cannot."""
+    return name if text_fault(name) is None else name.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
 def kind_fault(value: object) -> str | None:
     """Say why a value that is no text cannot be kept."""
     return None if isinstance(value, bytes) else f"is of type {type(value).__name__}, neither text nor bytes"

@@ -13,9 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from dirbridge.contract.entry import BackReferences, ChangePage, Entry, ReferenceDelta, Tombstone
+from dirbridge.contract.entry import BackReferences, ChangePage, Entry, ReferenceDelta, Tombstone, storable
 from dirbridge.contract.event import Event, ModifiedProperty
-from dirbridge.contract.export import Export, Fault, Outcome, Reference
+from dirbridge.contract.export import Action, Export, Fault, Outcome, Reference
 from dirbridge.engine import log, mapping, provision
 from dirbridge.engine.mapping import PRIMARY_GROUP, PRIMARY_MEMBER
 from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Unchanged
@@ -25,7 +25,7 @@ from dirbridge.store import containers, due, events, jobs, links, references, re
 from dirbridge.store.database import Connection, ValueRejected, savepoint
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
-from dirbridge.store.references import Row
+from dirbridge.store.references import Lists, Row
 from dirbridge.store.removals import Removal
 from dirbridge.store.unit import Unit
 
@@ -34,6 +34,9 @@ IDLE_WATERMARK = timedelta(minutes=10)
 
 HELD_FOR = timedelta(hours=6)
 """When an entry that is not visible is asked for again."""
+
+STRANGER_FOR = timedelta(days=28)
+"""How long an entry is asked for that was announced and never seen."""
 
 
 class Manner(msgspec.Struct, frozen=True):
@@ -60,7 +63,6 @@ class Work(msgspec.Struct):
     known: dict[str, Link]
     links: dict[str, Link] = {}
     events: dict[str, Event] = {}
-    more_events: list[Event] = []
     due: list[Due] = []
     failures: dict[str, tuple[str, str | None]] = {}
     removals: list[Removal] = []
@@ -84,7 +86,8 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
     if run.full_read is not None and manner.stream and anchors:
         await seen.add(conn, run.tenant, run.job.id, run.full_read, anchors)
     if page.containers:
-        await containers.put(conn, run.tenant, run.job.id, page.containers)
+        named = [msgspec.structs.replace(one, name=storable(one.name)) for one in page.containers]
+        await containers.put(conn, run.tenant, run.job.id, named)
     touched = {*anchors, *(tombstone.anchor for tombstone in page.deleted), *page.not_visible}
     known = await links.get(conn, run.tenant, run.job.id, sorted(touched)) if touched else {}
     work = Work(run.unit(conn, now), run.context.clock(), known)
@@ -130,6 +133,8 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
         judgement = provision.judge(run.plan, entry, link, work.unit.now, trust_digest=manner.trust_digest)
         if judgement is not None:
             _expiry(work, judgement)
+        else:
+            work.settled.add(entry.anchor)
         match judgement:
             case Inside():
                 inside.append(judgement)
@@ -163,7 +168,7 @@ def _moved(work: Work, judgement: Unchanged) -> None:
 def _outside(run: Run, work: Work, outside: Outside) -> None:
     entry, link = outside.entry, outside.link
     if link is not None and link.state == "provisioned":
-        work.removals.append(Removal(entry.anchor, link.object_type, "delete", "OutOfScope"))
+        _remove(run, work, link, "OutOfScope")
         return
     work.settled.add(entry.anchor)
     if link is not None and (link.state == "deprovisioned" or (link.state, link.reason) == ("skipped", outside.clause)):
@@ -172,6 +177,14 @@ def _outside(run: Run, work: Work, outside: Outside) -> None:
         entry.anchor, entry.object_type, entry.name, entry.container, None, "skipped", outside.clause, None
     )
     work.events[entry.anchor] = log.skipped(run, outside, work.unit.now, work.began)
+
+
+def _remove(run: Run, work: Work, link: Link, evidence: str) -> None:
+    """A delete was found, unless the mapping leaves deleting out."""
+    work.settled.add(link.anchor)
+    rule = run.plan.rules.get(link.object_type)
+    if rule is None or "Delete" in rule.actions:
+        work.removals.append(Removal(link.anchor, link.object_type, "delete", evidence))
 
 
 def _failed(
@@ -210,17 +223,29 @@ async def _export(run: Run, work: Work, inside: Sequence[Inside], manner: Manner
         planned.append(provision.decide(one, where, present.get(where) if where else None, matched=anchor in found))
     writes = []
     for step in planned:
-        if step.disables and not manner.may_disable:
-            work.removals.append(
-                Removal(step.inside.entry.anchor, step.inside.entry.object_type, "disable", "Disabled")
-            )
-        elif step.export is None or not provision.allowed(step):
+        if step.export is None or not provision.allowed(step):
             _agree(run, work, step)
-        else:
+        elif not step.disables:
             writes.append(step)
+        elif manner.may_disable:
+            writes.append(provision.disable_alone(step))
+        else:
+            writes += _to_review(work, step)
     if writes:
         run.counts.exports += len(writes)
         await _write(run, work, writes, manner)
+
+
+def _to_review(work: Work, step: Planned) -> list[Planned]:
+    """A disable waits for its review; gives what else changes, which does not."""
+    one = step.inside
+    work.removals.append(Removal(one.entry.anchor, one.entry.object_type, "disable", "Disabled"))
+    rest = provision.without_disable(step)
+    if rest is None:
+        work.settled.add(one.entry.anchor)
+        if one.link is not None and one.link.reason:
+            work.links[one.entry.anchor] = msgspec.structs.replace(one.link, reason="")
+    return [] if rest is None else [rest]
 
 
 def _agree(run: Run, work: Work, step: Planned) -> None:
@@ -230,7 +255,7 @@ def _agree(run: Run, work: Work, step: Planned) -> None:
     if step.export is not None and one.link is None:
         outside = Outside(one.entry, one.link, one.rule, f"flowTypes {','.join(sorted(one.rule.actions))}")
         _outside(run, work, outside)
-    elif one.link is not None:
+    elif one.link is not None and (step.export is None or one.link.state == "provisioned"):
         work.links[one.entry.anchor] = msgspec.structs.replace(
             one.link,
             object_type=one.entry.object_type,
@@ -240,7 +265,7 @@ def _agree(run: Run, work: Work, step: Planned) -> None:
             reason="",
             digest=one.digest,
         )
-        if one.link.state != "provisioned":
+        if one.link.state != "provisioned" or one.link.digest is None:
             work.appeared.add(one.entry.anchor)
 
 
@@ -272,8 +297,13 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
     one = step.inside
     entry = one.entry
     run.counts.exported += 1
-    work.settled.add(entry.anchor)
     work.freed.update(outcome.freed)
+    work.events[entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
+    if export.action is Action.DISABLE and step.partial and one.link is not None:
+        # What else changes has its own turn, and its own failure perhaps: that stays due.
+        work.links[entry.anchor] = msgspec.structs.replace(one.link, digest=None)
+        return
+    work.settled.add(entry.anchor)
     if one.link is None or one.link.state != "provisioned" or str(one.link.target) != outcome.target:
         work.appeared.add(entry.anchor)
     elif export.restore:
@@ -286,9 +316,8 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
         target=None if outcome.target is None else UUID(outcome.target),
         state="provisioned",
         reason="",
-        digest=one.digest,
+        digest=None if step.partial else one.digest,
     )
-    work.events[entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
 
 
 def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
@@ -309,7 +338,7 @@ async def _deleted(run: Run, work: Work, tombstones: Sequence[Tombstone]) -> Non
         link = work.known.get(tombstone.anchor)
         work.settled.add(tombstone.anchor)
         if link is not None and link.state == "provisioned":
-            work.removals.append(Removal(tombstone.anchor, link.object_type, "delete", "Tombstone"))
+            _remove(run, work, link, "Tombstone")
         else:
             forgotten.append(tombstone.anchor)
     if forgotten:
@@ -318,20 +347,29 @@ async def _deleted(run: Run, work: Work, tombstones: Sequence[Tombstone]) -> Non
 
 
 async def _not_visible(run: Run, work: Work, anchors: Sequence[str], manner: Manner) -> None:
-    """Neither live nor tombstone: no evidence of anything. It is held and asked for again."""
-    held = [anchor for anchor in anchors if anchor in work.known or manner.stream]
-    if not held:
+    """Neither live nor tombstone: no evidence of anything. It is held and asked for again.
+
+    A stranger that was asked for in vain for a month is given up: it may never have been meant for us.
+    """
+    if not anchors:
         return
+    held = sorted(set(anchors))
+    conn, tenant, job = work.unit.conn, run.tenant, run.job.id
+    strangers = [] if manner.stream else [anchor for anchor in held if anchor not in work.known]
+    if strangers:
+        since = await due.attempts(conn, tenant, job, strangers)
+        old = {anchor for anchor, (_, first) in since.items() if first < work.unit.now - STRANGER_FOR}
+        await due.settle(conn, tenant, job, sorted(old))
+        held = [anchor for anchor in held if anchor not in old]
     later = work.unit.now + HELD_FOR
-    new = await due.put(
-        work.unit.conn, run.tenant, run.job.id, [Due(anchor, due.NOT_VISIBLE, later) for anchor in sorted(held)]
-    )
+    await due.postpone(conn, tenant, job, held, later)
+    new = await due.put(conn, tenant, job, [Due(anchor, due.NOT_VISIBLE, later) for anchor in held])
     for anchor in sorted(new):
         link = work.known.get(anchor)
         if link is not None and link.state == "provisioned":
-            target_type = run.plan.rules[link.object_type].target_type if link.object_type in run.plan.rules else ""
+            target_type = run.plan.target_type(link.object_type)
             work.events[anchor] = log.held(run, link, target_type, work.unit.now, work.began)
-    await removals.cancel(work.unit.conn, run.tenant, run.job.id, held)
+    await removals.cancel(conn, tenant, job, held)
 
 
 async def _keep(run: Run, work: Work) -> None:
@@ -349,7 +387,9 @@ async def _keep(run: Run, work: Work) -> None:
     if work.settled:
         ordered = sorted(work.settled)
         await due.settle(conn, tenant, job, ordered)
-        await removals.cancel(conn, tenant, job, ordered)
+        # One that was found again keeps its state: what a person allowed stays allowed.
+        found = {removal.anchor for removal in work.removals}
+        await removals.cancel(conn, tenant, job, [anchor for anchor in ordered if anchor not in found])
     await due.put(conn, tenant, job, sorted(work.due, key=lambda row: (row.anchor, row.reason)))
     await removals.put(conn, tenant, job, sorted(work.removals, key=lambda row: row.anchor))
     if work.freed:
@@ -362,29 +402,39 @@ async def _keep(run: Run, work: Work) -> None:
 async def _references(run: Run, work: Work, page: ChangePage, entries: Sequence[Entry]) -> None:
     """Bring the source's references up to date, then the target's where both ends are there."""
     conn, tenant, job = work.unit.conn, run.tenant, run.job.id
-    lists, rows = _short_lists(entries)
-    added: list[Row] = []
-    removed: list[Row] = []
-    for delta in page.references:
-        here = [(delta.owner, delta.attribute, anchor) for anchor in delta.added]
-        if not delta.whole:
-            removed += [(delta.owner, delta.attribute, anchor) for anchor in delta.removed]
-        elif delta.part == 0 and delta.end:
-            lists.append((delta.owner, delta.attribute))
-            rows += here
-        else:
-            await _part(run, work, delta, here)
-        added += here
+    lists, rows = _short_lists(run, entries)
+    told = await _told(run, work, page.references, lists)
+    added = rows + [(*pair, anchor) for pair, anchors in told.items() for anchor, came in anchors.items() if came]
+    removed = [(*pair, anchor) for pair, anchors in told.items() for anchor, came in anchors.items() if not came]
     backs = [*page.back_references, *_primary_groups(entries)]
-    ended = await references.end_unlisted(conn, tenant, job, lists, rows)
+    ended = await references.end_unlisted(conn, tenant, job, lists, added)
     ended += await references.remove(conn, tenant, job, removed)
     ended += await references.end_unlisted_owners(conn, tenant, job, backs)
-    added += rows
     added += [(owner, back.attribute, back.referenced) for back in backs for owner in back.owners]
     await _look(run, work)
     new = await references.add(conn, tenant, job, added, sorted(run.plan.reference_targets))
     returned = work.appeared | work.revived
     await _refer(run, work, ended, new, sorted({row[0] for row in added} | returned), sorted(returned))
+
+
+async def _told(
+    run: Run, work: Work, deltas: Sequence[ReferenceDelta], lists: Lists
+) -> dict[tuple[str, str], dict[str, bool]]:
+    """Say, by owner and attribute, which anchors came and which went; of several words on one, the last counts."""
+    told: dict[tuple[str, str], dict[str, bool]] = {}
+    for delta in deltas:
+        pair = (delta.owner, delta.attribute)
+        if delta.whole and delta.part == 0:
+            told[pair] = {}
+        anchors = told.setdefault(pair, {})
+        anchors.update(dict.fromkeys(delta.added, True))
+        if not delta.whole:
+            anchors.update(dict.fromkeys(delta.removed, False))
+        elif delta.part == 0 and delta.end:
+            lists.pairs.append(pair)
+        else:
+            await _part(run, work, delta, [(*pair, anchor) for anchor in delta.added])
+    return told
 
 
 async def _part(run: Run, work: Work, delta: ReferenceDelta, here: Sequence[Row]) -> None:
@@ -405,12 +455,19 @@ async def _look(run: Run, work: Work) -> None:
         await statistics.refresh(work.unit.conn)
 
 
-def _short_lists(entries: Sequence[Entry]) -> tuple[list[tuple[str, str]], list[Row]]:
-    lists, rows = [], []
+def _short_lists(run: Run, entries: Sequence[Entry]) -> tuple[Lists, list[Row]]:
+    """The short references of entries: one that is asked for and not there is empty, unless it could not be read."""
+    asked = run.plan.selection.references
+    lists = Lists(attributes=sorted({name for names in asked.values() for name in names} - {PRIMARY_GROUP}))
+    rows: list[Row] = []
     for entry in entries:
+        own = asked.get(entry.object_type, ())
+        if not entry.unknown:
+            lists.owners.append(entry.anchor)
+        else:
+            lists.pairs += [(entry.anchor, name) for name in own if name not in entry.unknown and name != PRIMARY_GROUP]
         for attribute, anchors in entry.references.items():
             if attribute != PRIMARY_GROUP:
-                lists.append((entry.anchor, attribute))
                 rows += [(entry.anchor, attribute, anchor) for anchor in anchors]
     return lists, rows
 
@@ -479,14 +536,15 @@ async def _log_references(
         link = known.get(owner)
         if link is None or link.state != "provisioned":
             continue
-        target_type = run.plan.rules[link.object_type].target_type
+        target_type = run.plan.target_type(link.object_type)
         run.counts.exported += 1
         fresh = log.referred(run, link, target_type, modified, rest, work.unit.now, work.began)
         if event is None:
             work.events[owner] = fresh
         else:
-            work.more_events.append(fresh)
+            # However many references there are, no more than a chunk of them is held.
+            await events.write(conn, tenant, [fresh])
 
 
 async def _write_events(run: Run, work: Work) -> None:
-    await events.write(work.unit.conn, run.tenant, [*work.events.values(), *work.more_events])
+    await events.write(work.unit.conn, run.tenant, list(work.events.values()))

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from dirbridge.contract.entry import Entry, check_texts
+from dirbridge.contract.entry import Entry, check_texts, storable, text_fault
 from dirbridge.contract.errors import EntryError
 from dirbridge.contract.export import Action, Export, Fault, TargetValue
 from dirbridge.engine import diff, mapping
@@ -71,9 +71,10 @@ def judge(plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_d
     rule = plan.rules.get(entry.object_type)
     if rule is None:
         return None
-    attributes, faults = check_texts(entry.attributes, entry.faults)
-    if faults:
-        entry = msgspec.structs.replace(entry, attributes=attributes, faults=faults)
+    entry = _sound(entry)
+    before = plan.rules.get(link.object_type) if link is not None and link.target is not None else None
+    if link is not None and before is not None and before.target_type != rule.target_type:
+        return Broken(entry, link, rule, _mismatch(entry, link, before, rule))
     try:
         verdict = rule.scope(entry)
         if not verdict.passed:
@@ -94,6 +95,25 @@ def judge(plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_d
     return Inside(entry, link, rule, mapped, digest)
 
 
+def _sound(entry: Entry) -> Entry:
+    """Put aside what cannot be carried: such attributes become faults, a name is shown without its NULs."""
+    attributes, faults = check_texts(entry.attributes, entry.faults)
+    why = text_fault(entry.name)
+    if why is not None:
+        faults["name"] = why
+        return msgspec.structs.replace(entry, name=storable(entry.name), attributes=attributes, faults=faults)
+    return msgspec.structs.replace(entry, attributes=attributes, faults=faults) if faults else entry
+
+
+def _mismatch(entry: Entry, link: Link, before: ObjectRule, rule: ObjectRule) -> Fault:
+    return Fault(
+        "ObjectTypeMismatch",
+        f"'{entry.name}' was of type '{link.object_type}' and is of type '{entry.object_type}' now; its object is a "
+        f"{before.target_type} and cannot become a {rule.target_type}.",
+        "Delete the entry at the source and create it anew.",
+    )
+
+
 def fault_of(error: EntryError) -> Fault:
     """Put an error into the form that is logged."""
     return Fault(error.code, error.reason, error.recommended_action, error.details)
@@ -107,6 +127,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
         disables: the export would disable an account that is active now: it waits for its review.
         changes, present: for the log, what changes and what was there.
         matched: the object existed and is taken over.
+        partial: further changes of the entry are not in this export.
     """
 
     inside: Inside
@@ -115,6 +136,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     present: Mapping[str, TargetValue] = {}
     disables: bool = False
     matched: bool = False
+    partial: bool = False
 
 
 def decide(inside: Inside, target: str | None, present: Mapping[str, TargetValue] | None, *, matched: bool) -> Step:
@@ -138,6 +160,27 @@ def decide(inside: Inside, target: str | None, present: Mapping[str, TargetValue
     action = Action.DISABLE if disables else Action.UPDATE
     export = Export(anchor, rule.target_type, action, target, changes, restore=restore)
     return Step(inside, export, changes=changes, present=present, disables=disables, matched=matched)
+
+
+def disable_alone(step: Step) -> Step:
+    """Of a step that disables, keep nothing but that: no other change of the entry can make it fail."""
+    return _part(step, {name: value for name, value in step.changes.items() if name == step.inside.rule.enabled})
+
+
+def without_disable(step: Step) -> Step | None:
+    """Of a step that disables, keep the rest, which needs no review; None where there is none."""
+    rest = {name: value for name, value in step.changes.items() if name != step.inside.rule.enabled}
+    return _part(step, rest, Action.UPDATE) if rest else None
+
+
+def _part(step: Step, changes: dict[str, TargetValue], action: Action = Action.DISABLE) -> Step:
+    assert step.export is not None
+    return msgspec.structs.replace(
+        step,
+        export=msgspec.structs.replace(step.export, action=action, wanted=changes),
+        changes=changes,
+        partial=len(changes) < len(step.changes),
+    )
 
 
 def allowed(step: Step) -> bool:

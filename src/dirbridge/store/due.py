@@ -94,10 +94,10 @@ async def settle(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Se
 
 
 async def postpone(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime) -> None:
-    """What was due for these comes later, by doubling steps from a minute."""
+    """What was due for these before a time is due then."""
     await conn.execute(
-        """update due set at = %s, attempt = attempt + 1 where tenant = %s and job = %s and anchor = any(%s)""",
-        (at, tenant, job, list(anchors)),
+        "update due set at = %s where tenant = %s and job = %s and anchor = any(%s) and at < %s",
+        (at, tenant, job, list(anchors), at),
     )
 
 

@@ -22,6 +22,14 @@ CHUNK = 5000
 """Rows that are handled at a time where their number has no bound."""
 
 
+class Lists(msgspec.Struct):
+    """Lists that are known whole: those of all `owners` under all `attributes`, and single `pairs` of the two."""
+
+    owners: list[str] = []
+    attributes: list[str] = []
+    pairs: list[tuple[str, str]] = []
+
+
 class Resolved(msgspec.Struct, frozen=True, gc=False):
     """A reference with both its ends at the target."""
 
@@ -90,26 +98,24 @@ async def remove(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Seque
 
 
 async def end_unlisted(
-    conn: AsyncConnection[Any],
-    tenant: UUID,
-    job: str,
-    lists: Sequence[tuple[str, str]],
-    rows: Sequence[Row],
+    conn: AsyncConnection[Any], tenant: UUID, job: str, lists: Lists, rows: Sequence[Row]
 ) -> list[Row]:
-    """End what whole lists, each of one owner and attribute, no longer name; gives those that the target had.
+    """End what whole lists no longer name; gives those that the target had.
 
     Args:
-        rows: all that the lists name; to be added apart.
+        rows: all that the lists name, others too; to be added apart.
     """
-    if not lists:
+    if not lists.pairs and not (lists.owners and lists.attributes):
         return []
     cursor = await conn.execute(
         """with had as materialized (
              select r.owner, r.attribute, r.referenced from entry_references r
-             where r.tenant = %(tenant)s and r.job = %(job)s and r.owner = any(%(owners)s)),
+             where r.tenant = %(tenant)s and r.job = %(job)s
+               and r.owner = any(%(touched)s) and r.attribute = any(%(names)s)),
            gone as materialized (
              select h.* from had h
-             join unnest(%(owners)s::text[], %(attributes)s::text[]) as l(owner, attribute) using (owner, attribute)
+             where h.attribute = any(%(attributes)s) and h.owner in (select unnest(%(owners)s::text[]))
+               or (h.owner, h.attribute) in (select * from unnest(%(listed)s::text[], %(under)s::text[]))
              except select * from unnest(%(o)s::text[], %(a)s::text[], %(r)s::text[]))
            delete from entry_references r using gone g
            where r.tenant = %(tenant)s and r.job = %(job)s
@@ -118,8 +124,12 @@ async def end_unlisted(
         {
             "tenant": tenant,
             "job": job,
-            "owners": [pair[0] for pair in lists],
-            "attributes": [pair[1] for pair in lists],
+            "touched": [*lists.owners, *(pair[0] for pair in lists.pairs)],
+            "names": sorted({*lists.attributes, *(pair[1] for pair in lists.pairs)}),
+            "owners": lists.owners,
+            "attributes": lists.attributes,
+            "listed": [pair[0] for pair in lists.pairs],
+            "under": [pair[1] for pair in lists.pairs],
             **dict(zip("oar", _columns(rows), strict=True)),
         },
     )
