@@ -161,10 +161,20 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
     )
     if result.rowcount == 0:
         return False
+    if "ForceDeletes" in chosen:
+        # Before anything else touches them: what was staged is what the person saw.
+        await conn.execute(
+            "update removals set state = 'allowed' where tenant = %s and job = %s and state = 'staged'", key
+        )
     if "Watermark" in chosen:
         await want_full_read(conn, tenant, job)
     if "Escrows" in chosen:
-        await conn.execute("delete from due where tenant = %s and job = %s and reason <> 'AccountExpires'", key)
+        # Failures only: an expiry, an object changed by hand and an entry out of sight are open questions.
+        await conn.execute(
+            """delete from due where tenant = %s and job = %s
+               and reason not in ('AccountExpires', 'TargetChanged', 'NotVisibleInSource')""",
+            key,
+        )
         await conn.execute("update jobs set successive_failures = 0 where tenant = %s and id = %s", key)
     if "QuarantineState" in chosen:
         await conn.execute("update jobs set quarantine = null where tenant = %s and id = %s", key)
@@ -172,15 +182,9 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
             "update removals set state = 'pending' where tenant = %s and job = %s and state = 'staged'", key
         )
     if "ConnectorDataStore" in chosen:
+        # References stay as they are: only what is known to be written is taken away when the source ends it.
         await conn.execute("update links set digest = null where tenant = %s and job = %s", key)
-        await conn.execute(
-            "update entry_references set is_written = false where tenant = %s and job = %s and is_written", key
-        )
         await want_full_read(conn, tenant, job)
-    if "ForceDeletes" in chosen:
-        await conn.execute(
-            "update removals set state = 'allowed' where tenant = %s and job = %s and state = 'staged'", key
-        )
     return True
 
 
