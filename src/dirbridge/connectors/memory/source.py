@@ -124,7 +124,7 @@ class MemorySource:
             name=node.name,
             container=node.container or ROOT,
             attributes={name: values for name, values in everything.items() if name in wanted},
-            references={"manager": (node.manager,) if node.manager else ()} if node.object_type != "group" else {},
+            references={"manager": (node.manager,)} if node.manager else {},
         )
 
     def _whole(self, group: Node) -> list[ReferenceDelta]:
