@@ -16,12 +16,24 @@ from dirbridge.contract.errors import DirbridgeError
 
 _STARTER = """
 import asyncio
+import sys
 from dirbridge.cli.demo.domain import Domain
 
+class Telling(Domain):
+    async def _provision(self):
+        if sys.argv[1] == "provisioning":
+            self.tell()
+        await super()._provision()
+
+    def tell(self):
+        print(self.folder, self._process.pid, flush=True)
+
 async def main():
-    domain = Domain()
+    domain = Telling()
     await domain.start()
-    print(domain.folder, domain._process.pid, flush=True)
+    if sys.argv[1] == "frozen":
+        domain.suspend()
+    domain.tell()
     await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -48,13 +60,16 @@ async def test_domain_answers_at_an_address_of_its_own_and_is_gone_after_stop() 
 
 
 @pytest.mark.samba
-async def test_domain_ends_when_its_starter_is_killed() -> None:
+@pytest.mark.parametrize("moment", ["provisioning", "running", "frozen"])
+async def test_domain_ends_when_its_starter_is_killed(moment: str) -> None:
     """After SIGKILL of the process that started it, neither processes nor files of the domain are left."""
     starter = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _STARTER, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
+        sys.executable, "-c", _STARTER, moment, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
     )
     assert starter.stdout is not None
     folder, supervisor = (await asyncio.wait_for(starter.stdout.readline(), 60)).decode().split()
+    if moment == "provisioning":
+        await asyncio.sleep(1)
     starter.send_signal(signal.SIGKILL)
     await starter.wait()
     async with asyncio.timeout(20):

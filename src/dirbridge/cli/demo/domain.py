@@ -32,21 +32,24 @@ ADMIN_PASSWORD = "Throw-away.1"  # noqa: S105 - of a domain that lives on a loop
 
 _SYSTEM_PYTHON = "/usr/bin/python3"  # python3-samba is built for the distribution's Python and no other
 
-# The supervisor outlives us just long enough to take everything away. Samba in the foreground ends when its standard
-# input does; the signal of setpriv is for the case that a forked child of ours still holds the other end. A start that
-# failed (status 1) leaves the folder to `stop`, so that its last words can be read.
+# The supervisor begins before there is anything to take away, and outlives us just long enough to do so. It waits for a
+# line before it starts Samba, which in the foreground ends when its standard input does; the signal of setpriv is for
+# the case that a forked child of ours still holds the other end. A start that failed (status 1) leaves the folder to
+# `stop`, so that its last words can be read.
 _SUPERVISOR = """
 folder=$1; shift
+trap 'gone=1' TERM
+read -r _ || { rm -rf -- "$folder" || { sleep 1; rm -rf -- "$folder"; }; exit; }
 exec 3<&0
-"$@" <&3 3<&- &
+"$@" <&3 3<&- >>"$folder/output.log" 2>&1 &
 child=$!
 exec 3<&-
-trap 'kill -TERM $child' TERM
+trap 'gone=1; kill -TERM $child; kill -CONT $child' TERM
 wait $child
 status=$?
 kill -KILL $child 2>/dev/null
 wait $child
-[ $status -eq 1 ] || rm -rf -- "$folder"
+[ $status -eq 1 ] && [ -z "$gone" ] || rm -rf -- "$folder"
 """
 
 _GRANT_DELETED_OBJECTS = """
@@ -141,8 +144,8 @@ class Domain:
             ConfigurationError: Samba is not installed, or we are not root.
         """
         _check_machine()
-        self.folder = Path(tempfile.mkdtemp(prefix="dirbridge-domain-"))
         try:
+            await self._prepare()
             await self._provision()
             await self._launch()
         except BaseException:
@@ -155,8 +158,8 @@ class Domain:
         It has the same invocation id and never hears of this one's further changes: a replica that lags behind.
         """
         twin = Domain(self.realm, self.netbios, host=self.host.partition(".")[0])
-        twin.folder = Path(tempfile.mkdtemp(prefix="dirbridge-domain-"))
         try:
+            await twin._prepare()
             for part in ("etc", "private", "state", "cache", "bind-dns"):
                 source = self.folder / part
                 if source.exists():
@@ -278,28 +281,29 @@ class Domain:
         keep[at:at] = [f"\t{name} = {value}" for name, value in own.items()]
         self.configuration.write_text("\n".join(keep) + "\n")
 
-    async def _launch(self) -> None:
+    async def _prepare(self) -> None:
+        """Take a folder and an address, and start who will take the folder away."""
+        self.folder = Path(tempfile.mkdtemp(prefix="dirbridge-domain-"))
         self.address = _free_address()
+        self._process = await asyncio.create_subprocess_exec(
+            *("setpriv", "--pdeathsig", "TERM", "sh", "-c", _SUPERVISOR, "sh", str(self.folder)),
+            *("samba", "-s", str(self.configuration), "-i", "-M", "single", "--debug-stdout"),
+            f"--option=interfaces={self.address}/255.0.0.0",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+        )
+
+    async def _launch(self) -> None:
+        """Give the word to start, and wait for an answer over LDAPS."""
         self.authority = Authority(self.folder / "tls")
         self.authority.issue([self.host, self.address, "localhost"])  # the last for proxies of tests
-        with (self.folder / "output.log").open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                "setpriv",
-                "--pdeathsig",
-                "TERM",
-                "sh",
-                "-c",
-                _SUPERVISOR,
-                "sh",
-                str(self.folder),
-                *("samba", "-s", str(self.configuration), "-i", "-M", "single", "--debug-stdout"),
-                f"--option=interfaces={self.address}/255.0.0.0",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                env=_environment(),
-                start_new_session=True,
-            )
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"start\n")
+        await self._process.stdin.drain()
         if await self._answers():
             return
         raise DirbridgeError(
@@ -335,7 +339,7 @@ class Domain:
 
 async def _run(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *("setpriv", "--pdeathsig", "KILL", *command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
