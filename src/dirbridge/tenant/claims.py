@@ -1,13 +1,13 @@
 """Who gets a unique value when several want it: frees before takes, holders before newcomers.
 
 A pure decision over one batch. An object that fails keeps all its present values, so that whoever hoped for one of
-them fails as well; the decision is repeated until nothing changes, and the rest may then change hands in any pattern,
-swaps and rings included.
+them fails as well. Who failed only for want of somebody that failed too is let in again; the winners may then change
+hands in any pattern, swaps and rings included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -39,68 +39,84 @@ def decide(batch: Mapping[UUID, Claim], holders: Mapping[Key, UUID]) -> dict[UUI
         holders: present holders of all wanted values, in the batch or not.
 
     Returns:
-        The losers. All others can change at once, after every winner's given-up values are released.
+        The losers, no more than there must be. All others can change at once, after every winner's given-up values are
+        released.
     """
-    losses: dict[UUID, Loss] = {}
-    if not holders and sum(len(claim.wanted) for claim in batch.values()) == len(_wanted(batch)):
-        return losses
-    while True:
-        found = _blocked(batch, holders, losses)
-        if not found:
-            found = _outranked(batch, losses)
-        if not found:
-            break
-        losses.update(found)
-    _readmit(batch, holders, losses)
-    return losses
+    wanting: dict[Key, list[Claim]] = {}
+    for claim in sorted(batch.values(), key=lambda one: one.rank):
+        for key in claim.wanted:
+            wanting.setdefault(key, []).append(claim)
+    if not holders and all(len(rivals) == 1 for rivals in wanting.values()):
+        return {}
+    kept: dict[UUID, list[Key]] = {}
+    for key, holder in holders.items():
+        kept.setdefault(holder, []).append(key)
+    losers: set[UUID] = set()
+    for key, holder in holders.items():
+        if holder not in batch or key in batch[holder].wanted:
+            _lose([rival.owner for rival in wanting.get(key, ()) if rival.owner != holder], wanting, kept, losers)
+    for key in sorted(key for key, rivals in wanting.items() if len(rivals) > 1):
+        rivals = [rival.owner for rival in wanting[key] if rival.owner not in losers]
+        _lose(rivals[1:], wanting, kept, losers)
+    _readmit(batch, holders, losers)
+    return _reasons(batch, holders, losers)
 
 
-def _wanted(batch: Mapping[UUID, Claim]) -> set[Key]:
-    return {key for claim in batch.values() for key in claim.wanted}
+def _lose(
+    owners: Sequence[UUID],
+    wanting: Mapping[Key, Sequence[Claim]],
+    kept: Mapping[UUID, Sequence[Key]],
+    losers: set[UUID],
+) -> None:
+    """These fail, and with them whoever hoped for what they keep now."""
+    todo = list(owners)
+    while todo:
+        owner = todo.pop()
+        if owner not in losers:
+            losers.add(owner)
+            todo += [r.owner for key in kept.get(owner, ()) for r in wanting.get(key, ()) if r.owner != owner]
 
 
-def _keeps(batch: Mapping[UUID, Claim], losses: Mapping[UUID, Loss], owner: UUID, key: Key) -> bool:
-    claim = batch.get(owner)
-    return claim is None or owner in losses or key in claim.wanted
+def _readmit(batch: Mapping[UUID, Claim], holders: Mapping[Key, UUID], losers: set[UUID]) -> None:
+    """Let in again who lost to somebody that lost later, lowest anchor first, with all that this takes."""
+    taken = {key for owner, claim in batch.items() if owner not in losers for key in claim.wanted}
+    for claim in sorted((batch[owner] for owner in losers), key=lambda one: one.rank):
+        for one in _together(claim, batch, holders, losers, taken) if claim.owner in losers else ():
+            losers.remove(one.owner)
+            taken |= one.wanted
 
 
-def _blocked(batch: Mapping[UUID, Claim], holders: Mapping[Key, UUID], losses: Mapping[UUID, Loss]) -> dict[UUID, Loss]:
-    """Claims for a value whose holder keeps it."""
-    found: dict[UUID, Loss] = {}
-    for owner, claim in batch.items():
-        if owner in losses:
+def _together(
+    claim: Claim, batch: Mapping[UUID, Claim], holders: Mapping[Key, UUID], losers: set[UUID], taken: set[Key]
+) -> list[Claim]:
+    """The losers that must change together for one of them to get what it wants; none where that cannot be."""
+    group: dict[UUID, Claim] = {}
+    wanted: set[Key] = set()
+    todo = [claim]
+    while todo:
+        one = todo.pop()
+        if one.owner in group:
             continue
-        for key in sorted(claim.wanted):
+        if not one.wanted.isdisjoint(taken) or not one.wanted.isdisjoint(wanted):
+            return []
+        group[one.owner] = one
+        wanted |= one.wanted
+        for key in one.wanted:
             holder = holders.get(key)
-            if holder is not None and holder != owner and _keeps(batch, losses, holder, key):
-                found[owner] = Loss(key, holder)
-                break
-    return found
+            if holder is None or holder == one.owner:
+                continue
+            if holder not in batch or key in batch[holder].wanted:
+                return []
+            if holder in losers:
+                todo.append(batch[holder])
+    return list(group.values())
 
 
-def _outranked(batch: Mapping[UUID, Claim], losses: Mapping[UUID, Loss]) -> dict[UUID, Loss]:
-    """The first contest for a free value among several: the lowest anchor wins."""
-    wanted: dict[Key, list[Claim]] = {}
-    for owner, claim in batch.items():
-        if owner not in losses:
-            for key in claim.wanted:
-                wanted.setdefault(key, []).append(claim)
-    for key in sorted(wanted):
-        rivals = sorted(wanted[key], key=lambda claim: (key not in claim.held, claim.rank))
-        if len(rivals) > 1:
-            return {rival.owner: Loss(key, rivals[0].owner) for rival in rivals[1:]}
-    return {}
-
-
-def _readmit(batch: Mapping[UUID, Claim], holders: Mapping[Key, UUID], losses: dict[UUID, Loss]) -> None:
-    """Let in again who lost to somebody that lost later, lowest anchor first."""
-    taken = {key for owner, other in batch.items() if owner not in losses for key in other.wanted}
-    for claim in sorted((batch[owner] for owner in losses), key=lambda claim: claim.rank):
-        free = all(
-            key not in taken
-            and (holders.get(key) in (None, claim.owner) or not _keeps(batch, losses, holders[key], key))
-            for key in claim.wanted
-        )
-        if free:
-            del losses[claim.owner]
-            taken |= claim.wanted
+def _reasons(batch: Mapping[UUID, Claim], holders: Mapping[Key, UUID], losers: set[UUID]) -> dict[UUID, Loss]:
+    """For each loser a value that it wants, and who has it once all is done."""
+    after = {key: holder for key, holder in holders.items() if holder not in batch or holder in losers}
+    after |= {key: owner for owner, claim in batch.items() if owner not in losers for key in claim.wanted}
+    return {
+        owner: next(Loss(key, after[key]) for key in sorted(batch[owner].wanted) if after.get(key, owner) != owner)
+        for owner in losers
+    }

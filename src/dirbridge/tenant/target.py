@@ -248,9 +248,13 @@ async def _claim(unit: Unit, drafts: Sequence[_Draft]) -> dict[UUID, claiming.Lo
         losses = claiming.decide(moving, holders)
         winners = [claim for owner, claim in moving.items() if owner not in losses]
         async with unit.conn.transaction() as savepoint:
-            await unique.release(unit.conn, unit.tenant, {(k, c.owner) for c in winners for k in c.held - c.wanted})
+            given_up = {(k, c.owner) for c in winners for k in c.held - c.wanted}
+            given_up |= {
+                (k, o) for k, o in holders.items() if o in moving and o not in losses and k not in moving[o].wanted
+            }
+            await unique.release(unit.conn, unit.tenant, given_up)
             late = await unique.claim(
-                unit.conn, unit.tenant, {(k, c.owner) for c in winners for k in c.wanted - c.held}
+                unit.conn, unit.tenant, {(k, c.owner) for c in winners for k in c.wanted if holders.get(k) != c.owner}
             )
             if late:
                 raise Rollback(savepoint)
