@@ -165,5 +165,5 @@ def decode(body: bytes, kind: Any) -> Any:
         return msgspec.msgpack.decode(plain, type=kind)
     except zstandard.ZstdError as error:
         raise TransientError(f"A message could not be decompressed: {error}.", code="MessageDamaged") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TransientError(f"A message could not be read: {error}.", code="MessageDamaged") from error
