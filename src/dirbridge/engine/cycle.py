@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from dirbridge.contract.entry import ChangePage, Watermark
+from dirbridge.contract.entry import ChangePage, Entry, Tombstone, Watermark
 from dirbridge.contract.errors import (
     ConfigurationError,
     DirbridgeError,
@@ -227,14 +227,18 @@ async def _due(run: Run, *, collisions: bool) -> None:
 
 
 async def _collided(run: Run, anchors: list[str]) -> None:
-    """Decide all that collided as one page, whatever pages the source makes of them."""
-    answers = [answer async for answer in read_in_pages(run, anchors)]
-    together = ChangePage(
-        entries=tuple(entry for answer in answers for entry in answer.entries),
-        deleted=tuple(tombstone for answer in answers for tombstone in answer.deleted),
-        references=tuple(delta for answer in answers for delta in answer.references),
-        not_visible=tuple(anchor for answer in answers for anchor in answer.not_visible),
-    )
+    """Decide all that collided as one page, whatever pages the source makes of them.
+
+    Memberships are left out: the stream told them, and a page must hold no list without bound.
+    """
+    entries: list[Entry] = []
+    deleted: list[Tombstone] = []
+    not_visible: list[str] = []
+    async for answer in read_in_pages(run, anchors):
+        entries += answer.entries
+        deleted += answer.deleted
+        not_visible += answer.not_visible
+    together = ChangePage(entries=tuple(entries), deleted=tuple(deleted), not_visible=tuple(not_visible))
     await transaction(run, partial(_apply, run, answer=together, manner=Manner(retry=True, may_disable=False)))
 
 
@@ -267,6 +271,7 @@ async def _finish(run: Run, conn: Connection, error: DirbridgeError | None, wait
         exported=run.counts.exported > 0,
         quarantine=quarantine,
         wait=wait,
+        scheduled=job.next_run,
         at=now,
     )
 

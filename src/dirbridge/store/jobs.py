@@ -327,13 +327,15 @@ async def finish(
     exported: bool,
     quarantine: dict[str, Any] | None,
     wait: timedelta | None,
+    scheduled: datetime | None,
     at: datetime,
 ) -> None:
     """Close a cycle: its result, and when the next one is due.
 
     Args:
         execution: Graph's synchronizationTaskExecution.
-        wait: until the next cycle; None keeps to the job's interval. A nudge that came meanwhile is kept.
+        wait: until the next cycle; None keeps to the job's interval.
+        scheduled: the next run as `begin` set it. Any other that has passed is a nudge that came meanwhile: it is kept.
     """
     await conn.execute(
         """update jobs set
@@ -345,7 +347,7 @@ async def finish(
              steady_last = case when %(succeeded)s then %(at)s else steady_last end,
              successive_failures = case when %(succeeded)s then 0 else successive_failures + 1 end,
              next_run = case when state <> 'Active' then null
-                             when next_run <= now() then next_run
+                             when next_run <= now() and next_run is distinct from %(scheduled)s then next_run
                              else now() + coalesce(%(wait)s, interval) end
            where tenant = %(tenant)s and id = %(job)s""",
         {
@@ -354,6 +356,7 @@ async def finish(
             "succeeded": succeeded,
             "exported": exported,
             "wait": wait,
+            "scheduled": scheduled,
             "at": at,
             "tenant": tenant,
             "job": job,
