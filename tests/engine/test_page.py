@@ -257,7 +257,7 @@ async def test_deleted_and_restored_by_hand_between_two_cycles(world: World) -> 
     world.directory.add_member(SALES, ANN)
     await world.cycle()
     target = UUID((await world.users())[key(ANN)]["id"])
-    world.clock.now = datetime.now(UTC)  # acts by hand are due by the database's clock
+    world.clock.now = datetime.now(UTC) + timedelta(hours=1)  # acts by hand are due by the database's clock
     async with world.database.transaction() as conn:
         now = world.clock()
         assert await administration.delete_object(conn, world.tenant, target, "user", now)
@@ -275,7 +275,7 @@ async def test_deleted_by_hand_and_purged_after_thirty_days(world: World) -> Non
     world.directory.add_member(SALES, ANN)
     await world.cycle()
     before = (await world.users())[key(ANN)]["id"]
-    world.clock.now = datetime.now(UTC)
+    world.clock.now = datetime.now(UTC) + timedelta(hours=1)
     async with world.database.transaction() as conn:
         await administration.delete_object(conn, world.tenant, UUID(before), "user", world.clock())
         world.clock.forward(days=31)
@@ -452,7 +452,8 @@ async def test_hidden_stranger_is_given_up_after_a_month(world: World) -> None:
     old = world.clock.now - timedelta(days=60)
     async with world.database.transaction() as conn:
         await conn.execute(
-            "insert into due (tenant, job, anchor, reason, at, since) values (%s, %s, %s, 'NotVisibleInSource', %s, %s)",
+            """insert into due (tenant, job, anchor, reason, at, since)
+               values (%s, %s, %s, 'NotVisibleInSource', %s, %s)""",
             (world.tenant, world.job, DAN, old, old),
         )
     await world.cycle()

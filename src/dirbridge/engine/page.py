@@ -70,10 +70,14 @@ class Work(msgspec.Struct):
     revived: set[str] = set()
     freed: set[str] = set()
     settled: set[str] = set()
+    disabled: set[str] = set()
 
 
-async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) -> None:
+async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) -> set[str]:
     """Carry out a page.
+
+    Returns:
+        Anchors of the accounts that were disabled.
 
     Raises:
         Fenced: the job belongs to somebody else now.
@@ -102,6 +106,7 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
         await jobs.keep_watermark(conn, run.tenant, run.job.id, page.watermark, idle=idle)
     if manner.stream and not page.idle:
         await _progress(run, conn, page, now)
+    return work.disabled
 
 
 async def _progress(run: Run, conn: Connection, page: ChangePage, now: datetime) -> None:
@@ -299,6 +304,8 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
     run.counts.exported += 1
     work.freed.update(outcome.freed)
     work.events[entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
+    if export.action is Action.DISABLE:
+        work.disabled.add(entry.anchor)
     if export.action is Action.DISABLE and step.partial and one.link is not None:
         # What else changes has its own turn, and its own failure perhaps: that stays due.
         work.links[entry.anchor] = msgspec.structs.replace(one.link, digest=None)

@@ -61,6 +61,9 @@ async def run_removals(run: Run) -> int:
         totals = await jobs.counts_by_type(conn, run.tenant, run.job.id)
         since = run.context.clock() - removals.WINDOW
         done = await removals.done_since(conn, run.tenant, run.job.id, since)
+        for object_type, gone in (await removals.done_since(conn, run.tenant, run.job.id, since, "delete")).items():
+            # A share of all that there were: what was deleted meanwhile counts, what was disabled still does.
+            totals[object_type] = totals.get(object_type, 0) + gone
         pending = await removals.pending_by_type(conn, run.tenant, run.job.id)
     after = ""
     while True:
@@ -103,11 +106,15 @@ async def _common(run: Run, conn: Connection, answer: ChangePage) -> None:
 
 
 def _exceeds(object_type: str, totals: dict[str, int], done: dict[str, int], pending: dict[str, int]) -> bool:
-    """Tell whether what is pending, with what went in the last 24 hours, is more than may go unseen."""
+    """Tell whether what is pending, with what went in the last 24 hours, is more than may go unseen.
+
+    Args:
+        totals: how many there were 24 hours ago and are not gone for another reason.
+    """
     total = totals.get(object_type, 0)
     going = pending.get(object_type, 0)
     gone = done.get(object_type, 0)
-    return gone + going > threshold(total + gone) or (total > 0 and going >= total)
+    return gone + going > threshold(total) or (going > 0 and gone + going >= total)
 
 
 async def _review(run: Run, batch: Sequence[Removal]) -> Reviewed:
@@ -218,8 +225,8 @@ async def _disable(run: Run, disables: Sequence[Removal]) -> None:
     removal = {r.anchor: r for r in disables}
 
     async def carry_out(conn: Connection, answer: ChangePage) -> None:
-        await page.apply(run, conn, answer, Manner(may_disable=True))
-        done = [removal[entry.anchor] for entry in answer.entries if entry.anchor in removal]
+        disabled = await page.apply(run, conn, answer, Manner(may_disable=True))
+        done = [removal[anchor] for anchor in sorted(disabled) if anchor in removal]
         await removals.record(conn, run.tenant, run.job.id, done, run.context.clock())
 
     async for answer in read_in_pages(run, sorted(removal)):

@@ -78,13 +78,20 @@ async def staged(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
     return int(row[0]) if row else 0
 
 
-async def done_since(conn: AsyncConnection[Any], tenant: UUID, job: str, since: datetime) -> dict[str, int]:
-    """Count what was removed since a time, by source object type; what a person allowed does not count."""
+async def done_since(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, since: datetime, action: str | None = None
+) -> dict[str, int]:
+    """Count what was removed since a time, by source object type; what a person allowed does not count.
+
+    Args:
+        action: `delete` or `disable`; None counts both.
+    """
     cursor = await conn.execute(
         """select object_type, count(*) from removals
            where tenant = %s and job = %s and state = 'done' and done_at > %s and evidence <> 'Allowed'
+             and (%s::text is null or action = %s)
            group by object_type""",
-        (tenant, job, since),
+        (tenant, job, since, action, action),
     )
     return {row[0]: row[1] for row in await cursor.fetchall()}
 
