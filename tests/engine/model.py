@@ -84,6 +84,10 @@ async def check(world: World) -> None:
         for group in directory.live("group")
         for member in group.members
         if group.anchor in provisioned and member in provisioned
+    } | {
+        (key(str(user.primary_group)), key(user.anchor))
+        for user in directory.live("user", "inetOrgPerson")
+        if user.primary_group in provisioned and user.anchor in provisioned
     }
     assert await world.references("members") == members
     managers = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from dirbridge.connectors.memory.directory import ROOT, anchor_of
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.errors import DirbridgeError
 from dirbridge.store.database import Database
+from dirbridge.tenant import administration
 from tests.engine import model
 from tests.engine.stepping import Stepped, run_stepped
 from tests.engine.world import DOMAIN, World
@@ -54,6 +56,7 @@ class Convergence(RuleBasedStateMachine):
         self.database = Database(self.postgres_url, most=6)
         self.run(self.database.open())
         self.world = World(self.database)
+        self.world.clock.now = datetime.now(UTC) + timedelta(hours=1)  # acts by hand are due by the database's clock
         self.world.ever_gone = set()  # type: ignore[attr-defined]
         self.run(self.world.found())
         self.edits: list[Any] = []
@@ -69,6 +72,8 @@ class Convergence(RuleBasedStateMachine):
 
     async def _converge(self) -> None:
         world = self.world
+        for anchor in self._hidden():
+            world.directory.show(anchor)
         await world.cycle()
         job = await world.state()
         if job.quarantine is not None:
@@ -91,9 +96,11 @@ class Convergence(RuleBasedStateMachine):
         return anchor_of(self.count)
 
     def _live(self, pick: int, *types: str) -> str | None:
-        found = self.world.directory.live(*types)
-        found = [node for node in found if node.anchor != ROOT]
+        found = [node for node in self.world.directory.live(*types) if node.anchor != ROOT and not node.hidden]
         return found[pick % len(found)].anchor if found else None
+
+    def _hidden(self) -> list[str]:
+        return sorted(node.anchor for node in self.world.directory.nodes.values() if node.hidden)
 
     @initialize()
     def start(self) -> None:
@@ -246,6 +253,59 @@ class Convergence(RuleBasedStateMachine):
         if anchor and members:
             self.world.directory.remove_member(anchor, members[member % len(members)])
 
+    @rule(group=picks)
+    def fill_group(self, group: int) -> None:
+        """A group gets everybody as a member: more than one part of a list holds."""
+        anchor = self._live(group, "group")
+        for node in self.world.directory.live("user", "group") if anchor else ():
+            if node.anchor != anchor and not node.hidden:
+                self.world.directory.add_member(str(anchor), node.anchor)
+
+    @rule(pick=picks, group=picks, none=st.booleans())
+    def set_primary_group(self, pick: int, group: int, none: bool) -> None:
+        """A user's primary group changes, perhaps to one that lists it as a member too."""
+        anchor = self._live(pick, "user")
+        if anchor:
+            self.world.directory.set_primary_group(anchor, None if none else self._live(group, "group"))
+
+    @rule(pick=picks)
+    def hide(self, pick: int) -> None:
+        """The reader loses its right on a person."""
+        anchor = self._live(pick, "user")
+        if anchor:
+            self.world.directory.hide(anchor)
+
+    @rule(pick=picks)
+    def show(self, pick: int) -> None:
+        """The reader has its right back."""
+        hidden = self._hidden()
+        if hidden:
+            self.world.directory.show(hidden[pick % len(hidden)])
+
+    @rule(hours=st.sampled_from([1, 7, 25]))
+    def wait(self, hours: int) -> None:
+        """Time passes: failures are tried again, and what is out of sight is asked for."""
+        self.world.clock.forward(hours=hours)
+
+    @rule(pick=picks, back=st.booleans())
+    def meddle(self, pick: int, back: bool) -> None:
+        """A person deletes an object of the tenant, and perhaps brings it back."""
+        self.run(self._meddle(pick, back))
+
+    async def _meddle(self, pick: int, back: bool) -> None:
+        rows = await self.world.rows(
+            """select id, object_type from directory_objects where tenant = %s and deleted_at is null
+               order by immutable_id"""
+        )
+        if not rows:
+            return
+        target, kind = rows[pick % len(rows)]
+        async with self.database.transaction() as conn:
+            now = self.world.clock()
+            await administration.delete_object(conn, self.world.tenant, target, kind, now)
+            if back:
+                await administration.restore_object(conn, self.world.tenant, target, now)
+
     @rule(pick=picks, manager=picks)
     def set_manager(self, pick: int, manager: int) -> None:
         """A manager changes or goes."""
@@ -324,6 +384,11 @@ class Convergence(RuleBasedStateMachine):
             gate.set()
             reached.cancel()
             await asyncio.gather(running, restart)
+
+    @rule(scopes=st.sampled_from([(), ("Full",), ("ConnectorDataStore",), ("Full", "ForceDeletes"), ("Watermark",)]))
+    def restart(self, scopes: tuple[str, ...]) -> None:
+        """An administrator restarts the job between two cycles."""
+        self.run(self.world.restart(*scopes))
 
     @rule()
     @precondition(lambda self: self.count % 3 == 0)

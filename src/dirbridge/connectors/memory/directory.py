@@ -25,6 +25,7 @@ class Node:
     container: str
     attributes: dict[str, tuple[str | bytes, ...]] = field(default_factory=dict)
     manager: str | None = None
+    primary_group: str | None = None
     members: set[str] = field(default_factory=set)
     changed: int = 0
     restored: int = 0
@@ -95,6 +96,20 @@ class Directory:
         self.nodes[anchor].manager = manager
         self._touch(self.nodes[anchor])
 
+    def set_primary_group(self, anchor: str, group: str | None) -> None:
+        """Make a user a member of a group that does not list it. A change of the user alone."""
+        self.nodes[anchor].primary_group = group
+        self._touch(self.nodes[anchor])
+
+    def hide(self, anchor: str) -> None:
+        """Take away the reader's right on an entry: it vanishes without a change."""
+        self.nodes[anchor].hidden = True
+
+    def show(self, anchor: str) -> None:
+        """Give the right back, which is a change of the entry."""
+        self.nodes[anchor].hidden = False
+        self._touch(self.nodes[anchor])
+
     def add_member(self, group: str, member: str) -> None:
         """Put an entry into a group."""
         node = self.nodes[group]
@@ -122,6 +137,9 @@ class Directory:
             self.values.pop((group, anchor), None)
         for report in reports:
             self.nodes[report].manager = None
+        for other in self.nodes.values():
+            if other.primary_group == anchor:
+                self.set_primary_group(other.anchor, None)
         for member in node.members:
             self.values.pop((anchor, member), None)
         node.manager, node.members, node.deleted = None, set(), True

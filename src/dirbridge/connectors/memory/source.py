@@ -118,13 +118,16 @@ class MemorySource:
             "objectGUID": (UUID(node.anchor).bytes_le,),
             "distinguishedName": (self.directory.dn(node),),
         }
+        references: dict[str, tuple[str, ...]] = {"manager": (node.manager,)} if node.manager else {}
+        if node.object_type != "group":
+            references["primaryGroup"] = (node.primary_group,) if node.primary_group else ()
         return Entry(
             anchor=node.anchor,
             object_type=node.object_type,
             name=node.name,
             container=node.container or ROOT,
             attributes={name: values for name, values in everything.items() if name in wanted},
-            references={"manager": (node.manager,)} if node.manager else {},
+            references=references,
         )
 
     def _whole(self, group: Node) -> list[ReferenceDelta]:
