@@ -226,6 +226,12 @@ def _bits(mask: str, shared: bool) -> _Test:
     return _every(check)
 
 
+def _found(pattern: str) -> _Test:
+    """One value suffices, so that NOT REGEX MATCH, which takes all, is its opposite."""
+    matches = _matches(pattern)
+    return lambda values: any(matches(text) for text in _texts(values))
+
+
 def _negated(pattern: str) -> _Test:
     matches = _matches(pattern)
     return _every(lambda text: not matches(text))
@@ -238,7 +244,7 @@ _OPERATORS: Mapping[str, Callable[[str], _Test]] = {
     "IS FALSE": lambda _operand: _boolean(False),
     "IS NULL": lambda _operand: lambda _values: False,
     "IS NOT NULL": lambda _operand: lambda _values: True,
-    "REGEX MATCH": lambda operand: _every(_matches(operand)),
+    "REGEX MATCH": _found,
     "NOT REGEX MATCH": _negated,
     "&": lambda operand: _bits(operand, True),
     "!&": lambda operand: _bits(operand, False),
