@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from dirbridge.cli.demo.domain import Domain
+from tests.e2e import company
 from tests.fixtures.postgres import open_folder
 
 
@@ -23,6 +24,7 @@ def place() -> Iterator[Path]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def pristine() -> AsyncIterator[Domain]:
-    """A domain that nobody changes: tests work on copies."""
-    async with Domain() as running:
+    """A domain with the company in it that nobody changes: tests work on copies."""
+    async with Domain(company.REALM) as running:
+        await company.fill(running)
         yield running

@@ -246,14 +246,15 @@ class Installation:
 
     # Jobs -------------------------------------------------------------------------------------------------------------
 
-    async def create_job(self, interval: int = 1) -> None:
+    async def create_job(self, interval: int = 1, *, start: bool = True) -> None:
         """Make a job that looks often, and start it."""
         done = await self.command("jobs", "create", "--domain", self.domain, "--json")
         assert done.code == 0, done.complaint
         made = json.loads(done.output)
         self.job = f"/servicePrincipals/{made['servicePrincipalId']}/synchronization/jobs/{made['id']}"
         await self.api.patch(self.job, {"schedule": {"interval": f"PT{interval}S"}})
-        await self.api.post(f"{self.job}/start")
+        if start:
+            await self.api.post(f"{self.job}/start")
 
     async def status(self) -> dict[str, Any]:
         """Give the job's status; empty while nobody answers."""
@@ -286,7 +287,10 @@ class Installation:
         return await until(look, f"a cycle fails with {code}", seconds, self.describe)
 
     async def describe(self) -> str:
-        logs = [f"{p.log.name}:\n" + "\n".join(p.logged().splitlines()[-15:]) for p in [*self.services, *self.agents]]
+        logs = [
+            f"{process.log.name}:\n" + "\n".join(line[:400] for line in process.logged().splitlines()[-10:])
+            for process in [*self.services, *self.agents]
+        ]
         return "\n".join([json.dumps(await self.status(), indent=1), *logs])
 
     # What came of it --------------------------------------------------------------------------------------------------
