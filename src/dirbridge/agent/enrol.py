@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 
 from dirbridge import __version__
 from dirbridge.agent import state
@@ -168,7 +168,10 @@ async def _trusted(service: str, code: EnrolmentCode, common: Common, ca_file: P
             recommended_action="See that --service names the service that made the code, or make a code there. If it "
             "does, something between this host and the service answers in its place.",
         )
-    return await asyncio.to_thread(ca_file.read_bytes) if ca_file is not None else response.content
+    if ca_file is not None:
+        return await asyncio.to_thread(ca_file.read_bytes)
+    # Only what was compared: whatever else stood in the answer was not, and would be trusted as much.
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 async def _ask(client: httpx2.AsyncClient, service: str, message: dict[str, Any]) -> dict[str, Any]:

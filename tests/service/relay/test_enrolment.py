@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from dirbridge.service.auth.authority import Authority
 from dirbridge.service.relay import administration
 from dirbridge.store.database import Database
 from tests.service.relay.harness import DIRBRIDGE, DOMAIN, QUICK, Agent, Service, tls_context
-from tests.service.relay.proxy import Proxy
+from tests.service.relay.proxy import Message, Proxy
 
 pytestmark = pytest.mark.service
 
@@ -122,6 +123,26 @@ async def test_tls_of_an_unknown_ca(relay: Service, tmp_path: Path) -> None:
         (folder / "ca.pem").write_bytes(stranger.certificate)
         identity = await enrolling.enrol(between.url, await relay.code(), tmp_path / "state", ca_file=folder / "ca.pem")
         assert identity.service == between.url
+
+
+class Adding(Proxy):
+    """Adds the certificate of an authority of its own to the one that is asked for."""
+
+    extra = b""
+
+    async def _ask(self, request: Message, body: bytes | None = None) -> Message:
+        answer = await super()._ask(request, body)
+        return replace(answer, body=answer.body + self.extra) if b"/ca " in request.first else answer
+
+
+async def test_authority_that_follows_the_right_one(relay: Service, tmp_path: Path) -> None:
+    """Only the certificate that the code vouches for is trusted, not what stands behind it in the answer."""
+    stranger, _ = Authority.make(relay.identity.tenant.id, "stranger")
+    shown = tls_context(stranger, tmp_path)
+    async with Adding(shown, relay.port, relay.identity.authority.certificate, 0) as between:
+        between.extra = stranger.certificate
+        assert (await refused(between.url, await relay.code(), tmp_path)).code == "ServiceNotTrusted"
+        assert between.seen == [b"/agents/v1/ca"]
 
 
 async def test_domain_that_the_code_is_not_good_for(relay: Service, proxy: Proxy, tmp_path: Path) -> None:
