@@ -38,6 +38,8 @@ CREDENTIALS = "credentials.json"
 SHARE_PATIENCE = 60.0
 """Seconds to wait for another process on the same data folder, which may be starting or ending just now."""
 RENEWAL_INTERVAL = timedelta(hours=12)
+ANSWER_PATIENCE = timedelta(seconds=10)
+"""How long a request waits for the database: less than clients wait for an answer, so that they hear what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ async def _answer(
     answering: asyncio.Event,
 ) -> None:
     config = uvicorn.Config(
-        app.build(database, identity, listener, stopping=stop),
+        app.build(database.with_patience(ANSWER_PATIENCE), identity, listener, stopping=stop),
         lifespan="off",
         log_config=None,
         access_log=False,

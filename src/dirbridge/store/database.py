@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -206,6 +207,12 @@ class Database:
         )
         await pool.open()
         self._pool = pool
+
+    def with_patience(self, patience: timedelta) -> Database:
+        """Give the same pool, which must be open, to callers who wait otherwise; it is closed where it was opened."""
+        other = copy.copy(self)
+        other._patience = patience.total_seconds()  # noqa: SLF001 - it is one of us
+        return other
 
     async def close(self) -> None:
         """Close the pool and its connections."""
