@@ -25,7 +25,7 @@ from rich.console import Console
 from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
 
 TIMEOUT = 30.0
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds for which a busy service is asked again."""
 
 PROFILE = "~/.config/dirbridge/profile.json"
@@ -234,13 +234,13 @@ class Client:
         Args:
             repeat: doing it twice does no harm, so that 503, after which nobody knows, is tried again too.
         """
-        waited, pause = 0.0, 0.5
+        began, waited, pause = time.monotonic(), 0.0, 0.5
         while True:
             answer = self._reach(send)
             if answer.status_code != 429 and not (repeat and answer.status_code in {503, 504}):
                 return answer
             wait = max(_retry_after(answer), pause)
-            if waited + wait > PATIENCE:
+            if max(waited, time.monotonic() - began) + wait > PATIENCE:
                 return answer
             self._sleep(wait)
             waited, pause = waited + wait, pause * 2
