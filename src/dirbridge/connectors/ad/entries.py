@@ -19,6 +19,7 @@ from dirbridge.connectors.ad import dn, schema, watermark
 from dirbridge.connectors.ad.ldap import Attributes, Found
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.contract.entry import Container, Entry, ReferenceDelta, Selection, Tombstone, Values, text_fault
+from dirbridge.contract.errors import ConfigurationError
 
 PART_VALUES = 5000
 """Anchors in one part of a membership, at most."""
@@ -93,12 +94,22 @@ class Plan:
         filter: names object classes only, or tombstones would be lost.
         delta: attributes to request from DirSync. whole: attributes to request when entries are read again.
         memberships: attributes that travel as `ReferenceDelta`. digest: what a watermark of this plan depends on.
+
+    Raises:
+        ConfigurationError: a type is no name. The service names types and attributes, it does not write filters.
     """
 
     def __init__(self, settings: Settings, selection: Selection) -> None:
         self._settings = settings
         self._binary = frozenset(name.lower() for name in selection.binary)
         self.types = tuple(dict.fromkeys((*selection.object_types, *selection.memberships)))
+        for kind in self.types:
+            if schema.NAME.fullmatch(kind) is None:
+                raise ConfigurationError(
+                    f"The object type {kind!r} that the service asks for names no class of a directory.",
+                    code="RequestNotSupported",
+                    recommended_action="Correct the name of the source object in the job's schema.",
+                )
         self._shapes = {kind: self._shape(kind, selection) for kind in self.types}
         self._kinds = {name.encode(): "container" for name in CONTAINER_CLASSES}
         self._kinds |= {kind.encode(): kind for kind in self.types}

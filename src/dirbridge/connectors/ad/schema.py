@@ -55,6 +55,8 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 
 _NUMBER = re.compile(r"-?\d+")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+"""The name of an attribute or a class: RFC 4512 section 1.4, keystring."""
 
 
 def attribute(name: str) -> Source:

@@ -223,6 +223,9 @@ class Settings(BaseModel):
         return {}
 
     def _judge(self, attribute: str) -> bool:
+        # A number (1.2.840…) and a name with an option (name;binary) mean an attribute that goes by another name.
+        if schema.NAME.fullmatch(attribute) is None:
+            return False
         if _matches(attribute, SECRETS) or _matches(attribute, self.exclude_attributes):
             return False
         return _matches(attribute, self.include_attributes)
