@@ -18,8 +18,8 @@ from dirbridge.connectors.ad.entries import Plan
 from dirbridge.connectors.ad.ldap import Chunk, Found
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.connectors.ad.source import _Reading
-from dirbridge.contract.entry import ReferenceDelta, Watermark
-from dirbridge.contract.errors import WatermarkExpired
+from dirbridge.contract.entry import ReferenceDelta, Selection, Watermark
+from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
 from tests.connectors.ad.conftest import SELECTION, Seen
 
 HEAD = "00000000-0000-4000-8000-000000000001"
@@ -114,6 +114,64 @@ async def test_group_in_several_answers_is_complete_only_at_their_end(settings: 
     assert all(page.watermark is None for page in seen.pages[:-1])
 
 
+def user_entry(number: int, *, container: str = HEAD, **values: list[bytes]) -> Found:
+    return (
+        f"<GUID={member(number)}>;CN=m{number},DC=contoso,DC=test",
+        {
+            "objectGUID": [UUID(member(number)).bytes_le],
+            "objectClass": [b"top", b"person", b"user"],
+            "name": [b"m%d" % number],
+            "parentGUID": [UUID(container).bytes_le],
+            **values,
+        },
+    )
+
+
+async def test_what_changes_between_the_answers_of_a_full_read_is_told(settings: Settings) -> None:
+    """Windows tells of a delete, a change or a member that left meanwhile in a later answer, and never again."""
+    tombstone = (
+        f"<GUID={member(1)}>;CN=m1\\0ADEL:{member(1)},CN=Deleted Objects,DC=contoso,DC=test",
+        {"objectGUID": [UUID(member(1)).bytes_le], "objectClass": [b"top", b"user"], "isDeleted": [b"TRUE"]},
+    )
+    fragment = (user_entry(2)[0], {"objectGUID": [UUID(member(2)).bytes_le], "title": [b"Chief"]})
+    long_ago = (
+        f"<GUID={member(9)}>;CN=m9\\0ADEL:{member(9)},CN=Deleted Objects,DC=contoso,DC=test",
+        {"objectGUID": [UUID(member(9)).bytes_le], "objectClass": [b"top", b"user"], "isDeleted": [b"TRUE"]},
+    )
+    first = [user_entry(1), user_entry(2), group_entry(**{"member;range=1-1": names(range(1, 4))}), long_ago]
+    answers = {
+        b"": (first, dirsync.Answer(True, b"1")),
+        b"1": ([tombstone, fragment, member_entry("member;range=0-0", range(1, 3))], dirsync.Answer(True, b"2")),
+        b"2": ([member_entry("member;range=1-1", range(2, 3))], dirsync.Answer(False, b"3")),
+    }
+
+    class Changed(Recorded):
+        async def read(
+            self, anchors: dict[str, Any], _: Any, *, deleted: bool = False
+        ) -> AsyncGenerator[list[Found], None]:
+            assert set(anchors) <= {member(2)}
+            yield [user_entry(2, title=[b"Chief"])] if anchors else []
+
+    reading = _Reading(settings, Plan(settings, SELECTION), Changed(answers), 1000)  # type: ignore[arg-type]
+    seen = Seen([page async for page in reading.everything()])
+    assert set(seen.deleted) == {member(1)}
+    assert seen.entries[member(2)].attributes["title"] == ("Chief",)
+    assert [part for part in seen.references if not part.whole] == [
+        ReferenceDelta(GROUP, "member", removed=(member(1),))
+    ]
+    assert seen.references[-1].removed == (member(1),)
+
+
+async def test_pages_of_a_full_read_stay_small_however_large_a_group(settings: Settings) -> None:
+    """A group of half a million members in one entry is cut before it fills the memory."""
+    many = group_entry(**{"member;range=1-1": names(range(300_000))})
+    recorded = Recorded({b"": ([many], dirsync.Answer(False, b"1"))})
+    reading = _Reading(settings, Plan(settings, SELECTION), recorded, 1000)  # type: ignore[arg-type]
+    pages = [page async for page in reading.everything()]
+    assert max(sum(len(part.added) for part in page.references) for page in pages) < 120_000
+    assert len(Seen(pages).whole(GROUP)) == 300_000
+
+
 async def test_delta_in_several_answers_has_a_watermark_after_each(settings: Settings) -> None:
     """What was handed out need not be asked for again."""
     answers = {
@@ -168,6 +226,24 @@ def test_filter_names_object_classes_only(settings: Settings) -> None:
     )
     assert "member" not in plan.whole
     assert "member" in plan.delta
+
+
+@pytest.mark.parametrize("kind", ["user)(description=a*", "user*", "", "user\0"])
+def test_object_type_of_another_form_is_refused(settings: Settings, kind: str) -> None:
+    """The service names object types; it does not write filters, which would tell values that are kept back."""
+    with pytest.raises(ConfigurationError, match="names no class"):
+        Plan(settings, Selection({kind: ("cn",)}))
+
+
+@pytest.mark.parametrize(
+    "name", ["1.2.840.113556.1.4.90", "unicodePwd;binary", "description;range=0-1", "*", "+", "1.1", "description "]
+)
+def test_attribute_by_another_name_is_refused(settings: Settings, name: str) -> None:
+    """An attribute's number, or its name with an option, passes no list of names: it would come past the policy."""
+    wide = settings.model_copy(update={"include_attributes": ("*",), "exclude_attributes": ("description",)})
+    plan = Plan(wide, Selection({"user": ("cn", name)}))
+    assert name not in plan.delta
+    assert plan.entry("user", user_entry(1), None).unknown[0] == name
 
 
 def test_spelling_is_the_selections(settings: Settings) -> None:

@@ -559,6 +559,29 @@ async def test_excluded_container_leaves_nothing_of_itself(values: dict[str, Any
     assert (await follower.next()).deleted == {ann: Tombstone(ann, "", "user")}
 
 
+async def test_what_leaves_an_excluded_container_comes_whole(values: dict[str, Any], admin: Admin, ou: str) -> None:
+    """Nothing was told of a hidden group's members or of containers within; when they come out, all of it is."""
+    admin.unit(ou, "Secret")
+    admin.unit(f"OU=Secret,{ou}", "Team")
+    inner = admin.unit(f"OU=Team,OU=Secret,{ou}", "Inner")
+    ann = admin.user(ou, "Ann")
+    alone = admin.group(f"OU=Secret,{ou}", "Alone", [rdn("Ann", ou)])
+    below = admin.group(f"OU=Inner,OU=Team,OU=Secret,{ou}", "Below", [rdn("Ann", ou)])
+    values |= {"exclude_containers": [f"ou=secret,{ou}"]}
+    follower = Follower(ActiveDirectorySource(ad_settings.parse(values)))
+    assert not {alone, below} & set((await follower.next()).entries)
+    admin.rename(rdn("Alone", f"OU=Secret,{ou}"), "CN=Alone", ou)
+    admin.rename(f"OU=Team,OU=Secret,{ou}", "OU=Team", ou)
+    seen = await follower.next()
+    assert {alone, below} <= set(seen.entries)
+    assert seen.containers[inner].parent == admin.anchor(f"OU=Team,{ou}")
+    assert seen.whole(alone) == seen.whole(below) == {ann}
+    admin.rename(f"OU=Team,{ou}", "OU=Team", f"OU=Secret,{ou}")
+    seen = await follower.next()
+    assert below in seen.not_visible
+    assert below not in seen.entries
+
+
 async def test_pages_are_cut(values: dict[str, Any], admin: Admin, ou: str) -> None:
     """No page has more entries than asked for, and only the last one a watermark."""
     asked = 10

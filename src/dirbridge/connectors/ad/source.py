@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -216,12 +216,17 @@ class _Reading:
         self._page = _Page()
 
     async def everything(self) -> AsyncGenerator[ChangePage, None]:
-        """A full read: DirSync from the beginning. What was deleted is not part of what is."""
+        """A full read: DirSync from the beginning. What was deleted is not part of what is.
+
+        Windows cuts it into answers, and the directory changes between them: what an answer tells of an entry that an
+        earlier one showed is told nowhere else.
+        """
         plan, page = self._plan, self._page
         # A server may send a group in several entries; only with the answer's end is its list complete.
         owners: dict[tuple[str, str], int] = {}
+        left: dict[tuple[str, str], dict[str, None]] = {}
         page.estimate = await self._directory.estimate()
-        cookie = b""
+        cookie, later = b"", False
         async with aclosing(self._answers(cookie)) as answers:
             async for found, ending in answers:
                 live = [one for one in found if not entries.is_deleted(one[1]) and not plan.hides(one[0])]
@@ -233,13 +238,23 @@ class _Reading:
                     elif kind is not None:
                         page.add(plan.entry(kind, one, group, replicated_only=True), _weight(one))
                     if kind != "container" and (kind is None or plan.memberships_of(kind)):
-                        self._first_members(one, kind, owners)
+                        for part in self._first_members(one, kind, owners):
+                            page.refer([part])
+                            if self._full:
+                                yield page.finish()
                     if self._full:
                         yield page.finish()
+                if later:
+                    self._note_members_that_left(live, left)
+                    async with aclosing(self._meanwhile(found)) as pages:
+                        async for full in pages:
+                            yield full
                 if ending is not None:
-                    cookie = ending.cookie
+                    cookie, later = ending.cookie, True
         for (owner, attribute), number in owners.items():
             page.refer([ReferenceDelta(owner, attribute, whole=True, part=number)])
+            if gone := left.get((owner, attribute)):
+                page.refer(entries.parts(owner, attribute, [], list(gone)))
             if len(page.references) >= self._page_entries:
                 yield page.finish()
         yield page.finish(watermark=self._watermark(cookie), last=True)
@@ -337,7 +352,9 @@ class _Reading:
                 )
             cookie = ending.cookie
 
-    def _first_members(self, one: Found, kind: str | None, owners: dict[tuple[str, str], int]) -> None:
+    def _first_members(
+        self, one: Found, kind: str | None, owners: dict[tuple[str, str], int]
+    ) -> Iterator[ReferenceDelta]:
         """Hand out the members in an entry of a full read, leaving the list's end open."""
         owner = entries.anchor_of(one)
         for attribute in self._plan.memberships_of(kind) if kind is not None else ():
@@ -346,9 +363,47 @@ class _Reading:
             first = owners.get((owner, attribute), 0)
             if not added:
                 continue
-            made = list(entries.whole_parts(owner, attribute, added, first=first, end=False))
-            owners[owner, attribute] = first + len(made)
-            self._page.refer(made)
+            for part in entries.whole_parts(owner, attribute, added, first=first, end=False):
+                owners[owner, attribute] = part.part + 1
+                yield part
+
+    def _note_members_that_left(self, found: Sequence[Found], left: dict[tuple[str, str], dict[str, None]]) -> None:
+        """Keep which members a later answer of a full read takes away from what an earlier one gave."""
+        for one in found:
+            for attribute, added, removed in self._plan.changed_members(one[1]):
+                known = left.setdefault((entries.anchor_of(one), attribute), {})
+                for anchor in added:
+                    known.pop(anchor, None)
+                known.update(dict.fromkeys(removed))
+
+    async def _meanwhile(self, found: Sequence[Found]) -> AsyncGenerator[ChangePage, None]:
+        """What a later answer of a full read tells of entries that an earlier one showed: deletes and fragments."""
+        plan, page = self._plan, self._page
+        fragments: dict[str, Found] = {}
+        for one in found:
+            if entries.is_deleted(one[1]):
+                self._deleted(one)
+            elif not (one[1].get("objectClass") or plan.only_members_changed(one[1]) or plan.hides(one[0])):
+                fragments[entries.anchor_of(one)] = one
+            if self._full:
+                yield page.finish()
+        moved = []
+        # What is not found was deleted since: a later answer, or the next changes, tell of it.
+        async for again in self._directory.read(fragments, plan.whole):
+            groups = await self._primary_groups(again, [plan.kind(one[1]) for one in again])
+            for one, group in zip(again, groups, strict=True):
+                kind, anchor = plan.kind(one[1]), entries.anchor_of(one)
+                if kind == "container":
+                    page.contain(entries.container(one))
+                    moved += [anchor] if entries.was_moved(fragments[anchor][1]) else []
+                elif kind is not None:
+                    page.add(plan.entry(kind, one, group), _weight(one))
+                if self._full:
+                    yield page.finish()
+        for anchor in moved:
+            # Members stand open until the answer's end; a whole list in between would close them.
+            async for full in self._descendants(anchor, members=False):
+                yield full
 
     async def _primary_groups(self, found: Sequence[Found], kinds: Sequence[str | None]) -> list[str | None]:
         """The primary group of each entry; None for what has none, or none that can be read."""
@@ -368,7 +423,7 @@ class _Reading:
             anchor, values = entries.anchor_of(one), one[1]
             if entries.is_deleted(values):
                 gone[anchor] = one
-            elif plan.hides(one[0]):
+            elif plan.hides(one[0]) and not entries.was_moved(values):
                 page.miss(anchor)
             elif not plan.only_members_changed(values):
                 again[anchor] = _joined(again.get(anchor), one)
@@ -445,19 +500,24 @@ class _Reading:
         plan, page = self._plan, self._page
         anchor, kind = entries.anchor_of(one), plan.kind(one[1])
         reanimated = reanimated or (told is not None and entries.was_reanimated(told[1]))
+        moved = told is not None and entries.was_moved(told[1])
         if kind is None or plan.hides(one[0]):
             # Computers and their like were never ours; hidden ones must not be taken for deleted.
             if told is None or kind is not None:
                 page.miss(anchor)
+            if kind == "container" and moved:
+                async for full in self._descendants(anchor):
+                    yield full
             return
         if kind == "container":
             page.contain(entries.container(one))
-            if reanimated or (told is not None and entries.was_moved(told[1])):
+            if reanimated or moved:
                 async for full in self._descendants(anchor):
                     yield full
         else:
             page.add(plan.entry(kind, one, group), _weight(one))
-            if members or reanimated:
+            # What comes out of a container that the agent's own filter keeps back was never told of.
+            if members or reanimated or (moved and self._settings.exclude_containers):
                 async for full in self._members(anchor, kind):
                     yield full
             if reanimated:
@@ -479,21 +539,33 @@ class _Reading:
         else:
             self._page.miss(entries.anchor_of(one))
 
-    async def _descendants(self, anchor: str) -> AsyncGenerator[ChangePage, None]:
-        """All entries below a container that was renamed or moved: their own names have changed with it."""
+    async def _descendants(self, anchor: str, *, members: bool = True) -> AsyncGenerator[ChangePage, None]:
+        """All entries below a container that was renamed or moved: their own names have changed with it.
+
+        They may have been kept back by the agent's own filter until now; then nothing was told of them, of the
+        containers between, or of the groups' `members`.
+        """
         plan, page = self._plan, self._page
+        owners: list[tuple[str, str]] = []
         async for found in self._while_it_exists(self._directory.below(anchor, plan.filter, plan.whole)):
             kinds = [plan.kind(one[1]) for one in found]
             groups = await self._primary_groups(found, kinds)
             for one, kind, group in zip(found, kinds, groups, strict=True):
-                if kind is None or kind == "container":
+                if kind is None:
                     continue
                 if plan.hides(one[0]):
                     page.miss(entries.anchor_of(one))
+                elif kind == "container":
+                    page.contain(entries.container(one))
                 else:
                     page.add(plan.entry(kind, one, group), _weight(one))
+                    if members and self._settings.exclude_containers and plan.memberships_of(kind):
+                        owners.append((entries.anchor_of(one), kind))
                 if self._full:
                     yield page.finish()
+        for anchor_of_group, kind in owners:
+            async for full in self._members(anchor_of_group, kind):
+                yield full
 
     @staticmethod
     async def _while_it_exists(stream: AsyncIterator[T]) -> AsyncGenerator[T, None]:
