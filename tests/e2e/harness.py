@@ -213,7 +213,7 @@ class Installation:
             env={**clean_environment(), **(self.environment if environment is None else environment), "COLUMNS": "200"},
         )
         try:
-            output, errors = await asyncio.wait_for(process.communicate(text.encode()), 60)
+            output, errors = await asyncio.wait_for(process.communicate(text.encode()), 90)
         finally:
             if process.returncode is None:
                 process.kill()
