@@ -42,10 +42,6 @@ class Deployment:
         """Start the job."""
         await self.api.post(f"{self.job}/start")
 
-    async def nudge(self) -> None:
-        """Make the job due now."""
-        await self.start()
-
     async def status(self) -> dict[str, Any]:
         """Give the job's status."""
         return (await self.api.get(self.job))["status"]
@@ -121,6 +117,7 @@ async def deployed(domain: str, settings: str, secrets: dict[str, str] | None = 
             application = await api.post(f"/applicationTemplates/{APPLICATION}/instantiate", {"displayName": domain})
             jobs = f"/servicePrincipals/{application['servicePrincipal']['id']}/synchronization/jobs"
             job = (await api.post(jobs, {"templateId": "AD2AADProvisioning"}))["id"]
+            await api.patch(f"{jobs}/{job}", {"schedule": {"interval": "PT1S"}})
             yield Deployment(folder, api, f"{jobs}/{job}", job, service.pid, agent.pid)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
