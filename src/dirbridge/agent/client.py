@@ -332,7 +332,7 @@ def _refusal(response: httpx2.Response) -> tuple[str, Exception]:
     code, message, action = refused(response)
     if code in FINAL:
         return code, CredentialError(message, code=code, recommended_action=action)
-    if response.status_code == 410:
+    if code == "RequestGone":
         return code, Gone(message)
     if response.status_code == 429:
         return code, Busy(message, code=code or None, recommended_action=action)

@@ -159,8 +159,17 @@ class Runner:
         if datetime.now(UTC) < self._state.renew_at:
             return
         certificate = await client.renew_certificate()
-        await asyncio.to_thread(states.save_certificate, self._state.folder, certificate)
-        self._state = await asyncio.to_thread(states.load, self._state.folder)
+        try:
+            await asyncio.to_thread(states.save_certificate, self._state.folder, certificate)
+            self._state = await asyncio.to_thread(states.load, self._state.folder)
+        except (OSError, ConfigurationError) as error:  # a third of its life is left to free the disk
+            logger.warning(
+                "The renewed certificate could not be kept in %s: %s. It is tried again.",
+                self._state.folder,
+                error,
+                extra={"event": "certificate_not_kept"},
+            )
+            return
         logger.info(
             "The agent's certificate was renewed; it is good until %s.",
             self._state.certificate.not_valid_after_utc.date(),
