@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dirbridge.connectors.memory.directory import anchor_of
+from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.store.database import Database
 from tests.engine.world import World, key
 
@@ -217,3 +218,26 @@ async def test_one_bad_row_does_not_stop_the_others(world: World) -> None:
     failures = {e["source"]: e["detail"].fault.reason for e in await world.events() if e["status"] == "failure"}
     assert "NUL" in failures[ANN]
     assert "index" in failures[BOB]
+
+
+async def test_unforeseen_error_is_shown_and_does_not_last(world: World) -> None:
+    """A fault of our own is raised for the log, told in the job's status without its text, and gone with its cause."""
+    world.person(ANN, "Ann Able")
+    working = world.source
+
+    def broken() -> MemorySource:
+        raise RuntimeError("secret")
+
+    world.source = broken
+    with pytest.raises(RuntimeError):
+        await world.cycle()
+    job = await world.state()
+    assert job.last_execution is not None
+    assert job.last_execution["error"]["code"] == "InternalError"
+    assert "RuntimeError" in job.last_execution["error"]["message"]
+    assert "secret" not in job.last_execution["error"]["message"]
+    assert job.successive_failures == 1
+    world.source = working
+    await world.cycle()
+    assert len(await world.users()) == 1
+    assert (await world.state()).successive_failures == 0

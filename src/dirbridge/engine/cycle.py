@@ -44,7 +44,7 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
     """Run one cycle of a job; a job that is gone or paused is left alone.
 
     Faults of the source, the configuration or the database end the cycle and are kept in the job's status. Being
-    fenced ends it silently. Only an error of our own is raised.
+    fenced ends it silently. Only an error of our own is raised, once the status tells of it.
     """
     cycle = context.new_id()
     async with context.database.transaction() as conn:
@@ -54,6 +54,7 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
     current = Run(context, job, mapping.Plan({}, mapping.NOTHING, {}), cycle, context.clock(), Counts())
     _tell("cycle.began", "A cycle of job %s began.", current)
     error: DirbridgeError | None = None
+    fault: Exception | None = None
     waiting = 0
     try:
         current.plan = mapping.compile_schema(job.document(), macros(job))
@@ -66,10 +67,14 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         return
     except DirbridgeError as caught:
         error = caught
+    except Exception as caught:  # noqa: BLE001 - raised below; who looks at the job must not see nothing
+        error, fault = _fault_of_ours(caught, current), caught
     try:
         await transaction(current, partial(_finish, current, error=error, waiting=waiting))
     except Fenced:
         return
+    if fault:
+        raise fault
     if error:
         logger.warning(
             "The cycle of job %s failed: %s",
@@ -79,6 +84,15 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         )
     else:
         _tell("cycle.ended", "The cycle of job %s ended.", current)
+
+
+def _fault_of_ours(caught: Exception, run: Run) -> TransientError:
+    """Make an error of one that nobody foresaw, without its text, which may hold values."""
+    return TransientError(
+        f"The cycle {run.cycle} met an unexpected {type(caught).__name__}.",
+        code="InternalError",
+        recommended_action="The service's log has the details; please report it. The cycle is tried again by itself.",
+    )
 
 
 def _tell(event: str, sentence: str, run: Run) -> None:
