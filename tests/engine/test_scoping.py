@@ -61,7 +61,7 @@ def test_operators(make, operator, operand, passing, failing) -> None:  # type: 
 
 
 @pytest.mark.parametrize(("operator", "operand", "passing", "failing"), OPERATORS)
-def test_absent_attribute(operator, operand, passing, failing) -> None:  # type: ignore[no-untyped-def]  # noqa: ARG001
+def test_absent_attribute(operator, operand, passing, failing) -> None:  # type: ignore[no-untyped-def]
     """It fails every test that an administrator wrote but IS NULL; default exclusions let it pass negative ones."""
     lenient = {"IS NULL", "IS FALSE", "NOT EQUALS", "NOT REGEX MATCH", "!&"}
     assert written((clause(operator, *operand),))(entry()).passed == (operator == "IS NULL")

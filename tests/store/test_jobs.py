@@ -1,0 +1,235 @@
+"""Jobs: generations, restarts, positions, and when the next cycle is due."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from dirbridge.contract.entry import Watermark
+from dirbridge.contract.errors import Fenced
+from dirbridge.store import due, jobs, links, references, removals, seen
+from dirbridge.store.due import Due
+from dirbridge.store.jobs import Job
+from dirbridge.store.links import Link
+from dirbridge.store.removals import Removal
+from tests.engine.world import World
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def begin(world: World) -> Job:
+    async with world.database.transaction() as conn:
+        job = await jobs.begin(conn, world.tenant, world.job, uuid4())
+    assert job is not None
+    return job
+
+
+async def finish(world: World, job: Job, *, wait: timedelta | None = None, succeeded: bool = True) -> timedelta:
+    """Close a cycle; gives how long it is until the next."""
+    async with world.database.transaction() as conn:
+        await jobs.finish(
+            conn, world.tenant, world.job, execution={"state": "x"}, succeeded=succeeded, exported=True,
+            quarantine=None, wait=wait, scheduled=job.next_run, at=NOW,
+        )  # fmt: skip
+        (found,) = await (
+            await conn.execute("select next_run - now() from jobs where id = %s", (world.job,))
+        ).fetchone() or (None,)
+    assert isinstance(found, timedelta)
+    return found
+
+
+async def set_next_run(world: World, ago: timedelta) -> None:
+    async with world.database.transaction() as conn:
+        await conn.execute("update jobs set next_run = now() - %s where id = %s", (ago, world.job))
+
+
+async def test_who_holds_an_old_generation_is_fenced(world: World) -> None:
+    """Taking a job over, pausing, restarting and a new schema all raise it."""
+    first = await begin(world)
+    second = await begin(world)
+    assert second.generation == first.generation + 1
+    async with world.database.transaction() as conn:
+        await jobs.fence(conn, world.tenant, world.job, second.generation)
+        with pytest.raises(Fenced):
+            await jobs.fence(conn, world.tenant, world.job, first.generation)
+        with pytest.raises(Fenced):
+            await jobs.fence(conn, world.tenant, "no such job", 1)
+    generation = second.generation
+    for act in (
+        lambda conn: jobs.restart(conn, world.tenant, world.job, set()),
+        lambda conn: jobs.set_schema(conn, world.tenant, world.job, second.document()),
+        lambda conn: jobs.pause(conn, world.tenant, world.job),
+    ):
+        async with world.database.transaction() as conn:
+            assert await act(conn)
+            assert not await jobs.is_current(conn, world.tenant, world.job, generation)
+        generation = (await world.state()).generation
+
+
+async def test_paused_job_is_not_taken(world: World) -> None:
+    """Nor one that is gone; started again it is due at once."""
+    async with world.database.transaction() as conn:
+        await jobs.pause(conn, world.tenant, world.job)
+        assert await jobs.begin(conn, world.tenant, world.job, uuid4()) is None
+        assert await jobs.begin(conn, world.tenant, "no such job", uuid4()) is None
+        assert not await jobs.nudge(conn, world.tenant, world.job)
+        assert await jobs.start(conn, world.tenant, world.job)
+        assert await jobs.begin(conn, world.tenant, world.job, uuid4()) is not None
+
+
+async def test_next_cycle_comes_after_the_interval(world: World) -> None:
+    """Or after the given wait."""
+    assert await finish(world, await begin(world)) == timedelta(minutes=2)
+    assert await finish(world, await begin(world), wait=timedelta(hours=3)) == timedelta(hours=3)
+
+
+async def test_long_failing_cycle_still_backs_off(world: World) -> None:
+    """A cycle that took longer than the interval is not due at once because of that."""
+    job = await begin(world)
+    await set_next_run(world, timedelta(minutes=8))
+    moved = (await world.state()).next_run
+    assert await finish(world, _with(job, moved), wait=timedelta(hours=1), succeeded=False) == timedelta(hours=1)
+
+
+def _with(job: Job, next_run: datetime | None) -> Job:
+    import msgspec
+
+    return msgspec.structs.replace(job, next_run=next_run)
+
+
+async def test_nudge_during_a_cycle_is_kept(world: World) -> None:
+    """It makes the job due at once when it ends, failed or not."""
+    job = await begin(world)
+    async with world.database.transaction() as conn:
+        assert await jobs.nudge(conn, world.tenant, world.job)
+    assert await finish(world, job, wait=timedelta(hours=1)) <= timedelta()
+
+
+async def test_finish_keeps_the_story(world: World) -> None:
+    """Failures count until a success; the last success stays known."""
+    await finish(world, await begin(world))
+    await finish(world, await begin(world), succeeded=False)
+    await finish(world, await begin(world), succeeded=False)
+    job = await world.state()
+    assert (job.successive_failures, job.last_success, job.cycle, job.progress) == (2, {"state": "x"}, None, None)
+    await finish(world, await begin(world))
+    assert (await world.state()).successive_failures == 0
+
+
+async def _lay_down(world: World) -> None:
+    """Something of everything that a restart may clear."""
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await jobs.begin_full_read(*key, uuid4())
+        await jobs.end_full_read(*key)
+        await jobs.keep_watermark(*key, Watermark("dc", b"1"), idle=None)
+        await seen.add(*key, uuid4(), ["a"])
+        reasons = ("EntryFailed", due.COLLISION, due.EXPIRY, due.NOT_VISIBLE, "TargetChanged")
+        await due.put(*key, [Due("a", reason, NOW) for reason in reasons])
+        await links.put(*key, [Link("a", "user", "a", None, uuid4(), "provisioned", "", b"digest")])
+        await removals.put(*key, [Removal(a, "user", "delete", "Tombstone") for a in "abc"])
+        await removals.stage(*key, ["a", "b"])
+        await conn.execute(
+            "insert into entry_references (tenant, job, owner, attribute, referenced, is_written)"
+            " values (%s, %s, 'g', 'member', 'a', true)",
+            (world.tenant, world.job),
+        )
+        await conn.execute("update jobs set quarantine = '{}', successive_failures = 5 where id = %s", (world.job,))
+
+
+OPEN = {due.EXPIRY, due.NOT_VISIBLE, "TargetChanged"}
+ALL = {*OPEN, "EntryFailed", due.COLLISION}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "full", "reasons", "quarantined", "digest", "states"),
+    [
+        (set(), True, OPEN, False, b"digest", ["pending"] * 3),
+        ({"None"}, False, ALL, True, b"digest", ["staged", "staged", "pending"]),
+        ({"Escrows"}, False, OPEN, True, b"digest", ["staged", "staged", "pending"]),
+        ({"Watermark"}, True, ALL, True, b"digest", ["staged", "staged", "pending"]),
+        ({"QuarantineState"}, False, ALL, False, b"digest", ["pending"] * 3),
+        ({"ConnectorDataStore"}, True, ALL, True, None, ["staged", "staged", "pending"]),
+        ({"ForceDeletes"}, False, ALL, True, b"digest", ["allowed", "allowed", "pending"]),
+        ({"ForceDeletes", "QuarantineState"}, False, ALL, False, b"digest", ["allowed", "allowed", "pending"]),
+        ({"Full"}, True, OPEN, False, None, ["pending"] * 3),
+        ({"Full", "ForceDeletes"}, True, OPEN, False, None, ["allowed", "allowed", "pending"]),
+    ],
+)
+async def test_restart_clears_what_is_named(  # type: ignore[no-untyped-def]
+    world: World, scopes, full, reasons, quarantined, digest, states
+) -> None:
+    """And nothing else; links keep their targets, references what was written."""
+    await _lay_down(world)
+    await world.restart(*scopes)
+    job = await world.state()
+    rows: Any = {row[0] for row in await world.rows("select reason from due where tenant = %s")}
+    assert (job.full_read_wanted, rows, job.quarantine is not None) == (full, reasons, quarantined)
+    assert job.state == "Active"
+    assert job.next_run is not None
+    assert bool(await world.rows("select 1 from watermarks where tenant = %s")) is not full
+    (found,) = await world.rows("select digest, target is not null from links where tenant = %s")
+    assert (found[0] and bytes(found[0]), found[1]) == (digest, True)
+    assert [r[0] for r in await world.rows("select state from removals where tenant = %s order by anchor")] == states
+    assert await world.rows("select is_written from entry_references where tenant = %s") == [(True,)]
+
+
+async def test_idle_position_is_stored_seldom(world: World) -> None:
+    """One that moved is stored at once; one that did not when the stored one is old."""
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await jobs.keep_watermark(*key, Watermark("dc", b"1"), idle=timedelta(minutes=10))
+        await jobs.keep_watermark(*key, Watermark("dc", b"2"), idle=timedelta(minutes=10))
+        assert await jobs.watermark(*key) == Watermark("dc", b"1")
+        await jobs.keep_watermark(*key, Watermark("dc", b"3"), idle=None)
+        await jobs.keep_watermark(*key, Watermark("other", b"9"), idle=None)
+        assert await jobs.watermark(*key) == Watermark("other", b"9")
+        await conn.execute("update watermarks set taken_at = now() - interval '11 minutes' where replica = 'dc'")
+        await jobs.keep_watermark(*key, Watermark("dc", b"4"), idle=timedelta(minutes=10))
+        await conn.execute("delete from watermarks where replica = 'other'")
+        assert await jobs.watermark(*key) == Watermark("dc", b"4")
+
+
+async def test_full_read_is_gone_on_with_only_from_a_position(world: World) -> None:
+    """Interrupted before its first position it starts afresh."""
+    full_read = uuid4()
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await jobs.begin_full_read(*key, full_read)
+        assert await jobs.full_read_under_way(*key) == (None, True)
+        await jobs.keep_watermark(*key, Watermark("dc", b"1"), idle=None)
+        assert await jobs.full_read_under_way(*key) == (full_read, True)
+        await jobs.end_full_read(*key)
+        assert await jobs.full_read_under_way(*key) == (None, False)
+
+
+async def test_delete_takes_all_state_along(world: World) -> None:
+    """And nothing of another job."""
+    await _lay_down(world)
+    first, world.job = world.job, "another"
+    async with world.database.transaction() as conn:
+        await conn.execute(
+            """insert into jobs (tenant, id, service_principal, template_id, domain, schema)
+               select tenant, 'another', service_principal, template_id, domain, schema from jobs where id = %s""",
+            (first,),
+        )
+    await _lay_down(world)
+    async with world.database.transaction() as conn:
+        assert await jobs.delete(conn, world.tenant, first)
+        assert not await jobs.delete(conn, world.tenant, first)
+    for table in ("links", "entry_references", "seen", "due", "removals", "watermarks"):
+        assert await world.rows(f"select distinct job from {table} where tenant = %s") == [("another",)], table
+
+
+async def test_counts_by_type(world: World) -> None:
+    """Only what is provisioned counts."""
+    async with world.database.transaction() as conn:
+        states = [("a", "user", "provisioned"), ("b", "user", "skipped"), ("c", "group", "provisioned")]
+        rows = [Link(a, kind, a, None, uuid4(), state, "", None) for a, kind, state in states]
+        await links.put(conn, world.tenant, world.job, rows)
+        assert await jobs.counts_by_type(conn, world.tenant, world.job) == {"group": 1, "user": 1}
+        assert await links.total(conn, world.tenant, world.job) == 3
+        assert await references.count_missing(conn, world.tenant, world.job, ["a"]) == {}

@@ -1,0 +1,69 @@
+"""Deletes and disables: pending, staged, allowed, done."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from dirbridge.store import removals
+from dirbridge.store.removals import Removal
+from tests.engine.world import World
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def states(world: World) -> dict[str, tuple[str, str, str]]:
+    rows = await world.rows("select anchor, action, evidence, state from removals where tenant = %s")
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+async def test_story_of_a_removal(world: World) -> None:
+    """Found, set aside once, found again, done; what is done can be found anew."""
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await removals.put(
+            *key, [Removal("a", "user", "disable", "Disabled"), Removal("b", "user", "delete", "Tombstone")]
+        )
+        assert await removals.stage(*key, ["a", "b", "c"]) == ["a", "b"]
+        assert await removals.stage(*key, ["a"]) == []
+        assert await removals.staged(*key) == 2
+        await removals.put(*key, [Removal("a", "user", "delete", "Tombstone")])
+        await removals.done(*key, ["b"], NOW)
+    assert await states(world) == {"a": ("delete", "Tombstone", "staged"), "b": ("delete", "Tombstone", "done")}
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await removals.put(*key, [Removal("b", "user", "delete", "OutOfScope")])
+        assert await removals.pending_by_type(*key) == {"user": 2}
+        await removals.cancel(*key, ["a", "b"])
+    assert await states(world) == {}
+
+
+async def test_open_ones_come_in_order_and_in_batches(world: World) -> None:
+    """All but what is done."""
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await removals.put(*key, [Removal(a, "user", "delete", "Tombstone") for a in "cabd"])
+        await removals.stage(*key, ["b"])
+        await removals.done(*key, ["c"], NOW)
+        assert [r.anchor for r in await removals.open_ones(*key, limit=2)] == ["a", "b"]
+        assert [r.anchor for r in await removals.open_ones(*key, after="b", limit=2)] == ["d"]
+        await removals.cancel(*key, ["c"])
+    assert (await states(world))["c"][2] == "done"
+
+
+async def test_what_counts_within_a_day(world: World) -> None:
+    """Deletes and disables of the window, by type; what a person allowed does not count."""
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await removals.put(*key, [Removal(a, "user", "delete", "Tombstone") for a in "abc"])
+        await conn.execute("update removals set state = 'allowed' where anchor = 'b'")
+        await removals.done(*key, ["a", "b"], NOW)
+        await removals.done(*key, ["c"], NOW - timedelta(hours=25))
+        await removals.record(
+            *key, [Removal("d", "user", "disable", "Disabled"), Removal("g", "group", "disable", "x")], NOW
+        )
+        await removals.record(*key, [Removal("e", "user", "disable", "Disabled", "allowed")], NOW)
+        since = NOW - removals.WINDOW
+        assert await removals.done_since(*key, since) == {"user": 2, "group": 1}
+        assert await removals.done_since(*key, since, "delete") == {"user": 1}
+        await removals.prune(*key, since)
+    assert set(await states(world)) == {"a", "b", "d", "e", "g"}
