@@ -1,0 +1,385 @@
+"""The tenant directory as a target, on real PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from dirbridge.contract.export import Action, Export, Outcome, Reference, TargetValue
+from dirbridge.store import directory, links
+from dirbridge.store.database import ValueRejected, savepoint
+from dirbridge.store.links import Link
+from dirbridge.store.unit import Unit
+from dirbridge.tenant import administration
+from dirbridge.tenant.target import TenantTarget
+from tests.engine.world import World
+
+TARGET = TenantTarget(uuid4)
+Values = dict[str, TargetValue]
+
+
+def person(name: str, **more: TargetValue) -> Values:
+    return {
+        "UserPrincipalName": f"{name}@contoso.test",
+        "DisplayName": name.title(),
+        "SourceAnchor": f"anchor-{name}",
+        "AccountEnabled": True,
+        **more,
+    }
+
+
+def create(anchor: str, values: Values, object_type: str = "User") -> Export:
+    return Export(anchor, object_type, Action.CREATE, None, values)
+
+
+def update(anchor: str, target: str | None, *, restore: bool = False, **changes: TargetValue) -> Export:
+    return Export(anchor, "User", Action.UPDATE, target, changes, restore=restore)
+
+
+def delete(anchor: str, target: str | None) -> Export:
+    return Export(anchor, "User", Action.DELETE, target, {})
+
+
+async def export(world: World, *batch: Export) -> list[Outcome]:
+    async with world.database.transaction() as conn:
+        return await TARGET.export(Unit(conn, world.tenant, world.job, world.clock()), batch)
+
+
+async def read(world: World, *targets: str | None) -> dict[str, Any]:
+    async with world.database.transaction() as conn:
+        unit = Unit(conn, world.tenant, world.job, world.clock())
+        return {k: dict(v) for k, v in (await TARGET.read(unit, [t for t in targets if t])).items()}
+
+
+async def find(world: World, *wanted: tuple[str, Values], object_type: str = "User", job: str = "") -> dict[str, str]:
+    async with world.database.transaction() as conn:
+        return await TARGET.find(Unit(conn, world.tenant, job or world.job, world.clock()), object_type, wanted)
+
+
+async def held(world: World) -> set[tuple[str, str, str]]:
+    return set(await world.rows("select kind, value, owner::text from unique_values where tenant = %s"))
+
+
+async def made(world: World, name: str, **more: TargetValue) -> str:
+    (outcome,) = await export(world, create(f"e-{name}", person(name, **more)))
+    assert outcome.error is None
+    return str(outcome.target)
+
+
+async def linked(world: World, anchor: str, target: str, state: str = "provisioned", job: str = "") -> None:
+    async with world.database.transaction() as conn:
+        await links.put(
+            conn, world.tenant, job or world.job, [Link(anchor, "user", anchor, None, UUID(target), state, "", None)]
+        )
+
+
+async def test_create_reads_back_as_it_was_asked(world: World) -> None:
+    """What was written is what is read, so that the next comparison finds nothing."""
+    values = person("ann", Title="Clerk", ProxyAddresses=("SMTP:ann@contoso.test",), Alias="ann.lee")
+    (outcome,) = await export(world, create("e1", values))
+    assert (outcome.anchor, outcome.error, outcome.notes, outcome.freed) == ("e1", None, (), ())
+    assert await read(world, outcome.target) == {outcome.target: values}
+    user = (await world.users())["anchor-ann"]
+    assert user["jobTitle"] == "Clerk"
+    assert user["onPremisesSyncEnabled"] is True
+    assert await held(world) == {
+        ("userPrincipalName", "ann@contoso.test", outcome.target),
+        ("address", "ann@contoso.test", outcome.target),
+    }
+
+
+async def test_update_and_clear(world: World) -> None:
+    """Only what is named changes; None clears."""
+    ann = await made(world, "ann", Title="Clerk", City="Rome", Mail="ann@contoso.test")
+    (outcome,) = await export(world, update("e", ann, Title="Boss", City=None, Mail="lee@contoso.test"))
+    assert outcome.freed == ("address:ann@contoso.test",)
+    assert (await read(world, ann))[ann] == person("ann", Title="Boss", Mail="lee@contoso.test")
+    assert ("address", "lee@contoso.test", ann) in await held(world)
+
+
+async def test_object_of_another_tenant_is_out_of_reach(world: World) -> None:
+    """Neither read nor matched nor changed."""
+    ann = await made(world, "ann")
+    other = World(world.database)
+    async with world.database.transaction() as conn:
+        await conn.execute(
+            "insert into tenants (id, name, initial_domain, base_url) values (%s, 'Other', 'other.test', 'x')",
+            (other.tenant,),
+        )
+    assert await read(other, ann) == {}
+    assert await find(other, ("e", person("ann"))) == {}
+
+
+async def test_delete_and_restore_keep_the_id(world: World) -> None:
+    """In the recycle bin an object holds nothing and is told as deleted; it comes back as it was asked."""
+    ann, bob = await made(world, "ann"), await made(world, "bob")
+    async with world.database.transaction() as conn:
+        unit = Unit(conn, world.tenant, world.job, world.clock())
+        await TARGET.refer(unit, [Reference(ann, "Manager", bob), Reference(bob, "Manager", ann)], [])
+    (outcome,) = await export(world, delete("e", ann))
+    assert outcome.freed == ("userPrincipalName:ann@contoso.test",)
+    assert await world.references("manager") == set()
+    assert {owner for _, _, owner in await held(world)} == {bob}
+    assert (await read(world, ann))[ann] == person("ann", IsSoftDeleted=True)
+    assert await find(world, ("e", person("ann"))) == {"e": ann}
+    (outcome,) = await export(world, update("e", ann, restore=True, Title="Clerk"))
+    assert outcome.target == ann
+    assert (await read(world, ann))[ann] == person("ann", Title="Clerk")
+    assert ("userPrincipalName", "ann@contoso.test", ann) in await held(world)
+    again = await export(world, delete("e", ann), delete("e2", bob))
+    assert [one.error for one in again] == [None, None]
+    again = await export(world, delete("e", ann))
+    assert again[0].error is None
+    assert await held(world) == set()
+
+
+async def test_restore_whose_name_was_taken_fails_and_stays_deleted(world: World) -> None:
+    """The reason names who has it now."""
+    ann = await made(world, "ann")
+    await export(world, delete("e", ann))
+    await export(world, create("e2", person("ann", SourceAnchor="another", DisplayName="New Ann")))
+    (outcome,) = await export(world, update("e", ann, restore=True))
+    assert outcome.error is not None
+    assert outcome.collision == "userPrincipalName:ann@contoso.test"
+    assert (await read(world, ann))[ann]["IsSoftDeleted"] is True
+
+
+# Matching -------------------------------------------------------------------------------------------------------------
+
+
+async def _cloud(world: World, kind: str = "user", **properties: Any) -> str:
+    """An object that was made in the cloud."""
+    id = uuid4()
+    async with world.database.transaction() as conn:
+        if kind == "user":
+            await administration.create_user(conn, world.tenant, id, properties, world.clock())
+        else:
+            await administration.create_group(conn, world.tenant, id, properties, world.clock())
+    return str(id)
+
+
+async def test_hard_match(world: World) -> None:
+    """By source anchor, whoever made the object, unless a link holds it."""
+    cloud = await _cloud(world, userPrincipalName="old@contoso.test", onPremisesImmutableId="anchor-ann")
+    assert await find(world, ("e", person("ann"))) == {"e": cloud}
+    assert await find(world, ("e", person("ann")), object_type="Group") == {}
+    await linked(world, "e", cloud)
+    assert await find(world, ("e", person("ann"))) == {"e": cloud}
+    assert await find(world, ("another", person("ann"))) == {}
+    assert await find(world, ("e", person("ann")), job="another job") == {}
+
+
+async def test_hard_match_prefers_the_live_object(world: World) -> None:
+    """Over one of the same anchor in the recycle bin."""
+    gone = await made(world, "ann")
+    await export(world, delete("e", gone))
+    live = await made(world, "ann")
+    assert await find(world, ("e", person("ann"))) == {"e": live}
+
+
+@pytest.mark.parametrize(
+    ("properties", "values"),
+    [
+        ({"userPrincipalName": "Ann@contoso.test"}, {}),
+        (
+            {"userPrincipalName": "x@contoso.test", "mail": "office@contoso.test"},
+            {"ProxyAddresses": ("SMTP:Office@contoso.test",)},
+        ),
+        (
+            {"userPrincipalName": "x@contoso.test", "proxyAddresses": ["smtp:office@contoso.test"]},
+            {"ProxyAddresses": ("smtp:b@contoso.test", "SMTP:office@contoso.test")},
+        ),
+    ],
+)
+async def test_soft_match(world: World, properties: dict[str, Any], values: Values) -> None:
+    """By sign-in name or primary address, and the object becomes ours."""
+    cloud = await _cloud(world, **properties)
+    wanted = person("ann", **values)
+    assert await find(world, ("e", wanted)) == {"e": cloud}
+    (outcome,) = await export(world, update("e", cloud, **wanted))
+    assert outcome.error is None
+    assert (await read(world, cloud))[cloud].items() >= wanted.items()
+    assert await find(world, ("e", wanted)) == {"e": cloud}
+
+
+async def test_no_soft_match(world: World) -> None:
+    """Not by a secondary address, not with a synchronized object, not with one of another kind, not twice."""
+    await _cloud(world, userPrincipalName="x@contoso.test", mail="office@contoso.test")
+    assert await find(world, ("e", person("ann", ProxyAddresses=("smtp:office@contoso.test",)))) == {}
+    await made(world, "bob")
+    assert await find(world, ("e", person("bob", SourceAnchor="another"))) == {}
+    group = await _cloud(world, "group", displayName="Team", mail="team@contoso.test")
+    team: Values = {"DisplayName": "Team", "SourceAnchor": "t", "ProxyAddresses": ("SMTP:team@contoso.test",)}
+    assert await find(world, ("e", {**person("cat"), "ProxyAddresses": ("SMTP:team@contoso.test",)})) == {}
+    assert await find(world, ("e", team), object_type="Group") == {"e": group}
+    cloud = await _cloud(world, userPrincipalName="dan@contoso.test", mail="dan.office@contoso.test")
+    found = await find(
+        world,
+        ("e1", person("dan")),
+        ("e2", person("eve", ProxyAddresses=("SMTP:dan.office@contoso.test",))),
+    )
+    assert list(found.values()) == [cloud]
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_unverified_domain_is_shown_otherwise_and_remembered(world: World) -> None:
+    """The user signs in by nickname and initial domain; the next comparison sees what was asked."""
+    wanted = {**person("ann"), "UserPrincipalName": "ann@fabrikam.test"}
+    (outcome,) = await export(world, create("e", wanted))
+    assert len(outcome.notes) == 1
+    assert "'fabrikam.test'" in outcome.notes[0]
+    user = (await world.users())["anchor-ann"]
+    assert user["userPrincipalName"] == "ann@contoso.dirbridge.local"
+    assert (await read(world, outcome.target))[str(outcome.target)] == wanted
+    # Another change leaves the name alone; one to a verified domain shows it.
+    (again,) = await export(world, update("e", outcome.target, Title="Clerk"))
+    assert again.notes == ()
+    assert (await world.users())["anchor-ann"]["userPrincipalName"] == "ann@contoso.dirbridge.local"
+    await export(world, update("e", outcome.target, UserPrincipalName="ann@contoso.test"))
+    assert (await world.users())["anchor-ann"]["userPrincipalName"] == "ann@contoso.test"
+    assert await held(world) == {("userPrincipalName", "ann@contoso.test", outcome.target)}
+
+
+async def test_nickname_is_made_once(world: World) -> None:
+    """It follows the first name, keeps to it, and gives way to one from the source."""
+    ann = await made(world, "ann")
+    assert (await world.users())["anchor-ann"]["mailNickname"] == "ann"
+    assert "Alias" not in (await read(world, ann))[ann]
+    await export(world, update("e", ann, UserPrincipalName="lee@contoso.test"))
+    assert (await world.users())["anchor-ann"]["mailNickname"] == "ann"
+    await export(world, update("e", ann, Alias="al"))
+    assert (await world.users())["anchor-ann"]["mailNickname"] == "al"
+    assert (await read(world, ann))[ann]["Alias"] == "al"
+    await export(world, update("e", ann, Alias=None))
+    assert (await world.users())["anchor-ann"]["mailNickname"] == "lee"
+    assert "Alias" not in (await read(world, ann))[ann]
+
+
+# Values that only one may have ----------------------------------------------------------------------------------------
+
+
+async def test_taken_value_fails_its_export_alone(world: World) -> None:
+    """The holder keeps it and is named; the others of the batch go on."""
+    ann = await made(world, "ann", Mail="office@contoso.test")
+    outcomes = await export(world, create("e2", person("bob", Mail="OFFICE@contoso.test")), create("e3", person("cat")))
+    lost, created = outcomes
+    assert created.error is None
+    assert lost.error is not None
+    assert (lost.error.code, lost.collision) == ("AttributeValueMustBeUnique", "address:office@contoso.test")
+    assert lost.error.details == {
+        "attribute": "address", "value": "office@contoso.test", "holder": ann, "holderName": "ann@contoso.test",
+    }  # fmt: skip
+    assert set(await world.users()) == {"anchor-ann", "anchor-cat"}
+
+
+async def test_lowest_anchor_wins_whatever_the_order(world: World) -> None:
+    """Of two newcomers in one batch; the other learns its name."""
+    outcomes = await export(
+        world,
+        create("e9", person("bob", Mail="office@contoso.test")),
+        create("e1", person("ann", Mail="office@contoso.test")),
+    )
+    assert [one.error is None for one in outcomes] == [False, True]
+    assert outcomes[0].error is not None
+    assert "'ann@contoso.test'" in outcomes[0].error.reason
+
+
+async def test_values_change_hands_in_a_ring(world: World) -> None:
+    """Three users pass their addresses on, in one batch."""
+    names = ["ann", "bob", "cat"]
+    ids = [await made(world, name, Mail=f"{name}@contoso.test") for name in names]
+    outcomes = await export(world, *(update(f"e{i}", ids[i], Mail=f"{names[i - 1]}@contoso.test") for i in range(3)))
+    assert [one.error for one in outcomes] == [None] * 3
+    assert {(v, o) for k, v, o in await held(world) if k == "address"} == {
+        (f"{names[i - 1]}@contoso.test", ids[i]) for i in range(3)
+    }
+
+
+async def test_loser_of_an_update_keeps_what_it_had(world: World) -> None:
+    """Nothing of the failed export is written."""
+    await made(world, "ann", Mail="ann@contoso.test")
+    bob = await made(world, "bob", Mail="bob@contoso.test", Title="Clerk")
+    (outcome,) = await export(world, update("e", bob, Mail="ann@contoso.test", Title="Boss"))
+    assert outcome.error is not None
+    assert (await read(world, bob))[bob] == person("bob", Mail="bob@contoso.test", Title="Clerk")
+    assert ("address", "bob@contoso.test", bob) in await held(world)
+
+
+async def test_values_that_the_records_have_wrong_are_put_right(world: World) -> None:
+    """A value that is recorded for its owner already, or for nobody, is neither lost nor waited for."""
+    ann, bob = await made(world, "ann", Mail="ann@contoso.test"), await made(world, "bob")
+    async with world.database.transaction() as conn:
+        await conn.execute("delete from unique_values where tenant = %s and kind = 'address'", (world.tenant,))
+        await conn.execute(
+            "insert into unique_values (tenant, kind, value, owner) values (%s, 'address', 'new@contoso.test', %s)",
+            (world.tenant, UUID(bob)),
+        )
+    outcomes = await export(
+        world,
+        update("e1", ann, ProxyAddresses=("smtp:more@contoso.test",)),
+        update("e2", bob, Mail="new@contoso.test"),
+    )
+    assert [one.error for one in outcomes] == [None, None]
+    assert {(v, o) for k, v, o in await held(world) if k == "address"} == {
+        ("ann@contoso.test", ann), ("more@contoso.test", ann), ("new@contoso.test", bob),
+    }  # fmt: skip
+
+
+async def test_value_that_the_database_refuses_is_named_and_undone(world: World) -> None:
+    """It fails its savepoint; what was written before stays."""
+    incompressible = "".join(chr(0x4E00 + i * 7) for i in range(2900))
+    async with world.database.transaction() as conn:
+        unit = Unit(conn, world.tenant, world.job, world.clock())
+        await TARGET.export(unit, [create("e1", person("ann"))])
+        with pytest.raises(ValueRejected):
+            async with savepoint(conn):
+                await TARGET.export(unit, [create("e2", person("bob", DisplayName=incompressible))])
+        await TARGET.export(unit, [create("e3", person("cat"))])
+    assert set(await world.users()) == {"anchor-ann", "anchor-cat"}
+    assert len(await held(world)) == 2
+
+
+async def test_target_that_is_gone_is_made_anew(world: World) -> None:
+    """An update of an object that was removed for good creates one."""
+    (outcome,) = await export(world, update("e", str(uuid4()), **person("ann")))
+    assert outcome.error is None
+    assert (await world.users())["anchor-ann"]["id"] == outcome.target
+
+
+async def test_groups_have_what_every_group_has(world: World) -> None:
+    """Mail-enabled where it has an address; no sign-in name, whatever it is called."""
+    (outcome,) = await export(
+        world,
+        create(
+            "g",
+            {"DisplayName": "Sales", "SourceAnchor": "g", "Mail": "s@contoso.test", "SecurityEnabled": False},
+            "Group",
+        ),
+    )
+    group = (await world.groups())["g"]
+    shown = {name: group[name] for name in ("displayName", "mailEnabled", "securityEnabled", "groupTypes")}
+    assert shown == {"displayName": "Sales", "mailEnabled": True, "securityEnabled": False, "groupTypes": []}
+    assert await held(world) == {("address", "s@contoso.test", outcome.target)}
+
+
+async def test_references_are_added_and_taken_away_by_sets(world: World) -> None:
+    """Twice is as good as once, in both directions."""
+    ann, bob = await made(world, "ann"), await made(world, "bob")
+    reference = Reference(ann, "Member", bob)
+    async with world.database.transaction() as conn:
+        unit = Unit(conn, world.tenant, world.job, world.clock())
+        await TARGET.refer(unit, [reference, reference], [])
+        await TARGET.refer(unit, [reference], [reference])
+    assert await world.references("members") == {("anchor-ann", "anchor-bob")}
+    async with world.database.transaction() as conn:
+        unit = Unit(conn, world.tenant, world.job, world.clock())
+        await TARGET.refer(unit, [], [reference, reference])
+        assert await directory.verified_domains(conn, world.tenant) == (
+            frozenset({"contoso.test", "contoso.dirbridge.local"}),
+            "contoso.dirbridge.local",
+        )
+    assert await world.references("members") == set()
