@@ -113,6 +113,7 @@ async def test_scope_is_accepted_by_every_name_of_the_api(
         ({"scope": None}, 400, "invalid_request", 900144),
         ({"scope": "User.Read"}, 400, "invalid_scope", 1002012),
         ({"scope": "https://other.example/.default"}, 400, "invalid_resource", 500011),
+        ({"scope": "https://[/.default"}, 400, "invalid_resource", 500011),
         ({"scope": "http://dirbridge.example/.default"}, 400, "invalid_resource", 500011),
     ],
 )

@@ -122,7 +122,8 @@ async def test_assertion_of_another_key(raw: httpx2.AsyncClient, enrolled: State
     head = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
     unsigned = f"{head}.{assertion(enrolled).split('.')[1]}."
     assert (await ask_token(raw, unsigned)).json()["code"] == "AssertionInvalid"
-    for nonsense in ("", "x", "a.b.c", "a." + "=" * 9 + ".c"):
+    deep = base64.urlsafe_b64encode(b"[" * 20_000).rstrip(b"=").decode()
+    for nonsense in ("", "x", "a.b.c", "a." + "=" * 9 + ".c", f"a.{deep}.c"):
         assert (await ask_token(raw, nonsense)).json()["code"] == "AssertionInvalid"
 
 

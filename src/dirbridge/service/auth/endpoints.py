@@ -295,7 +295,10 @@ def _is_ours(tokens: Tokens, request: Request, resource: str) -> bool:
     """
     if resource in {GRAPH_APP_ID, "https://graph.microsoft.com", ""}:
         return True
-    parts = urlsplit(resource)
+    try:
+        parts = urlsplit(resource)
+    except ValueError:
+        return False
     hosts = {urlsplit(tokens.base_url).hostname, request.url.hostname}
     return parts.scheme == "https" and parts.hostname in hosts and not parts.path
 

@@ -41,7 +41,7 @@ def claimed_agent(assertion: str) -> UUID:
         if claims["iss"] != claims["sub"]:
             raise ValueError
         return UUID(claims["sub"])
-    except (IndexError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError, binascii.Error) as error:
         raise _invalid("it is no JWT whose `iss` and `sub` are both the agent's id") from error
 
 
