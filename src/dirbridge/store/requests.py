@@ -222,15 +222,19 @@ async def advance(
 ) -> Progress | None:
     """Read page `number` of the present attempt, having consumed all before it. None where the request is gone.
 
-    What was consumed is deleted; who waits for room is woken.
+    What was consumed is deleted; who waits for room is woken. A look that finds nothing new locks no row: whoever
+    would take the request just then skips what is locked.
     """
     async with conn.cursor(binary=True, row_factory=class_row(Progress)) as cursor:
         await cursor.execute(
             """with request as (
-                   update agent_requests set next_page = %(number)s, read_at = clock_timestamp()
-                   where tenant = %(tenant)s and id = %(request)s
-                   returning tenant, id, state, attempt,
+                   select tenant, id, state, attempt, next_page, read_at,
                        state = 'waiting' or state = 'taken' and renewed_at < now() - %(silence)s::interval as is_silent
+                   from agent_requests where tenant = %(tenant)s and id = %(request)s
+               ), kept as (
+                   update agent_requests r set next_page = %(number)s, read_at = clock_timestamp() from request
+                   where r.tenant = request.tenant and r.id = request.id
+                     and (request.next_page <> %(number)s or request.read_at < now() - %(reader)s::interval / 8)
                ), consumed as (
                    delete from agent_pages
                    where tenant = %(tenant)s and request = %(request)s and number < %(number)s returning number
@@ -248,6 +252,7 @@ async def advance(
                 "request": request,
                 "number": number,
                 "silence": leases.silence,
+                "reader": leases.reader,
                 "channel": ROOM,
             },
         )
