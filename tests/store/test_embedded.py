@@ -1,6 +1,7 @@
 """The embedded server: first start, restart after a kill, no server left behind, plain errors."""
 
 import asyncio
+import errno
 import importlib.util
 import os
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dirbridge.contract.errors import ConfigurationError
+from dirbridge.contract.errors import ConfigurationError, TransientError
 from dirbridge.store import embedded
 from dirbridge.store.embedded import EmbeddedServer
 
@@ -108,6 +109,23 @@ async def test_a_killed_server_comes_back(folder: Path) -> None:
         os.kill(server.pid, signal.SIGKILL)
         await restarted(server, 2)
         assert await ask(server, "select answer from kept") == 42
+
+
+async def test_the_watch_goes_on_when_clearing_up_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a machine without free file descriptors nor a process that does not end leaves the service without it."""
+    clear, failures = embedded.clear, [OSError(errno.EMFILE, "Too many open files"), TransientError("still there")] * 2
+
+    def clear_at_last(of: Path) -> None:
+        if failures:
+            raise failures.pop()
+        clear(of)
+
+    async with EmbeddedServer(folder, durable=False) as server:
+        monkeypatch.setattr(embedded, "clear", clear_at_last)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        await restarted(server, 1)
+        assert await ask(server, "select 1") == 1
 
 
 async def test_a_crashed_backend_is_survived(folder: Path) -> None:

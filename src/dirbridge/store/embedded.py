@@ -322,11 +322,13 @@ class EmbeddedServer:
             try:
                 await asyncio.to_thread(clear, self.folder)
                 await self._launch()
-            except DirbridgeError as error:
+            except (DirbridgeError, OSError) as error:
                 logger.error(  # noqa: TRY400 - the error is a plain sentence; the trace says no more
                     "%s Trying again in %.0f seconds.", error, pause, extra={"event": "database.failed"}
                 )
-                await self._end()
+                # What still stands in the way is seen again, and told, by the next attempt.
+                with contextlib.suppress(DirbridgeError, OSError):
+                    await self._end()
             else:
                 self.restarts += 1
 
