@@ -47,7 +47,7 @@ class Stepped:
                 self.steps += 1
             try:
                 resume, value = self._work.send, (yield waiting)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is the coroutine's
                 resume, value = self._work.throw, error
 
 

@@ -146,6 +146,20 @@ async def test_duplicate_value_fails_the_second_and_names_the_first(world: World
     await _settled(world)
 
 
+async def test_another_manager_is_one_change(world: World) -> None:
+    """The log shows the old and the new manager as one change."""
+    for anchor, name in ((ANN, "Ann Lee"), (BOB, "Bob Ray"), (CAT, "Cat Poe")):
+        world.person(anchor, name)
+    world.directory.set_manager(CAT, ANN)
+    await world.cycle()
+    world.directory.set_manager(CAT, BOB)
+    await world.cycle()
+    ((name, old, new),) = [(p.name, p.old, p.new) for p in (await world.events())[-1]["detail"].modified]
+    assert name == "Manager"
+    assert (old or "").startswith("Ann Lee")
+    assert (new or "").startswith("Bob Ray")
+
+
 async def test_late_manager(world: World) -> None:
     """A manager who arrives later is set within the cycle that brings it."""
     world.person(BOB, "Bob Ray")

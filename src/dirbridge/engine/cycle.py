@@ -21,9 +21,9 @@ from dirbridge.contract.errors import (
     WatermarkExpired,
 )
 from dirbridge.engine import mapping, page, removing, status
-from dirbridge.engine.page import Manner
 from dirbridge.engine.reading import read_in_pages, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run
+from dirbridge.engine.work import Manner
 from dirbridge.store import due, jobs, removals, seen
 from dirbridge.store.database import Connection
 from dirbridge.store.jobs import Job

@@ -103,11 +103,19 @@ NOTHING = Selection({})
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A compiled schema document: object rules by source type, and what must be read for them."""
+    """A compiled schema document.
+
+    Attributes:
+        rules: by source object type.
+        selection: what must be read for them.
+        reference_targets: target attribute by source reference attribute.
+        single_references: target references of one value.
+    """
 
     rules: dict[str, ObjectRule]
     selection: Selection
     reference_targets: dict[str, str]
+    single_references: frozenset[str] = frozenset()
 
     def target_type(self, source_type: str) -> str:
         """Give the target's type of a source type; empty where its mapping is switched off."""
@@ -136,7 +144,13 @@ def compile_schema(schema: Schema, macros: Mapping[str, str]) -> Plan:
             path = f"synchronizationRules[{rule.id}].objectMappings[{index}]"
             rules[mapping.source_object_name] = _object_rule(mapping, objects, macros, path)
     references = {source: target for found in rules.values() for source, target in found.references.items()}
-    return Plan(rules, _selection(schema, rule), references)
+    single = frozenset(
+        attribute.name
+        for definition in objects.values()
+        for attribute in definition.attributes
+        if attribute.type == "Reference" and not attribute.multivalued
+    )
+    return Plan(rules, _selection(schema, rule), references, single)
 
 
 def _refuse_ignored(rule: Rule) -> None:

@@ -6,28 +6,25 @@ nothing of it. Rows are locked in anchor order, set by set; there is no round tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from dirbridge.contract.entry import BackReferences, ChangePage, Entry, ReferenceDelta, Tombstone, storable
-from dirbridge.contract.event import Event, ModifiedProperty
-from dirbridge.contract.export import Action, Export, Fault, Outcome, Reference
-from dirbridge.engine import log, mapping, provision
-from dirbridge.engine.mapping import PRIMARY_GROUP, PRIMARY_MEMBER
+from dirbridge.contract.entry import ChangePage, Entry, Tombstone, storable
+from dirbridge.contract.export import Action, Export, Fault, Outcome
+from dirbridge.engine import log, mapping, provision, referring
 from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Unchanged
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
-from dirbridge.store import containers, due, events, jobs, links, references, removals, seen, statistics
+from dirbridge.engine.work import Manner, Work
+from dirbridge.store import containers, due, events, jobs, links, references, removals, seen
 from dirbridge.store.database import Connection, ValueRejected, savepoint
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
-from dirbridge.store.references import Lists, Row
 from dirbridge.store.removals import Removal
-from dirbridge.store.unit import Unit
 
 IDLE_WATERMARK = timedelta(minutes=10)
 """How often an idle source's position is stored."""
@@ -37,40 +34,6 @@ HELD_FOR = timedelta(hours=6)
 
 STRANGER_FOR = timedelta(days=28)
 """How long an entry is asked for that was announced and never seen."""
-
-
-class Manner(msgspec.Struct, frozen=True):
-    """How a page is to be taken.
-
-    Attributes:
-        stream: it comes from the change stream, not from a read of single anchors.
-        trust_digest: what was last written counts as what the target has.
-        may_disable: disables have been reviewed and may happen.
-        retry: what collides here has collided before: it fails now.
-    """
-
-    stream: bool = False
-    trust_digest: bool = True
-    may_disable: bool = False
-    retry: bool = False
-
-
-class Work(msgspec.Struct):
-    """What one page's transaction gathers on its way."""
-
-    unit: Unit
-    began: datetime
-    known: dict[str, Link]
-    links: dict[str, Link] = {}
-    events: dict[str, Event] = {}
-    due: list[Due] = []
-    failures: dict[str, tuple[str, str | None]] = {}
-    removals: list[Removal] = []
-    appeared: set[str] = set()
-    revived: set[str] = set()
-    freed: set[str] = set()
-    settled: set[str] = set()
-    disabled: set[str] = set()
 
 
 async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) -> set[str]:
@@ -99,8 +62,8 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
     await _deleted(run, work, page.deleted)
     await _not_visible(run, work, page.not_visible, manner)
     await _keep(run, work)
-    await _references(run, work, page, entries)
-    await _write_events(run, work)
+    await referring.apply(run, work, page, entries)
+    await events.write(conn, run.tenant, list(work.events.values()))
     if page.watermark is not None and manner.stream:
         idle = IDLE_WATERMARK if page.idle else None
         await jobs.keep_watermark(conn, run.tenant, run.job.id, page.watermark, idle=idle)
@@ -401,157 +364,3 @@ async def _keep(run: Run, work: Work) -> None:
     await removals.put(conn, tenant, job, sorted(work.removals, key=lambda row: row.anchor))
     if work.freed:
         await due.wake(conn, tenant, sorted(work.freed), work.unit.now)
-
-
-# References -----------------------------------------------------------------------------------------------------------
-
-
-async def _references(run: Run, work: Work, page: ChangePage, entries: Sequence[Entry]) -> None:
-    """Bring the source's references up to date, then the target's where both ends are there."""
-    conn, tenant, job = work.unit.conn, run.tenant, run.job.id
-    lists, rows = _short_lists(run, entries)
-    told = await _told(run, work, page.references, lists)
-    added = rows + [(*pair, anchor) for pair, anchors in told.items() for anchor, came in anchors.items() if came]
-    removed = [(*pair, anchor) for pair, anchors in told.items() for anchor, came in anchors.items() if not came]
-    backs = [*page.back_references, *_primary_groups(entries)]
-    ended = await references.end_unlisted(conn, tenant, job, lists, added)
-    ended += await references.remove(conn, tenant, job, removed)
-    ended += await references.end_unlisted_owners(conn, tenant, job, backs)
-    added += [(owner, back.attribute, back.referenced) for back in backs for owner in back.owners]
-    await _look(run, work)
-    new = await references.add(conn, tenant, job, added, sorted(run.plan.reference_targets))
-    returned = work.appeared | work.revived
-    await _refer(run, work, ended, new, sorted({row[0] for row in added} | returned), sorted(returned))
-
-
-async def _told(
-    run: Run, work: Work, deltas: Sequence[ReferenceDelta], lists: Lists
-) -> dict[tuple[str, str], dict[str, bool]]:
-    """Say, by owner and attribute, which anchors came and which went; of several words on one, the last counts."""
-    told: dict[tuple[str, str], dict[str, bool]] = {}
-    for delta in deltas:
-        pair = (delta.owner, delta.attribute)
-        if delta.whole and delta.part == 0:
-            told[pair] = {}
-        anchors = told.setdefault(pair, {})
-        anchors.update(dict.fromkeys(delta.added, True))
-        if not delta.whole:
-            anchors.update(dict.fromkeys(delta.removed, False))
-        elif delta.part == 0 and delta.end:
-            lists.pairs.append(pair)
-        else:
-            await _part(run, work, delta, [(*pair, anchor) for anchor in delta.added])
-    return told
-
-
-async def _part(run: Run, work: Work, delta: ReferenceDelta, here: Sequence[Row]) -> None:
-    """A part of a whole list that comes in several; what none of them named ends with the last."""
-    conn, tenant, job = work.unit.conn, run.tenant, run.job.id
-    if delta.part == 0:
-        await references.begin_whole(conn, tenant, job, delta.owner, delta.attribute)
-    await references.note_whole(conn, tenant, job, here)
-    if delta.end:
-        async for chunk in references.end_whole(conn, tenant, job, delta.owner, delta.attribute):
-            await _refer(run, work, chunk, (), (), ())
-
-
-async def _look(run: Run, work: Work) -> None:
-    """While a full read fills the tables, let the planner look at them whenever they have doubled."""
-    if run.full_read is not None and run.counts.imported >= run.looked_at:
-        run.looked_at = 2 * max(run.counts.imported, len(work.links))
-        await statistics.refresh(work.unit.conn)
-
-
-def _short_lists(run: Run, entries: Sequence[Entry]) -> tuple[Lists, list[Row]]:
-    """The short references of entries: one that is asked for and not there is empty, unless it could not be read."""
-    asked = run.plan.selection.references
-    lists = Lists(attributes=sorted({name for names in asked.values() for name in names} - {PRIMARY_GROUP}))
-    rows: list[Row] = []
-    for entry in entries:
-        own = asked.get(entry.object_type, ())
-        if not entry.unknown:
-            lists.owners.append(entry.anchor)
-        else:
-            lists.pairs += [(entry.anchor, name) for name in own if name not in entry.unknown and name != PRIMARY_GROUP]
-        for attribute, anchors in entry.references.items():
-            if attribute != PRIMARY_GROUP:
-                rows += [(entry.anchor, attribute, anchor) for anchor in anchors]
-    return lists, rows
-
-
-def _primary_groups(entries: Iterable[Entry]) -> list[BackReferences]:
-    """A user's primary group holds it as a member that the group itself does not list."""
-    return [
-        BackReferences(entry.anchor, PRIMARY_MEMBER, entry.references[PRIMARY_GROUP])
-        for entry in entries
-        if PRIMARY_GROUP in entry.references
-    ]
-
-
-async def _refer(
-    run: Run,
-    work: Work,
-    ended: Sequence[Row],
-    new: Sequence[references.Resolved],
-    owners: Sequence[str],
-    appeared: Sequence[str],
-) -> None:
-    """Take ended references from the target and write new ones, and old ones whose two ends are there now."""
-    conn, tenant, job, targets = work.unit.conn, run.tenant, run.job.id, run.plan.reference_targets
-    gone = [row for row in await references.ended(conn, tenant, job, ended, targets) if row.attribute in targets]
-    attributes = sorted(targets)
-    while True:
-        late: list[references.Resolved] = []
-        if owners or appeared:
-            late = await references.resolve(
-                conn, tenant, job, owners=owners, referenced=appeared, attributes=attributes
-            )
-        new = [*new, *late]
-        if new or gone:
-            await run.context.target.refer(work.unit, _at_target(new, targets), _at_target(gone, targets))
-            await _log_references(run, work, new, gone)
-        if len(late) < references.CHUNK:
-            return
-        new, gone = [], []
-
-
-def _at_target(rows: Sequence[references.Resolved], targets: Mapping[str, str]) -> list[Reference]:
-    return [Reference(r.owner_target, targets[r.attribute], r.referenced_target) for r in rows]
-
-
-async def _log_references(
-    run: Run, work: Work, new: Sequence[references.Resolved], gone: Sequence[references.Resolved]
-) -> None:
-    """One event for each owner: its own where it has one on this page, else an update."""
-    conn, tenant, job, targets = work.unit.conn, run.tenant, run.job.id, run.plan.reference_targets
-    changes: dict[str, list[ModifiedProperty]] = {}
-    for row in gone:
-        old = f"{row.referenced_name} ({row.referenced_target})"
-        changes.setdefault(row.owner, []).append(ModifiedProperty(targets[row.attribute], old, None))
-    for row in new:
-        shown = f"{row.referenced_name} ({row.referenced_target})"
-        changes.setdefault(row.owner, []).append(ModifiedProperty(targets[row.attribute], None, shown))
-    waiting = await references.count_missing(conn, tenant, job, sorted(changes))
-    strangers = [owner for owner in changes if owner not in work.known and owner not in work.links]
-    known = work.known | (await links.get(conn, tenant, job, strangers) if strangers else {}) | work.links
-    for owner, modified in changes.items():
-        rest = waiting.get(owner, 0)
-        event = work.events.get(owner)
-        if event is not None and len(event.detail.modified) + len(modified) <= references.CHUNK:
-            work.events[owner] = log.with_references(event, modified, rest)
-            continue
-        link = known.get(owner)
-        if link is None or link.state != "provisioned":
-            continue
-        target_type = run.plan.target_type(link.object_type)
-        run.counts.exported += 1
-        fresh = log.referred(run, link, target_type, modified, rest, work.unit.now, work.began)
-        if event is None:
-            work.events[owner] = fresh
-        else:
-            # However many references there are, no more than a chunk of them is held.
-            await events.write(conn, tenant, [fresh])
-
-
-async def _write_events(run: Run, work: Work) -> None:
-    await events.write(work.unit.conn, run.tenant, list(work.events.values()))

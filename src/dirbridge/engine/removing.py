@@ -14,10 +14,10 @@ import msgspec
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.export import Action, Export
 from dirbridge.engine import log, page, provision
-from dirbridge.engine.page import Manner
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
+from dirbridge.engine.work import Manner
 from dirbridge.store import due, events, jobs, links, references, removals
 from dirbridge.store.database import Connection
 from dirbridge.store.links import Link

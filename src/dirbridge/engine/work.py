@@ -1,0 +1,47 @@
+"""What one page's transaction gathers on its way through the steps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from dirbridge.contract.event import Event
+from dirbridge.store.due import Due
+from dirbridge.store.links import Link
+from dirbridge.store.removals import Removal
+from dirbridge.store.unit import Unit
+
+
+class Manner(msgspec.Struct, frozen=True):
+    """How a page is to be taken.
+
+    Attributes:
+        stream: it comes from the change stream, not from a read of single anchors.
+        trust_digest: what was last written counts as what the target has.
+        may_disable: disables have been reviewed and may happen.
+        retry: what collides here has collided before: it fails now.
+    """
+
+    stream: bool = False
+    trust_digest: bool = True
+    may_disable: bool = False
+    retry: bool = False
+
+
+class Work(msgspec.Struct):
+    """What one page's transaction gathers on its way."""
+
+    unit: Unit
+    began: datetime
+    known: dict[str, Link]
+    links: dict[str, Link] = {}
+    events: dict[str, Event] = {}
+    due: list[Due] = []
+    failures: dict[str, tuple[str, str | None]] = {}
+    removals: list[Removal] = []
+    appeared: set[str] = set()
+    revived: set[str] = set()
+    freed: set[str] = set()
+    settled: set[str] = set()
+    disabled: set[str] = set()
