@@ -228,8 +228,10 @@ class Connection:
 
     def _chunk(self, message: int) -> Chunk:
         found: list[Found] = []
-        until = time.monotonic() + self._answer_seconds
-        while len(found) < CHUNK:
+        now = time.monotonic()
+        until, handed_out = now + self._answer_seconds, now + POLL_SECONDS
+        # Who waits for this thread takes it for caught when it shows nothing, so a slow server fills no chunk.
+        while len(found) < CHUNK and not (found and time.monotonic() > handed_out):
             try:
                 kind, data, _, controls = self._handle.result3(
                     message, all=0, timeout=POLL_SECONDS, resp_ctrl_classes=_RESPONSES
