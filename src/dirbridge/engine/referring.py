@@ -136,7 +136,7 @@ async def _log_references(
     run: Run, work: Work, new: Sequence[references.Resolved], gone: Sequence[references.Resolved]
 ) -> None:
     """One event for each owner: its own where it has one on this page, else an update."""
-    conn, tenant, job, targets = work.unit.conn, run.tenant, run.job.id, run.plan.reference_targets
+    conn, tenant, job = work.unit.conn, run.tenant, run.job.id
     changes = _changes(run, new, gone)
     waiting = await references.count_missing(conn, tenant, job, sorted(changes))
     strangers = [owner for owner in changes if owner not in work.known and owner not in work.links]
@@ -163,7 +163,7 @@ async def _log_references(
 def _changes(
     run: Run, new: Sequence[references.Resolved], gone: Sequence[references.Resolved]
 ) -> dict[str, list[ModifiedProperty]]:
-    """Put references into the log's form, by owner; of an attribute of one value, the old and the new are one change."""
+    """Put references into the log's form, by owner; of an attribute of one value, old and new are one change."""
     targets = run.plan.reference_targets
     left: dict[tuple[str, str], str] = {}
     changes: dict[str, list[ModifiedProperty]] = {}
