@@ -130,7 +130,10 @@ async def run(options: Options, screen: Screen, outcome: Outcome) -> None:
                     await demo.play()
                 except DirbridgeError as error:
                     outcome.error = error
-                    screen.failure(error.reason, error.recommended_action, demo.relevant_log(error))
+                    remedy = error.recommended_action
+                    if options.keep is None:
+                        remedy = f"{remedy} The demo's files go now; --keep DIR keeps them.".strip()
+                    screen.failure(error.reason, remedy, demo.relevant_log(error))
                 finally:
                     if options.keep is not None:
                         demo.keep_domain_logs()
