@@ -5,6 +5,8 @@ from uuid import uuid4
 from dirbridge.store import links
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
 
+BIN = "directory/deletedItems"
+
 
 async def test_delete_list_restore(world: World) -> None:
     """A deleted user is listed under its type, has the time of its delete, and comes back with the same id."""
@@ -53,6 +55,26 @@ async def test_purge_removes_for_good(world: World) -> None:
     assert await world.run("select count(*) from directory_objects") == [(0,)]
     assert await world.run("select state, target, digest from links") == [("failed", None, None)]
     assert await world.run("select anchor, reason from due") == [("a", "TargetChanged")]
+
+
+async def test_each_type_asks_for_its_own_permission(world: World) -> None:
+    """Who may handle users only neither sees nor touches deleted groups, and the other way round."""
+    group = await world.put("group", "Gone", deleted=True)
+    user = await world.put("user", "Ada", deleted=True)
+    users, groups = world.bearer("User.ReadWrite.All", "User.DeleteRestore.All"), world.bearer("Group.ReadWrite.All")
+    for headers, mine, other, kind in ((users, user, group, "group"), (groups, group, user, "user")):
+        for method, path in (
+            ("GET", f"{BIN}/graph.{kind}"),
+            ("GET", f"{BIN}/graph.{kind}/$count"),
+            ("GET", f"{BIN}/{other}"),
+            ("POST", f"{BIN}/{other}/restore"),
+            ("DELETE", f"{BIN}/{other}"),
+        ):
+            answer = await world.client.request(method, path, headers={**headers, "ConsistencyLevel": "eventual"})
+            assert (answer.status_code, code(answer)) == (403, "Authorization_RequestDenied"), path
+        assert (await world.client.get(f"{BIN}/{mine}", headers=headers)).status_code == 200
+    for headers, mine in ((users, user), (groups, group)):
+        assert (await world.client.post(f"{BIN}/{mine}/restore", headers=headers)).status_code == 200
 
 
 async def test_live_objects_are_not_in_the_bin(world: World) -> None:

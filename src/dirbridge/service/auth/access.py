@@ -6,7 +6,7 @@ are ordinary HTTP exceptions; the application puts them into Graph's error envel
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -36,6 +36,20 @@ class Caller:
         """How the audit trail names it."""
         return f"application {self.app_id}"
 
+    def need(self, permissions: Iterable[str]) -> None:
+        """Make sure that the caller holds one of these permissions.
+
+        Raises:
+            HTTPException: 403 that names them.
+        """
+        wanted = tuple(permissions)
+        if self.roles.isdisjoint(wanted):
+            raise HTTPException(
+                403,
+                "Insufficient privileges to complete the operation. One of these application permissions is needed: "
+                f"{', '.join(wanted)}; the token holds {', '.join(sorted(self.roles)) or 'none'}.",
+            )
+
 
 def require(*permissions: str) -> Callable[[Request], Awaitable[Caller]]:
     """Give a dependency that lets callers pass who hold one of these permissions.
@@ -46,12 +60,8 @@ def require(*permissions: str) -> Callable[[Request], Awaitable[Caller]]:
 
     async def check(request: Request) -> Caller:
         known = caller(request)
-        if permissions and known.roles.isdisjoint(permissions):
-            raise HTTPException(
-                403,
-                "Insufficient privileges to complete the operation. One of these application permissions is needed: "
-                f"{', '.join(permissions)}; the token holds {', '.join(sorted(known.roles)) or 'none'}.",
-            )
+        if permissions:
+            known.need(permissions)
         return known
 
     return check

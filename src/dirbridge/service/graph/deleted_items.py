@@ -5,6 +5,7 @@ Source: Graph directory deletedItems.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -22,10 +23,25 @@ from dirbridge.tenant import administration
 
 router = APIRouter()
 
-_WRITE = ("User.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All")
-Reader = Annotated[Caller, Depends(require("User.Read.All", "Group.Read.All", "Directory.Read.All", *_WRITE))]
-Restorer = Annotated[Caller, Depends(require("User.DeleteRestore.All", *_WRITE))]
-Writer = Annotated[Caller, Depends(require(*_WRITE))]
+# What each type asks for; an object's type is known only once it was found.
+_WRITE = {
+    "user": ("User.ReadWrite.All", "Directory.ReadWrite.All"),
+    "group": ("Group.ReadWrite.All", "Directory.ReadWrite.All"),
+}
+_RESTORE = {**_WRITE, "user": ("User.DeleteRestore.All", *_WRITE["user"])}
+_READ = {
+    "user": ("User.Read.All", "Directory.Read.All", *_WRITE["user"]),
+    "group": ("Group.Read.All", "Directory.Read.All", *_WRITE["group"]),
+}
+
+
+def _any(permissions: Mapping[str, Sequence[str]]) -> object:
+    return Depends(require(*dict.fromkeys(name for names in permissions.values() for name in names)))
+
+
+Reader = Annotated[Caller, _any(_READ)]
+Restorer = Annotated[Caller, _any(_RESTORE)]
+Writer = Annotated[Caller, _any(_WRITE)]
 
 
 @router.get("/directory/deletedItems/{key}")
@@ -33,12 +49,13 @@ async def get_or_list(request: Request, key: str, caller: Reader) -> Response:
     """List deleted objects of the type that a cast names, or give one by its id."""
     if key in collections.CASTS:
         kind = collections.CASTS[key]
+        caller.need(_READ[kind])
         return await collections.listing(
             request, directory_queries.deleted(caller.tenant, kind), fragment=f"{kind}s", object_type=kind
         )
     query = odata.read(request, odata.ITEM)
     async with database(request).connection() as conn:
-        row = await _find(conn, caller, key)
+        row = await _find(conn, caller, key, _READ)
     select = objects.selected(query, row.object_type)
     return collections.entity(request, row, query, select, "directoryObjects", typed=True)
 
@@ -47,6 +64,7 @@ async def get_or_list(request: Request, key: str, caller: Reader) -> Response:
 async def count(request: Request, cast: str, caller: Reader) -> Response:
     """Count deleted objects of a type."""
     kind = collections.object_type_of(cast)
+    caller.need(_READ[kind])
     return await collections.counting(request, directory_queries.deleted(caller.tenant, kind), object_type=kind)
 
 
@@ -54,7 +72,7 @@ async def count(request: Request, cast: str, caller: Reader) -> Response:
 async def restore(request: Request, key: str, caller: Restorer) -> Response:
     """Bring an object back with its id."""
     async with database(request).transaction() as conn:
-        row = await _find(conn, caller, key)
+        row = await _find(conn, caller, key, _RESTORE)
         await administration.restore_object(conn, caller.tenant, row.id, datetime.now(UTC))
         await audits.record(
             conn, caller.tenant, actor=caller.actor, activity=f"Restore {row.object_type}", target=str(row.id)
@@ -70,7 +88,7 @@ async def restore(request: Request, key: str, caller: Restorer) -> Response:
 async def purge(request: Request, key: str, caller: Writer) -> Response:
     """Remove an object for good."""
     async with database(request).transaction() as conn:
-        row = await _find(conn, caller, key)
+        row = await _find(conn, caller, key, _WRITE)
         await administration.purge(conn, caller.tenant, row.id)
         await audits.record(
             conn, caller.tenant, actor=caller.actor, activity=f"Hard Delete {row.object_type}", target=str(row.id)
@@ -78,9 +96,10 @@ async def purge(request: Request, key: str, caller: Writer) -> Response:
     return no_content()
 
 
-async def _find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
+async def _find(conn: Conn, caller: Caller, key: str, permissions: Mapping[str, Sequence[str]]) -> DirectoryObject:
     id = guid(key)
     row = await directory_queries.get(conn, caller.tenant, id, deleted=True) if id else None
     if row is None:
         raise not_found("deleted object", key)
+    caller.need(permissions[row.object_type])
     return row
