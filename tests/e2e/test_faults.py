@@ -287,24 +287,24 @@ async def test_full_disk(place: Path) -> None:
     """A first sync onto a disk without space fails plainly, and completes by itself once there is some."""
     data = place / "data"
     data.mkdir(mode=0o755)
-    mounted = (
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192m", "none", str(data)], check=False).returncode == 0
-    )
+    mount = ["mount", "-t", "tmpfs", "-o", "size=192m,mode=0755", "none", str(data)]
+    mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
     try:
         async with Installation(place, made_up.DOMAIN) as installation:
             given = made_up.settings(place, users=1000, groups=4, members=20, pause=0)
-            await installation.agent(made_up.toml(given))
-            await installation.create_job(start=False)
+            agent = await installation.agent(made_up.toml(given))
+            await agent.end()  # so that nothing is read before the disk is full
             began = datetime.now(UTC)
+            await installation.create_job()
             disk = WholeDisk(data) if mounted else await OneFile.of(installation)
-            await installation.api.post(f"{installation.job}/start")
-            disk.fill()
+            await disk.fill()
+            agent.start()
             (service,) = installation.services
             await until(lambda: _logged(service, "disk is full"), "the service says so", 60, installation.describe)
             if not mounted:
                 await said(installation, "DiskFull", "No space left on device", "Free some space")
             assert "work goes on by itself" in service.logged()
-            disk.free()
+            await disk.free()
             await installation.succeeded(began, 90)
             await made_up.compare(installation, given)
             assert set((await installation.events()).values()) == {1}
@@ -319,36 +319,46 @@ class WholeDisk:
     def __init__(self, data: Path) -> None:
         self._ballast = data / "ballast"
 
-    def fill(self) -> None:
+    async def fill(self) -> None:
         with self._ballast.open("wb", buffering=0) as ballast:
             for size in (1 << 20, 4096):
                 with contextlib.suppress(OSError):
                     while True:
                         ballast.write(bytes(size))
 
-    def free(self) -> None:
+    async def free(self) -> None:
         self._ballast.unlink()
 
 
 class OneFile:
     """Where nothing may be mounted: the file of a table that is empty so far becomes one that never has space."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, installation: Installation, file: Path) -> None:
+        self._installation = installation
         self._file = file
         self._kept = file.with_suffix(".kept")
 
     @classmethod
     async def of(cls, installation: Installation) -> OneFile:
-        (row,) = await installation.rows("select pg_relation_filepath('events_default')")
-        return cls(installation.data / "postgres" / row[0])
+        (row,) = await installation.rows("select pg_relation_filepath('directory_objects')")
+        return cls(installation, installation.data / "postgres" / row[0])
 
-    def fill(self) -> None:
+    async def fill(self) -> None:
         assert self._file.stat().st_size == 0
         self._file.rename(self._kept)
         self._file.symlink_to("/dev/full")
+        await self._reopen()
 
-    def free(self) -> None:
+    async def free(self) -> None:
         self._kept.rename(self._file)
+        await self._reopen()
+
+    async def _reopen(self) -> None:
+        """End the connections: each keeps files open that it has used."""
+        await self._installation.rows(
+            """select pg_terminate_backend(pid) from pg_stat_activity
+               where pid <> pg_backend_pid() and datname is not null"""
+        )
 
 
 async def _logged(process: Process, text: str) -> bool | None:
