@@ -1,6 +1,9 @@
 """The command line's client: patience, new tokens, plain errors; nothing is sent anywhere but to its own service."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,3 +194,36 @@ def test_the_secret_is_not_shown() -> None:
 def test_names_cannot_steer_the_terminal() -> None:
     """Escape sequences in a directory's names become visible characters."""
     assert plain("a\x1b[31mb\r\nÜ\u202e") == "a�[31mb��Ü�"
+
+
+@pytest.mark.parametrize("url", ["https://[", "https://h:x", "https://h:99999", "https://", "http://h"])
+def test_url_that_is_none(url: str) -> None:
+    """Whatever stands where a URL belongs is told plainly."""
+    with pytest.raises(ConfigurationError, match="one like https://host:8443 is expected"):
+        profile({"url": url, "ca-file": None, "tenant": None, "client-id": "a", "client-secret": "b"})
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "utf-8"])
+def test_names_that_the_terminal_cannot_write(encoding: str) -> None:
+    """A table goes on with a mark in place of the letter; JSON loses nothing."""
+    script = """
+import sys
+from dirbridge.cli import main, client
+from dirbridge.contract.errors import DirbridgeError
+def run(arguments):
+    client.print_json({"name": "Łukasz \N{GRINNING FACE}"}, line=True)
+    client.console().print("Łukasz and others")
+    main.complain(DirbridgeError("Łukasz \N{GRINNING FACE}"), as_json=True)
+    return 0
+main.run = run
+main.main([])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "10"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    document, _, table = done.stdout.decode(encoding).partition("\n")
+    assert json.loads(document) == {"name": "Łukasz \N{GRINNING FACE}"}
+    assert table.split()[0] in {"Łukasz", "?ukasz"}
+    assert json.loads(done.stderr.decode(encoding))["error"]["message"] == "Łukasz \N{GRINNING FACE}"

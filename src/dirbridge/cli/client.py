@@ -102,12 +102,20 @@ def profile(given: dict[str, str | None]) -> Profile:
             " DIRBRIDGE_CA_FILE, DIRBRIDGE_CLIENT_ID and DIRBRIDGE_CLIENT_SECRET.",
         )
     url = str(found["url"]).rstrip("/")
-    if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
+    if not _is_https(url):
         raise ConfigurationError(
             f"The service's URL is '{url}'; one like https://host:8443 is expected.", code="InvalidUrl"
         )
     ca_file = Path(str(found["ca-file"])).expanduser() if found["ca-file"] else None
     return Profile(url, str(found["tenant"] or "common"), str(found["client-id"]), str(found["client-secret"]), ca_file)
+
+
+def _is_https(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an address, a port that is no number
+        return False
 
 
 def _stored(file: Path) -> dict[str, Any]:
@@ -336,7 +344,9 @@ def _content(answer: httpx2.Response) -> dict[str, Any]:
 
 def print_json(document: Any, *, line: bool = False) -> None:
     """Print one JSON document; on one line where several follow one another."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=None if line else 2))
+    # Where not every letter can be written, JSON's own escapes keep all of them.
+    unicode = sys.stdout.encoding.lower().startswith("utf")
+    click.echo(json.dumps(document, ensure_ascii=not unicode, indent=None if line else 2))
 
 
 def console() -> Console:

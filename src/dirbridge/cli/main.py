@@ -8,6 +8,7 @@ exit codes below.
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import logging
 import os
@@ -77,6 +78,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name that the terminal cannot write must not end the list
     sys.exit(run(given))
 
 
@@ -124,7 +127,8 @@ def complain(error: DirbridgeError, *, as_json: bool, usage: str = "") -> None:
         body: dict[str, Any] = {"code": error.code, "message": error.reason}
         body |= {"recommendedAction": error.recommended_action} if error.recommended_action else {}
         body |= {"details": error.details} if error.details else {}
-        click.echo(json.dumps({"error": body}, ensure_ascii=False), err=True)
+        unicode = sys.stderr.encoding.lower().startswith("utf")
+        click.echo(json.dumps({"error": body}, ensure_ascii=not unicode), err=True)
         return
     if usage:
         click.echo(usage, err=True)
