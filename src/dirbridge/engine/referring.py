@@ -69,9 +69,9 @@ async def _part(run: Run, work: Work, delta: ReferenceDelta, here: Sequence[Row]
 
 
 async def _look(run: Run, work: Work) -> None:
-    """While a full read fills the tables, let the planner look at them whenever they have doubled."""
+    """While a full read fills the tables, let the planner look at them whenever they have grown fourfold."""
     if run.full_read is not None and run.counts.imported >= run.looked_at:
-        run.looked_at = 2 * max(run.counts.imported, len(work.links))
+        run.looked_at = 4 * max(run.counts.imported, len(work.links))
         await statistics.refresh(work.unit.conn)
 
 

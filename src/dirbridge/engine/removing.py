@@ -58,6 +58,8 @@ async def run_removals(run: Run) -> int:
         How many removals wait for a person.
     """
     async with run.context.database.connection() as conn:
+        if not await removals.open_ones(conn, run.tenant, run.job.id, limit=1):
+            return 0
         totals = await jobs.counts_by_type(conn, run.tenant, run.job.id)
         since = run.context.clock() - removals.WINDOW
         done = await removals.done_since(conn, run.tenant, run.job.id, since)

@@ -208,7 +208,6 @@ create table links (
     primary key (tenant, job, anchor)
 );
 create index links_target on links (tenant, target) where target is not null;
-create index links_container on links (tenant, job, container);
 create index links_state on links (tenant, job, state, object_type);
 
 create table containers (
