@@ -18,7 +18,7 @@ from dirbridge.connectors.ad.entries import Plan
 from dirbridge.connectors.ad.ldap import Chunk, Found
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.connectors.ad.source import _Reading
-from dirbridge.contract.entry import ReferenceDelta, Selection, Watermark
+from dirbridge.contract.entry import Container, ReferenceDelta, Selection, Tombstone, Watermark
 from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
 from tests.connectors.ad.conftest import SELECTION, Seen
 
@@ -160,6 +160,37 @@ async def test_what_changes_between_the_answers_of_a_full_read_is_told(settings:
         ReferenceDelta(GROUP, "member", removed=(member(1),))
     ]
     assert seen.references[-1].removed == (member(1),)
+
+
+async def test_tombstone_that_only_the_changes_show_is_read_like_any(settings: Settings) -> None:
+    """What garbage collection took before it was read again: a container stays one, a hidden name stays hidden."""
+
+    def gone(number: int, object_class: bytes, parent: bytes) -> Found:
+        values = {"objectGUID": [UUID(member(number)).bytes_le]}
+        values |= {"objectClass": [b"top", object_class]} if object_class else {}
+        values |= {"isDeleted": [b"TRUE"], "lastKnownParent": [parent], "name": [f"m\nDEL:{member(number)}".encode()]}
+        return f"<GUID={member(number)}>;CN=m\\0ADEL:{member(number)},CN=Deleted Objects,DC=contoso,DC=test", values
+
+    hidden = settings.model_copy(update={"exclude_containers": ("OU=Secret,DC=contoso,DC=test",)})
+    plan = Plan(hidden, SELECTION)
+    shown, secret = b"<GUID=%s>;DC=contoso,DC=test", b"<GUID=%s>;OU=Secret,DC=contoso,DC=test"
+    head = HEAD.encode()
+    found = [
+        gone(1, b"user", shown % head),
+        gone(2, b"user", secret % head),
+        gone(3, b"organizationalUnit", shown % head),
+        gone(4, b"", secret % head),
+    ]
+    recorded = Recorded({b"a": (found, dirsync.Answer(False, b"b"))})
+    since = watermark.Position(b"a", recorded.facts.now, 10, plan.digest)
+    reading = _Reading(hidden, plan, recorded, 1000)  # type: ignore[arg-type]
+    seen = Seen([page async for page in reading.since(Watermark("dc1|1", watermark.pack(since)))])
+    assert seen.deleted == {
+        member(1): Tombstone(member(1), "m", "user"),
+        member(2): Tombstone(member(2), "", "user"),
+        member(4): Tombstone(member(4), "", ""),
+    }
+    assert seen.containers == {member(3): Container(member(3), None, "m", deleted=True)}
 
 
 async def test_pages_of_a_full_read_stay_small_however_large_a_group(settings: Settings) -> None:

@@ -481,7 +481,7 @@ class _Reading:
                     yield page.finish()
         for anchor in unseen:
             if anchor in gone:  # DirSync saw its tombstone, which is evidence enough
-                page.delete(entries.tombstone(gone[anchor], plan.kind(gone[anchor][1]) or ""))
+                self._deleted(gone[anchor])
             else:
                 page.miss(anchor)
             if self._full:
@@ -529,15 +529,13 @@ class _Reading:
         kind = self._plan.kind(one[1])
         if kind == "container":
             self._page.contain(Container(entries.anchor_of(one), None, entries.tombstone(one, "").name, deleted=True))
-        elif kind is not None and self._plan.hid(one[1]):
-            # It may have been elsewhere before, so its deletion counts; its name stays here.
-            self._page.delete(Tombstone(entries.anchor_of(one), object_type=kind))
-        elif kind is not None:
-            self._page.delete(entries.tombstone(one, kind))
-        elif not one[1].get("objectClass"):
-            self._page.delete(entries.tombstone(one, ""))
-        else:
+        elif kind is None and one[1].get("objectClass"):
             self._page.miss(entries.anchor_of(one))
+        elif self._plan.hid(one[1]):
+            # It may have been elsewhere before, so its deletion counts; its name stays here.
+            self._page.delete(Tombstone(entries.anchor_of(one), object_type=kind or ""))
+        else:
+            self._page.delete(entries.tombstone(one, kind or ""))
 
     async def _descendants(self, anchor: str, *, members: bool = True) -> AsyncGenerator[ChangePage, None]:
         """All entries below a container that was renamed or moved: their own names have changed with it.
