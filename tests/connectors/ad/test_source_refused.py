@@ -71,6 +71,17 @@ async def test_wrong_password_is_tried_once(domain: Domain, admin: Admin, tmp_pa
     assert (await follower.next()).entries
 
 
+async def test_refused_account_is_tried_once_however_many_read(domain: Domain, admin: Admin, tmp_path: Path) -> None:
+    """Jobs and checks that come at the same moment wait for the first one's sign-in."""
+    admin.replace(admin.base, lockoutThreshold="10")
+    values = await account(domain, tmp_path, "svc-many")
+    Path(values["password_file"]).write_text("Wrong-word.1\n")
+    source = ActiveDirectorySource(ad_settings.parse(values))
+    ends = await asyncio.gather(*(Follower(source).next() for _ in range(5)), return_exceptions=True)
+    assert [type(end) for end in ends] == [CredentialError] * 5
+    assert admin.value(f"CN=svc-many,CN=Users,{admin.base}", "badPwdCount") == b"1"
+
+
 async def test_refused_account_is_not_tried_at_the_next_server(domain: Domain, admin: Admin, tmp_path: Path) -> None:
     """Three servers of one domain would be three failed sign-ins."""
     admin.replace(admin.base, lockoutThreshold="10")

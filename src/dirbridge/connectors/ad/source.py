@@ -6,6 +6,7 @@ account: everything else stands in the watermark.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import time
@@ -62,6 +63,7 @@ class ActiveDirectorySource:
         self._page_entries = page_entries
         self._clock = clock
         self._refusal: tuple[bytes, float, CredentialError] | None = None
+        self._signing_in = asyncio.Lock()
 
     async def changes(self, selection: Selection, since: Watermark | None) -> AsyncGenerator[ChangePage, None]:
         """Stream what changed since a watermark, or everything.
@@ -126,16 +128,20 @@ class ActiveDirectorySource:
         return CheckReport(tuple(findings))
 
     async def _open(self, prefer: str = "") -> Directory:
-        """Connect, unless this very account was refused a short while ago."""
-        fingerprint = self._fingerprint()
-        if self._refusal is not None and self._refusal[0] == fingerprint and self._clock() < self._refusal[1]:
-            raise self._refusal[2]
-        self._refusal = None
-        try:
-            return await Directory.open(self._settings, prefer)
-        except CredentialError as error:
-            self._refusal = fingerprint, self._clock() + REFUSAL_LASTS.total_seconds(), error
-            raise
+        """Connect, unless this very account was refused a short while ago.
+
+        One after the other, or as many sign-ins as there are readers would fail before the first of them is known to.
+        """
+        async with self._signing_in:
+            fingerprint = self._fingerprint()
+            if self._refusal is not None and self._refusal[0] == fingerprint and self._clock() < self._refusal[1]:
+                raise self._refusal[2]
+            self._refusal = None
+            try:
+                return await Directory.open(self._settings, prefer)
+            except CredentialError as error:
+                self._refusal = fingerprint, self._clock() + REFUSAL_LASTS.total_seconds(), error
+                raise
 
     def _fingerprint(self) -> bytes:
         text = "\0".join((self._settings.user, self._settings.password(), *self._settings.servers))
