@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import ldap
-from ldap.controls import LDAPControl
+from ldap.controls import RequestControl
 
 from bench import openldap
 from bench.deployment import Deployment, deployed
@@ -160,7 +160,7 @@ async def _raw_dirsync(domain: Domain, password: str) -> float:
         connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(domain.ca_file))
         connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
         connection.simple_bind_s(f"svc-bench@{domain.realm}", password)
-        control = LDAPControl(
+        control = RequestControl(
             dirsync.DIRSYNC, True, dirsync.request(Flag.OBJECT_SECURITY | Flag.INCREMENTAL_VALUES, 10_000_000, b"")
         )
         began = time.monotonic()

@@ -190,14 +190,15 @@ async def end_whole(
     """End what no part of a whole list named; gives, in chunks, those that the target had."""
     while True:
         cursor = await conn.execute(
-            """delete from entry_references r
-               where r.ctid = any(array(
-                 select x.ctid from entry_references x
-                 where x.tenant = %(tenant)s and x.job = %(job)s and x.owner = %(owner)s and x.attribute = %(attribute)s
-                   and not exists (select from seen_references s
-                     where s.tenant = %(tenant)s and s.job = %(job)s and s.owner = %(owner)s
-                       and s.attribute = %(attribute)s and s.referenced = x.referenced)
-                 limit %(chunk)s))
+            """delete from entry_references r using (
+                 select referenced from entry_references
+                 where tenant = %(tenant)s and job = %(job)s and owner = %(owner)s and attribute = %(attribute)s
+                 except
+                 select referenced from seen_references
+                 where tenant = %(tenant)s and job = %(job)s and owner = %(owner)s and attribute = %(attribute)s
+                 limit %(chunk)s) as gone
+               where r.tenant = %(tenant)s and r.job = %(job)s and r.owner = %(owner)s
+                 and r.attribute = %(attribute)s and r.referenced = gone.referenced
                returning r.owner, r.attribute, r.referenced, r.is_written""",
             {"tenant": tenant, "job": job, "owner": owner, "attribute": attribute, "chunk": CHUNK},
         )
