@@ -190,15 +190,16 @@ async def end_whole(
     """End what no part of a whole list named; gives, in chunks, those that the target had."""
     while True:
         cursor = await conn.execute(
-            """delete from entry_references r using (
+            """with gone as materialized (
                  select referenced from entry_references
                  where tenant = %(tenant)s and job = %(job)s and owner = %(owner)s and attribute = %(attribute)s
                  except
                  select referenced from seen_references
                  where tenant = %(tenant)s and job = %(job)s and owner = %(owner)s and attribute = %(attribute)s
-                 limit %(chunk)s) as gone
+                 limit %(chunk)s)
+               delete from entry_references r
                where r.tenant = %(tenant)s and r.job = %(job)s and r.owner = %(owner)s
-                 and r.attribute = %(attribute)s and r.referenced = gone.referenced
+                 and r.attribute = %(attribute)s and r.referenced = any(array(select referenced from gone))
                returning r.owner, r.attribute, r.referenced, r.is_written""",
             {"tenant": tenant, "job": job, "owner": owner, "attribute": attribute, "chunk": CHUNK},
         )
