@@ -6,7 +6,9 @@ import pytest
 
 from dirbridge.connectors.memory.directory import anchor_of
 from dirbridge.connectors.memory.source import MemorySource
+from dirbridge.store import jobs
 from dirbridge.store.database import Database
+from dirbridge.store.identifiers import new_id
 from tests.engine.world import World, key
 
 ANN, BOB, CAT, DAN = (anchor_of(i) for i in range(4))
@@ -255,3 +257,14 @@ async def test_unforeseen_error_is_shown_and_does_not_last(world: World) -> None
     await world.cycle()
     assert len(await world.users()) == 1
     assert (await world.state()).successive_failures == 0
+
+
+async def test_a_paused_job_shows_no_cycle_under_way(world: World) -> None:
+    """What a cycle had reached when it was stopped is not shown as if it went on."""
+    async with world.database.transaction() as conn:
+        job = await jobs.begin(conn, world.tenant, world.job, new_id())
+        assert job is not None
+        await jobs.keep_progress(conn, world.tenant, world.job, {"completedUnits": 1, "totalUnits": 2})
+        assert await jobs.pause(conn, world.tenant, world.job)
+    paused = await world.state()
+    assert (paused.cycle, paused.progress, paused.state) == (None, None, "Paused")

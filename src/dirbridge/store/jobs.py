@@ -16,7 +16,6 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from dirbridge.contract import schema as schemas
 from dirbridge.contract.entry import Watermark
 from dirbridge.contract.errors import Fenced
 from dirbridge.contract.schema import Schema
@@ -122,7 +121,7 @@ async def start(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
 async def pause(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Stop a job at the next page's edge, keeping all its state. False where there is none."""
     result = await conn.execute(
-        """update jobs set state = 'Paused', next_run = null, generation = generation + 1
+        """update jobs set state = 'Paused', next_run = null, generation = generation + 1, cycle = null, progress = null
            where tenant = %s and id = %s""",
         (tenant, job),
     )
@@ -373,8 +372,3 @@ async def counts_by_type(conn: AsyncConnection[Any], tenant: UUID, job: str) -> 
             (tenant, job),
         )
         return {row["object_type"]: row["number"] for row in await cursor.fetchall()}
-
-
-def document_of(document: bytes) -> Schema:
-    """Read a schema document as text from outside."""
-    return schemas.parse(document)
