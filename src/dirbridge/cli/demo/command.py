@@ -39,8 +39,8 @@ def demo(once: bool, as_json: bool, keep: Path | None, users: int) -> int:
     """Show it all: a throw-away Active Directory with a made-up company, brought to a tenant of its own.
 
     Starts a Samba domain controller on a loopback address, the service with its embedded database, and an agent; syncs;
-    makes a dozen changes in the directory and shows each arriving. Runs until Ctrl-C, then removes it all. With --once it
-    leaves by itself: with 0 when the tenant is what the directory says, else with 1.
+    makes a dozen changes in the directory and shows each arriving. Runs until Ctrl-C, then removes it all. With --once
+    it leaves by itself: with 0 when the tenant is what the directory says, else with 1.
     """
     console = Console(stderr=as_json)
     outcome, number = asyncio.run(_until_told(Options(once=once, keep=keep, users=users), Screen(console)))
