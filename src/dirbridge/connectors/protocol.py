@@ -12,7 +12,7 @@ import msgspec
 
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.export import Export, Outcome, Reference, TargetValue
-from dirbridge.contract.wire import CheckReport
+from dirbridge.contract.wire import CheckReport, Located
 
 Unit = TypeVar("Unit", contravariant=True)
 
@@ -50,6 +50,10 @@ class Source(Protocol):
 
     def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
         """Read anchors afresh: each comes back as entry, tombstone or not visible, memberships whole."""
+        ...
+
+    async def locate(self, names: Sequence[str]) -> Sequence[Located]:
+        """Find what names stand for, in their order. A name that stands for several things is none."""
         ...
 
     async def check(self) -> CheckReport:

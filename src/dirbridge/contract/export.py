@@ -59,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         error: None on success.
         collision: the unique value that is held by another, as `kind:folded value`; retried when it is freed.
         notes: what the target did otherwise than asked, each a sentence (a UPN in an unverified domain).
+        transient: the error may be gone when it is tried again soon (throttled, busy, timed out).
         freed: unique values that this gave up, as `kind:folded value`.
     """
 
@@ -68,6 +69,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     collision: str | None = None
     notes: tuple[str, ...] = ()
     freed: tuple[str, ...] = ()
+    transient: bool = False
 
 
 class Reference(msgspec.Struct, frozen=True, gc=False):

@@ -55,13 +55,20 @@ class ContainersRequest(msgspec.Struct, frozen=True, tag="containers"):
     below: str | None = None
 
 
+class LocateRequest(msgspec.Struct, frozen=True, tag="locate"):
+    """Find entries, groups or containers by name: distinguished name, sign-in name or account name."""
+
+    domain: str
+    names: tuple[str, ...]
+
+
 class CheckRequest(msgspec.Struct, frozen=True, tag="check"):
     """Prove that a domain can be read, deleted objects included."""
 
     domain: str
 
 
-Request = ChangesRequest | ReadRequest | ContainersRequest | CheckRequest
+Request = ChangesRequest | ReadRequest | ContainersRequest | LocateRequest | CheckRequest
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -87,6 +94,28 @@ class CheckReport(msgspec.Struct, frozen=True, tag="check-report"):
     findings: tuple[Finding, ...]
 
 
+class Located(msgspec.Struct, frozen=True):
+    """What a name stands for.
+
+    Attributes:
+        name: as it was asked for.
+        anchor: empty where there is no such thing, or none that may be seen.
+        object_type: `user`, `group`, ..., or `container`.
+        shown: its present distinguished name.
+    """
+
+    name: str
+    anchor: str = ""
+    object_type: str = ""
+    shown: str = ""
+
+
+class Locations(msgspec.Struct, frozen=True, tag="locations"):
+    """The answer to a locate request, in the order of its names."""
+
+    found: tuple[Located, ...]
+
+
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
     """An error in transit; ends the request's attempt."""
 
@@ -103,7 +132,7 @@ class Changes(msgspec.Struct, frozen=True, tag="changes-page"):
     page: ChangePage
 
 
-Answer = Changes | CheckReport | Failure
+Answer = Changes | CheckReport | Locations | Failure
 
 _KINDS: dict[str, type[DirbridgeError]] = {
     "configuration": ConfigurationError,

@@ -7,24 +7,21 @@ watermark is stored with the page; after a crash anywhere the next cycle goes on
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from dirbridge.contract.entry import ChangePage, Entry, Tombstone, Watermark
 from dirbridge.contract.errors import (
-    ConfigurationError,
     DirbridgeError,
     Fenced,
     TransientError,
     WatermarkExpired,
 )
-from dirbridge.engine import mapping, page, removing, status
+from dirbridge.engine import finishing, mapping, page, policies, removing
 from dirbridge.engine.reading import read_in_pages, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run
 from dirbridge.engine.work import Manner
-from dirbridge.store import due, jobs, removals, seen
+from dirbridge.store import due, jobs, seen
 from dirbridge.store.database import Connection
 from dirbridge.store.jobs import Job
 
@@ -51,7 +48,8 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         job = await jobs.begin(conn, tenant, job_id, cycle)
     if job is None:
         return
-    current = Run(context, job, mapping.Plan({}, mapping.NOTHING, {}), cycle, context.clock(), Counts())
+    policy = policies.of(job.settings)
+    current = Run(context, job, mapping.Plan({}, mapping.NOTHING, {}), cycle, context.clock(), Counts(), policy=policy)
     _tell("cycle.began", "A cycle of job %s began.", current)
     error: DirbridgeError | None = None
     fault: Exception | None = None
@@ -70,7 +68,7 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
     except Exception as caught:  # noqa: BLE001 - raised below; who looks at the job must not see nothing
         error, fault = _fault_of_ours(caught, current), caught
     try:
-        await transaction(current, partial(_finish, current, error=error, waiting=waiting))
+        await transaction(current, partial(finishing.finish, current, error=error, waiting=waiting))
     except Fenced:
         return
     if fault:
@@ -254,49 +252,3 @@ async def _collided(run: Run, anchors: list[str]) -> None:
         not_visible += answer.not_visible
     together = ChangePage(entries=tuple(entries), deleted=tuple(deleted), not_visible=tuple(not_visible))
     await transaction(run, partial(_apply, run, answer=together, manner=Manner(retry=True, may_disable=False)))
-
-
-# The end --------------------------------------------------------------------------------------------------------------
-
-
-async def _finish(run: Run, conn: Connection, error: DirbridgeError | None, waiting: int) -> None:
-    """Store the result, the quarantine if there is one, and when the next cycle is due."""
-    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
-    now = run.context.clock()
-    job = run.job
-    quarantine: dict[str, Any] | None = None
-    wait: timedelta | None = None
-    if error is not None:
-        failures = job.successive_failures + 1
-        wait = status.failure_wait(job.interval, failures - 1)
-        if isinstance(error, ConfigurationError) or failures >= status.FAILURES_TO_QUARANTINE or job.quarantine:
-            quarantine = status.quarantine(
-                job.quarantine, "EncounteredQuarantineException", status.error_document(error), now, wait
-            )
-    elif waiting:
-        quarantine = status.quarantine(job.quarantine, "TooManyDeletes", _too_many(run, waiting), now, job.interval)
-    await removals.prune(conn, run.tenant, job.id, now - 2 * removals.WINDOW)
-    await jobs.finish(
-        conn,
-        run.tenant,
-        job.id,
-        execution=status.execution(run, now, error),
-        succeeded=error is None,
-        exported=run.counts.exported > 0,
-        quarantine=quarantine,
-        wait=wait,
-        scheduled=job.next_run,
-        at=now,
-    )
-
-
-def _too_many(run: Run, waiting: int) -> dict[str, Any]:
-    return {
-        "code": "TooManyDeletes",
-        "message": (
-            f"{waiting} deletes or disables of job '{run.job.id}' are more than may go without a person's word; "
-            "creates and updates go on. If they are meant, restart the job with ForceDeletes; if not, mend the source "
-            "and restart it."
-        ),
-        "tenantActionable": True,
-    }

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from dirbridge.contract.entry import ChangePage, Entry, Tombstone, storable
-from dirbridge.contract.export import Action, Export, Fault, Outcome
-from dirbridge.engine import log, mapping, provision, referring
+from dirbridge.engine import aside, exporting, log, mapping, provision, referring
 from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Unchanged
-from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
 from dirbridge.store import containers, due, events, jobs, links, references, removals, seen
-from dirbridge.store.database import Connection, ValueRejected, savepoint
+from dirbridge.store.database import Connection
 from dirbridge.store.due import Due
-from dirbridge.store.links import Link
-from dirbridge.store.removals import Removal
 
 IDLE_WATERMARK = timedelta(minutes=10)
 """How often an idle source's position is stored."""
@@ -107,16 +101,16 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
             case Inside():
                 inside.append(judgement)
             case Outside():
-                _outside(run, work, judgement)
+                aside.outside(run, work, judgement)
             case Broken():
                 work.settled.add(entry.anchor)
-                _failed(run, work, judgement.entry, judgement.link, judgement.rule.target_type, judgement.fault)
+                aside.failed(run, work, judgement.entry, judgement.link, judgement.rule.target_type, judgement.fault)
             case Unchanged():
                 work.settled.add(entry.anchor)
                 _moved(work, judgement)
     run.counts.entitled += len(inside)
     if inside:
-        await _export(run, work, inside, manner)
+        await exporting.export(run, work, inside, manner)
 
 
 def _expiry(work: Work, judgement: Judgement) -> None:
@@ -133,171 +127,6 @@ def _moved(work: Work, judgement: Unchanged) -> None:
         work.links[entry.anchor] = msgspec.structs.replace(link, container=entry.container, name=entry.name)
 
 
-def _outside(run: Run, work: Work, outside: Outside) -> None:
-    entry, link = outside.entry, outside.link
-    if link is not None and link.state == "provisioned":
-        _remove(run, work, link, "OutOfScope")
-        return
-    work.settled.add(entry.anchor)
-    if link is not None and (link.state == "deprovisioned" or (link.state, link.reason) == ("skipped", outside.clause)):
-        return
-    work.links[entry.anchor] = Link(
-        entry.anchor, entry.object_type, entry.name, entry.container, None, "skipped", outside.clause, None
-    )
-    work.events[entry.anchor] = log.skipped(run, outside, work.unit.now, work.began)
-
-
-def _remove(run: Run, work: Work, link: Link, evidence: str) -> None:
-    """A delete was found, unless the mapping leaves deleting out."""
-    work.settled.add(link.anchor)
-    rule = run.plan.rules.get(link.object_type)
-    if rule is None or "Delete" in rule.actions:
-        work.removals.append(Removal(link.anchor, link.object_type, "delete", evidence))
-
-
-def _failed(
-    run: Run, work: Work, entry: Entry, link: Link | None, target_type: str, fault: Fault, waits_for: str | None = None
-) -> None:
-    """Set one entry aside: it is logged, and tried again later or as soon as it changes."""
-    run.counts.escrowed += 1
-    work.failures[entry.anchor] = (due.COLLISION if waits_for else fault.code, waits_for)
-    work.links[entry.anchor] = (
-        msgspec.structs.replace(link, reason=fault.code, name=entry.name, container=entry.container)
-        if link is not None and link.target is not None
-        else Link(entry.anchor, entry.object_type, entry.name, entry.container, None, "failed", fault.code, None)
-    )
-    if entry.anchor not in work.events:
-        work.events[entry.anchor] = log.broken(run, entry, link, target_type, fault, work.unit.now, work.began)
-
-
-async def _export(run: Run, work: Work, inside: Sequence[Inside], manner: Manner) -> None:
-    """Find or read the target objects, compare, and write what differs."""
-    target = run.context.target
-    linked = {i.entry.anchor: str(i.link.target) for i in inside if i.link is not None and i.link.target is not None}
-    present = await target.read(work.unit, sorted(linked.values())) if linked else {}
-    strangers: dict[str, list[tuple[str, Any]]] = {}
-    for one in inside:
-        if linked.get(one.entry.anchor) not in present:
-            strangers.setdefault(one.rule.target_type, []).append((one.entry.anchor, one.mapped.values))
-    found: dict[str, str] = {}
-    for object_type, wanted in strangers.items():
-        found |= await target.find(work.unit, object_type, wanted)
-    if found:
-        present = {**present, **await target.read(work.unit, sorted(found.values()))}
-    planned: list[Planned] = []
-    for one in inside:
-        anchor = one.entry.anchor
-        where = found.get(anchor) or linked.get(anchor)
-        planned.append(provision.decide(one, where, present.get(where) if where else None, matched=anchor in found))
-    writes = []
-    for step in planned:
-        if step.export is None or not provision.allowed(step):
-            _agree(run, work, step)
-        elif not step.disables:
-            writes.append(step)
-        elif manner.may_disable:
-            writes.append(provision.disable_alone(step))
-        else:
-            writes += _to_review(work, step)
-    if writes:
-        run.counts.exports += len(writes)
-        await _write(run, work, writes, manner)
-
-
-def _to_review(work: Work, step: Planned) -> list[Planned]:
-    """A disable waits for its review; gives what else changes, which does not."""
-    one = step.inside
-    work.removals.append(Removal(one.entry.anchor, one.entry.object_type, "disable", "Disabled"))
-    rest = provision.without_disable(step)
-    if rest is None:
-        work.settled.add(one.entry.anchor)
-        if one.link is not None and one.link.reason:
-            work.links[one.entry.anchor] = msgspec.structs.replace(one.link, reason="")
-    return [] if rest is None else [rest]
-
-
-def _agree(run: Run, work: Work, step: Planned) -> None:
-    """The target has it all already, or the mapping does not let it flow: only the link is brought up to date."""
-    one = step.inside
-    work.settled.add(one.entry.anchor)
-    if step.export is not None and one.link is None:
-        outside = Outside(one.entry, one.link, one.rule, f"flowTypes {','.join(sorted(one.rule.actions))}")
-        _outside(run, work, outside)
-    elif one.link is not None and (step.export is None or one.link.state == "provisioned"):
-        work.links[one.entry.anchor] = msgspec.structs.replace(
-            one.link,
-            object_type=one.entry.object_type,
-            name=one.entry.name,
-            container=one.entry.container,
-            state="provisioned",
-            reason="",
-            digest=one.digest,
-        )
-        if one.link.state != "provisioned" or one.link.digest is None:
-            work.appeared.add(one.entry.anchor)
-
-
-async def _write(run: Run, work: Work, steps: Sequence[Planned], manner: Manner) -> None:
-    """Export a batch; when the database refuses a value, halve it until the guilty entry stands alone."""
-    exports = [step.export for step in steps if step.export is not None]
-    try:
-        async with savepoint(work.unit.conn):
-            outcomes = await run.context.target.export(work.unit, exports)
-    except ValueRejected as error:
-        if len(steps) > 1:
-            middle = len(steps) // 2
-            await _write(run, work, steps[:middle], manner)
-            await _write(run, work, steps[middle:], manner)
-            return
-        fault = Fault(error.code, error.reason, "Correct the value in the source directory.", error.details)
-        outcomes = [Outcome(exports[0].anchor, exports[0].target, error=fault)]
-    for step, export, outcome in zip(steps, exports, outcomes, strict=True):
-        if outcome.error is None:
-            _done(run, work, step, export, outcome)
-        elif outcome.collision and not manner.retry:
-            # Its rival may change later in this cycle: it is tried once more before it counts as failed.
-            work.due.append(Due(export.anchor, due.COLLISION, work.unit.now, 0, outcome.collision))
-        else:
-            _refused(run, work, step, export, outcome)
-
-
-def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
-    one = step.inside
-    entry = one.entry
-    run.counts.exported += 1
-    work.freed.update(outcome.freed)
-    work.events[entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
-    if export.action is Action.DISABLE:
-        work.disabled.add(entry.anchor)
-    if export.action is Action.DISABLE and step.partial and one.link is not None:
-        # What else changes has its own turn, and its own failure perhaps: that stays due.
-        work.links[entry.anchor] = msgspec.structs.replace(one.link, digest=None)
-        return
-    work.settled.add(entry.anchor)
-    if one.link is None or one.link.state != "provisioned" or str(one.link.target) != outcome.target:
-        work.appeared.add(entry.anchor)
-    elif export.restore:
-        work.revived.add(entry.anchor)
-    work.links[entry.anchor] = Link(
-        anchor=entry.anchor,
-        object_type=entry.object_type,
-        name=entry.name,
-        container=entry.container,
-        target=None if outcome.target is None else UUID(outcome.target),
-        state="provisioned",
-        reason="",
-        digest=None if step.partial else one.digest,
-    )
-
-
-def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
-    one = step.inside
-    assert outcome.error is not None
-    work.settled.add(one.entry.anchor)
-    work.events[one.entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
-    _failed(run, work, one.entry, one.link, one.rule.target_type, outcome.error, outcome.collision)
-
-
 # Deletes and what is not visible --------------------------------------------------------------------------------------
 
 
@@ -308,7 +137,7 @@ async def _deleted(run: Run, work: Work, tombstones: Sequence[Tombstone]) -> Non
         link = work.known.get(tombstone.anchor)
         work.settled.add(tombstone.anchor)
         if link is not None and link.state == "provisioned":
-            _remove(run, work, link, "Tombstone")
+            aside.remove(run, work, link, "Tombstone")
         else:
             forgotten.append(tombstone.anchor)
     if forgotten:
@@ -346,11 +175,7 @@ async def _keep(run: Run, work: Work) -> None:
     """Store links, what is due, and what is to be removed."""
     conn, tenant, job = work.unit.conn, run.tenant, run.job.id
     await links.put(conn, tenant, job, list(work.links.values()))
-    if work.failures:
-        tried = await due.attempts(conn, tenant, job, sorted(work.failures))
-        for anchor, (reason, waits_for) in work.failures.items():
-            attempt = tried[anchor][0] + 1 if anchor in tried else 1
-            work.due.append(Due(anchor, reason, work.unit.now + due.back_off(attempt - 1), attempt, waits_for))
+    await aside.keep(run, work)
     if work.revived:
         # Deleted behind the job's back: its references went with it, and are written again.
         await references.lose(conn, tenant, job, sorted(work.revived))

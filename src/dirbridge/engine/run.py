@@ -11,6 +11,7 @@ import msgspec
 
 from dirbridge.connectors.protocol import Source, Target
 from dirbridge.engine.mapping import Plan
+from dirbridge.engine.policies import Policy
 from dirbridge.store.database import Connection, Database
 from dirbridge.store.jobs import Job
 from dirbridge.store.unit import Unit
@@ -45,6 +46,7 @@ class Run(msgspec.Struct):
         generation: the job's, as this cycle took it; a higher one in the database ends the cycle.
         full_read: id of the full read that this cycle makes or goes on with; None in a delta.
         estimate: entries that the read is expected to have.
+        policy: the limits that the job's settings name.
         looked_at: how many entries must have been read before the planner is to look at the tables again.
     """
 
@@ -57,6 +59,7 @@ class Run(msgspec.Struct):
     full_read: UUID | None = None
     estimate: int | None = None
     looked_at: int = 0
+    policy: Policy = msgspec.field(default_factory=Policy)
 
     @property
     def tenant(self) -> UUID:
