@@ -124,6 +124,18 @@ def test_the_life_of_a_job(command: Command, job: dict[str, Any]) -> None:
     assert job["id"] in command("jobs", "show")
 
 
+def test_settings_of_a_job(command: Command, job: dict[str, Any]) -> None:
+    """Shown with their defaults, changed by name, taken back; a wrong one is refused with the service's sentence."""
+    assert "QuarantineFailureShare" in command("jobs", "settings")
+    shown = command.json("jobs", "settings", job["id"], "--set", "DeleteThresholdValue=50")
+    assert {"name": "DeleteThresholdValue", "value": "50"} in shown
+    assert {"name": "DeleteThresholdValue", "value": "500"} in command.json(
+        "jobs", "settings", "--unset", "DeleteThresholdValue"
+    )
+    assert "found 'many'" in command("jobs", "settings", "--set", "DeleteThresholdValue=many", code=1)
+    assert "NAME=VALUE" in command("jobs", "settings", "--set", "DeleteThresholdValue", code=2)
+
+
 def test_wrong_use_is_refused_with_its_code(command: Command, job: dict[str, Any]) -> None:
     """A second job for a domain, an unknown job, domain or scope: a sentence and an exit code each."""
     assert job["id"] in command("jobs", "create", "--domain", "Contoso.test", code=1)

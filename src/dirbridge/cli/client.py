@@ -172,6 +172,10 @@ class Client:
         """Do something; the answer is empty where it has no content."""
         return self.call("POST", path, body)
 
+    def patch(self, path: str, body: Any) -> None:
+        """Change something."""
+        self.call("PATCH", path, body)
+
     def delete(self, path: str) -> None:
         """Remove something."""
         self.call("DELETE", path)

@@ -142,6 +142,33 @@ def restart(profile: Profile, job: str | None, scopes: tuple[str, ...], as_json:
 
 @jobs.command()
 @_wanted
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Change one; may be repeated.")
+@click.option("--unset", "taken", multiple=True, metavar="NAME", help="Go back to its default; may be repeated.")
+@options
+def settings(profile: Profile, job: str | None, given: tuple[str, ...], taken: tuple[str, ...], as_json: bool) -> None:
+    """Show what a job allows before it stops, or change it; it holds from the next cycle on."""
+    odd = [each for each in given if not all(each.partition("="))]
+    if odd:
+        raise click.BadParameter(f"expected NAME=VALUE; found {odd[0]!r}", param_hint="--set")
+    pairs = (each.partition("=") for each in given)
+    wanted: list[dict[str, str | None]] = [{"name": name, "value": value} for name, _, value in pairs]
+    wanted += [{"name": name, "value": None} for name in taken]
+    with Client.open(profile) as client:
+        found = _find(client, job)
+        if wanted:
+            client.patch(_path(found), {"synchronizationJobSettings": wanted})
+            found = _again(client, found)
+    if as_json:
+        print_json(found["synchronizationJobSettings"])
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for each in found["synchronizationJobSettings"]:
+        table.add_row(plain(each["name"]), plain(each["value"]))
+    console().print(table)
+
+
+@jobs.command()
+@_wanted
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options
 def delete(profile: Profile, job: str | None, yes: bool, as_json: bool) -> None:

@@ -48,13 +48,13 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         job = await jobs.begin(conn, tenant, job_id, cycle)
     if job is None:
         return
-    policy = policies.of(job.settings)
-    current = Run(context, job, mapping.Plan({}, mapping.NOTHING, {}), cycle, context.clock(), Counts(), policy=policy)
+    current = Run(context, job, mapping.Plan({}, mapping.NOTHING, {}), cycle, context.clock(), Counts())
     _tell("cycle.began", "A cycle of job %s began.", current)
     error: DirbridgeError | None = None
     fault: Exception | None = None
     waiting = 0
     try:
+        current.policy = policies.of(job.settings)
         current.plan = mapping.compile_schema(job.document(), macros(job))
         await _read(current)
         await _due(current, collisions=False)

@@ -6,7 +6,7 @@ checking it under lock, so who holds an old one writes nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -139,6 +139,20 @@ async def nudge(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
 async def set_interval(conn: AsyncConnection[Any], tenant: UUID, job: str, interval: timedelta) -> bool:
     """Change how often a job runs. False where there is none."""
     result = await conn.execute("update jobs set interval = %s where tenant = %s and id = %s", (interval, tenant, job))
+    return result.rowcount == 1
+
+
+async def set_settings(conn: AsyncConnection[Any], tenant: UUID, job: str, changed: Mapping[str, str | None]) -> bool:
+    """Set settings by name, None for taking one away; the others stay. False where there is no such job."""
+    result = await conn.execute(
+        "update jobs set settings = (settings - %s::text[]) || %s where tenant = %s and id = %s",
+        (
+            [name for name, value in changed.items() if value is None],
+            Jsonb({name: value for name, value in changed.items() if value is not None}),
+            tenant,
+            job,
+        ),
+    )
     return result.rowcount == 1
 
 

@@ -15,6 +15,18 @@ from dirbridge.store.links import Link
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
 
 SP = "servicePrincipals/{}/synchronization/jobs"
+DEFAULTS = [
+    {"name": "DeleteThresholdEnabled", "value": "True"},
+    {"name": "DeleteThresholdValue", "value": "500"},
+    {"name": "MemberThresholdEnabled", "value": "True"},
+    {"name": "MemberThresholdValue", "value": "500"},
+    {"name": "QuarantineAfterFailedCycles", "value": "3"},
+    {"name": "QuarantineFailureShare", "value": "0.4"},
+    {"name": "QuarantineFailures", "value": "40000"},
+    {"name": "QuarantineFailuresWithReferences", "value": "60000"},
+    {"name": "QuarantineLeastFailures", "value": "10"},
+    {"name": "SkipOutOfScopeDeletions", "value": "False"},
+]
 
 
 @pytest.fixture
@@ -62,7 +74,7 @@ async def test_a_new_job_waits_to_be_started(world: World, job: dict[str, Any]) 
             "synchronizedEntryCountByType": [],
             "troubleshootingUrl": "",
         },
-        "synchronizationJobSettings": [{"name": "DomainFQDN", "value": "contoso.test"}],
+        "synchronizationJobSettings": [*DEFAULTS[:2], {"name": "DomainFQDN", "value": "contoso.test"}, *DEFAULTS[2:]],
     }
     assert shown["id"].startswith(f"AD2AADProvisioning.{TENANT.hex}.")
     assert (await world.get(job["at"])).json() == job["shown"]

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.contract.schema import Schema
+from dirbridge.engine import policies
 from dirbridge.engine.mapping import compile_schema
 from dirbridge.service import templates
 from dirbridge.service.auth.access import Caller, require
@@ -73,10 +74,18 @@ class Schedule(msgspec.Struct):
     interval: str | None = None
 
 
-class JobChange(msgspec.Struct):
+class JobSetting(msgspec.Struct):
+    """One setting, as Graph's keyValuePair. Null, or no text, means the default."""
+
+    name: str
+    value: str | None = None
+
+
+class JobChange(msgspec.Struct, rename="camel"):
     """What can be changed of a job; the rest follows from what it does."""
 
     schedule: Schedule | None = None
+    synchronization_job_settings: list[JobSetting] | None = None
 
 
 class Criteria(msgspec.Struct, rename="camel"):
@@ -244,15 +253,40 @@ async def get_job(request: Request, sp: str, job: str, caller: Reader) -> Respon
 
 @router.patch(JOBS + "/{job}")
 async def change_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
-    """Change how often a job runs; it takes effect when the cycle that is due next has run."""
+    """Change how often a job runs and what it allows; it takes effect when the cycle that is due next has run."""
     wanted = await body(request, JobChange)
     interval = wanted.schedule.interval if wanted.schedule else None
     async with database(request).transaction() as conn:
-        await _job(conn, caller, sp, job)
+        found = await _job(conn, caller, sp, job)
+        changed = _changed_settings(wanted.synchronization_job_settings or [], found)
         if interval is not None:
             await jobs.set_interval(conn, caller.tenant, job, _interval(interval))
             await _audit(conn, caller, "Update provisioning configuration", job, {"interval": interval})
+        if changed:
+            await jobs.set_settings(conn, caller.tenant, job, changed)
+            await _audit(conn, caller, "Update provisioning configuration", job, {"settings": changed})
     return no_content()
+
+
+def _changed_settings(wanted: list[JobSetting], job: Job) -> dict[str, str | None]:
+    """Give the settings that a change really changes; those that it does not name stay as they are.
+
+    Raises:
+        GraphError: 400 that names every setting that is none, is not a person's to change, or has a wrong value.
+    """
+    before = {each["name"]: each["value"] for each in _settings(job)}
+    given = {each.name: (each.value or "").strip() or None for each in wanted}
+    changed = {name: value for name, value in given.items() if value != before.get(name)}
+    changed = {name: value for name, value in changed.items() if value is not None or name in job.settings}
+    faults = [
+        f"'{name}' is no setting that can be changed; these are: {', '.join(policies.SETTINGS)}."
+        for name in policies.unknown(given)
+        if name not in before or given[name] != before[name]
+    ]
+    faults += policies.check({name: value for name, value in changed.items() if value is not None})
+    if faults:
+        raise bad_request(" ".join(faults), target="synchronizationJobSettings")
+    return changed
 
 
 @router.delete(JOBS + "/{job}")
@@ -352,11 +386,17 @@ async def show_job(conn: Conn, job: Job) -> dict[str, Any]:
             "synchronizedEntryCountByType": _by_type(job, counts),
             "troubleshootingUrl": "",
         },
-        "synchronizationJobSettings": [
-            {"name": name, "value": value if isinstance(value, str) else msgspec.json.encode(value).decode()}
-            for name, value in sorted(job.settings.items())
-        ],
+        "synchronizationJobSettings": _settings(job),
     }
+
+
+def _settings(job: Job) -> list[dict[str, str]]:
+    """Show what is set, and what holds because nothing is set."""
+    kept = {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in job.settings.items()
+    }
+    return [{"name": name, "value": value} for name, value in sorted({**kept, **policies.shown(kept)}.items())]
 
 
 def _code(job: Job) -> str:
