@@ -16,11 +16,11 @@ from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.errors import DirbridgeError
 from dirbridge.contract.wire import CheckReport
-from dirbridge.engine import cycle
+from dirbridge.engine import cycle, preview
 from dirbridge.engine.run import Context
 from dirbridge.service.relay.remote import RemoteSource
 from dirbridge.service.settings import Settings
-from dirbridge.store import housekeeping, queue
+from dirbridge.store import housekeeping, previews, queue
 from dirbridge.store.database import Database
 from dirbridge.store.identifiers import new_id
 from dirbridge.store.jobs import Job
@@ -61,9 +61,11 @@ async def work(settings: Settings, database: Database, listener: Listener, stop:
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(worker.run(), name="worker")
         tidying = tasks.create_task(_keep_tidy(settings, database), name="housekeeping")
+        showing = tasks.create_task(_keep_previewing(settings, context), name="previews")
         await stop.wait()
         worker.stop()
         tidying.cancel()
+        showing.cancel()
         await running
 
 
@@ -110,6 +112,23 @@ class Stoppable:
                 await asyncio.wait({page})
             if isinstance(pages, AsyncGenerator):
                 await pages.aclose()
+
+
+async def _keep_previewing(settings: Settings, context: Context) -> None:
+    """Carry out previews, one at a time, beside the cycles."""
+    while True:
+        taken = None
+        try:
+            async with context.database.transaction() as conn:
+                taken = await previews.take(conn)
+            if taken is not None:
+                await preview.run(context, taken)
+        except DirbridgeError as error:
+            logger.warning("Previews were put off: %s", error, extra={"event": "preview_failed"})
+        except Exception:
+            logger.exception("A preview failed.", extra={"event": "preview_failed"})
+        if taken is None:
+            await asyncio.sleep(settings.tick_interval)
 
 
 async def _keep_tidy(settings: Settings, database: Database) -> None:

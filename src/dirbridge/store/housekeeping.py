@@ -14,7 +14,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from dirbridge.store import directory, events
+from dirbridge.store import directory, events, previews
 from dirbridge.store.agents import KEEP_CODES
 from dirbridge.store.database import Database
 
@@ -36,12 +36,13 @@ async def tidy(database: Database, now: datetime) -> None:
         now: decides which day's partition is needed and what is old.
     """
     async with database.connection() as conn:
-        cursor = await conn.execute("select id from tenants")
+        cursor = await conn.execute("select id from tenants where preview_of is null")
         tenants: list[UUID] = [tenant for (tenant,) in await cursor.fetchall()]
     parts: list[Part] = [
         lambda conn: events.ensure_partitions(conn, now.date()),
         lambda conn: events.prune(conn, now),
         _forget_agents_leftovers,
+        lambda conn: previews.prune(conn, now),
     ]
     parts += [partial(_purge, tenant, now - KEEP_DELETED) for tenant in tenants]
     for part in parts:

@@ -94,7 +94,8 @@ async def find_tenant(conn: AsyncConnection[Any]) -> Tenant | None:
     """Give the oldest tenant, which is the only one for now; None in a database that was not initialised."""
     async with conn.cursor(row_factory=class_row(Tenant)) as cursor:
         await cursor.execute(
-            "select id, name, initial_domain, base_url, created_at from tenants order by created_at, id limit 1"
+            """select id, name, initial_domain, base_url, created_at from tenants where preview_of is null
+               order by created_at, id limit 1"""
         )
         return await cursor.fetchone()
 

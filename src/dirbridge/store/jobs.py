@@ -230,7 +230,7 @@ async def begin(conn: AsyncConnection[Any], tenant: UUID, job: str, cycle: UUID)
     async with conn.cursor(row_factory=class_row(Job)) as cursor:
         await cursor.execute(
             """update jobs set generation = generation + 1, cycle = %s, progress = null, next_run = now() + interval
-               where tenant = %s and id = %s and state = 'Active' returning *""",
+               where tenant = %s and id = %s and state in ('Active', 'Preview') returning *""",
             (cycle, tenant, job),
         )
         return await cursor.fetchone()

@@ -24,4 +24,24 @@ select 1;
 
 -- Previews ------------------------------------------------------------------------------------------------------------
 
-select 1;
+-- A preview's copy lies under a tenant of its own, which nobody else knows.
+alter table tenants add column preview_of uuid;
+
+create table previews (
+    tenant uuid not null references tenants,
+    id uuid not null,                           -- also the tenant of its copy
+    job text not null,
+    state text not null default 'Waiting',      -- Waiting, Running, Succeeded, Failed, Canceled
+    schema jsonb,                               -- instead of the stored one
+    settings jsonb,                             -- beside the stored ones
+    requested_by text not null,
+    created_at timestamptz not null default now(),
+    began_at timestamptz,
+    renewed_at timestamptz,                     -- the worker's sign of life
+    ended_at timestamptz,
+    attempt integer not null default 0,
+    result jsonb,
+    error jsonb,
+    primary key (tenant, id)
+);
+create index previews_open on previews (created_at) where state in ('Waiting', 'Running');
