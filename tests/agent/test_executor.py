@@ -47,6 +47,10 @@ class Scripted:
     def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncGenerator[ChangePage, None]:
         return self.changes(selection, None)
 
+    async def locate(self, names: Sequence[str]) -> Sequence[wire.Located]:
+        self.calls += 1
+        return [wire.Located(name) for name in names]
+
     async def check(self) -> wire.CheckReport:
         return wire.CheckReport(())
 
@@ -86,6 +90,40 @@ async def test_request_outside_the_closed_set_is_refused() -> None:
     (found,) = await answers(Executor({DOMAIN: Scripted()}), wire.ContainersRequest(DOMAIN))
     assert isinstance(found, wire.Failure)
     assert found.code == "RequestNotSupported"
+
+
+async def test_names_are_looked_up() -> None:
+    """One answer has all names, in their order, the unknown ones without an anchor."""
+    source = GeneratedSource(Settings(name=DOMAIN, users=10, groups=2, members=3))
+    names = ("g000001", "nobody", f"u0000007@{DOMAIN}", "Sales", f"u0000007@other.{DOMAIN}")
+    (found,) = await answers(Executor({DOMAIN: source}), wire.LocateRequest(DOMAIN, names))
+    assert isinstance(found, wire.Locations)
+    assert [(one.name, one.object_type) for one in found.found] == [
+        ("g000001", "group"),
+        ("nobody", ""),
+        (f"u0000007@{DOMAIN}", "user"),
+        ("Sales", "container"),
+        (f"u0000007@other.{DOMAIN}", ""),
+    ]
+    everything = [page async for page in source.changes(SELECTION, None)]
+    known = {entry.anchor for page in everything for entry in page.entries}
+    known |= {container.anchor for page in everything for container in page.containers}
+    assert {one.anchor for one in found.found if one.object_type} <= known
+    by_anchor = await source.locate([one.anchor for one in found.found if one.anchor])
+    assert [one.object_type for one in by_anchor] == ["group", "user", "container"]
+
+
+async def test_too_many_names_are_refused() -> None:
+    """A request may ask for a hundred names; the source is not even asked for one more."""
+    source = Scripted()
+    names = tuple(f"name {number}" for number in range(wire.LOCATE_NAMES + 1))
+    (found,) = await answers(Executor({DOMAIN: source}), wire.LocateRequest(DOMAIN, names))
+    assert isinstance(found, wire.Failure)
+    assert found.code == "RequestNotSupported"
+    assert source.calls == 0
+    (found,) = await answers(Executor({DOMAIN: source}), wire.LocateRequest(DOMAIN, names[1:]))
+    assert isinstance(found, wire.Locations)
+    assert len(found.found) == wire.LOCATE_NAMES
 
 
 async def test_stream_without_an_end_is_a_failure() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
-from dirbridge.contract.wire import CheckReport
+from dirbridge.contract.wire import CheckReport, Located
 from dirbridge.service.worker import Stoppable
 
 PAGES = [ChangePage(not_visible=(name,)) for name in ("a", "b", "c")]
@@ -32,6 +32,9 @@ class Pages:
     def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
         return self.changes(selection, None)
 
+    async def locate(self, names: Sequence[str]) -> Sequence[Located]:
+        return [Located(name, f"anchor of {name}") for name in names]
+
     async def check(self) -> CheckReport:
         raise NotImplementedError
 
@@ -55,6 +58,12 @@ async def test_stream_is_handed_through_whole(stop: asyncio.Event) -> None:
     inner = Pages(ends=True)
     assert await read(Stoppable(inner, stop), stop, None) == PAGES
     assert inner.closed
+
+
+async def test_names_are_handed_through(stop: asyncio.Event) -> None:
+    """What the source finds for them, in their order."""
+    found = await Stoppable(Pages(ends=True), stop).locate(["a", "b"])
+    assert found == [Located("a", "anchor of a"), Located("b", "anchor of b")]
 
 
 @pytest.mark.parametrize("after", [1, 2])

@@ -98,6 +98,9 @@ class Executor:
                 pages = source.read(selection, anchors)
             case wire.ContainersRequest(below=below) if isinstance(source, HasContainers):
                 pages = source.containers(below)
+            case wire.LocateRequest(names=names) if len(names) <= wire.LOCATE_NAMES:
+                yield Part(wire.encode(wire.Locations(tuple(await source.locate(names)))), is_last=True)
+                return
             case wire.CheckRequest():
                 yield Part(wire.encode(await source.check()), is_last=True)
                 return

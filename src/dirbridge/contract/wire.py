@@ -28,6 +28,8 @@ MAX_DECOMPRESSED = 64 * 1024 * 1024
 """Bytes that a body may have once decompressed."""
 PAGE_ENTRIES = 1000
 """Entries that a source puts into a page unless asked otherwise."""
+LOCATE_NAMES = 100
+"""Names that one locate request may hold."""
 
 
 class ChangesRequest(msgspec.Struct, frozen=True, tag="changes"):

@@ -15,7 +15,7 @@ from uuid import UUID
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.errors import DirbridgeError
-from dirbridge.contract.wire import CheckReport
+from dirbridge.contract.wire import CheckReport, Located
 from dirbridge.engine import cycle, preview
 from dirbridge.engine.run import Context
 from dirbridge.service.relay.remote import RemoteSource
@@ -86,6 +86,10 @@ class Stoppable:
     def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
         """Read anchors afresh."""
         return self._until_stop(self._source.read(selection, anchors))
+
+    async def locate(self, names: Sequence[str]) -> Sequence[Located]:
+        """Find what names stand for."""
+        return await self._source.locate(names)
 
     async def check(self) -> CheckReport:
         """Prove that the directory can be read."""

@@ -61,6 +61,12 @@ async def test_read_containers_and_check(relay: Service, new_agent: NewAgent) ->
     read = await collect(relay.source().read(SELECTION, [*wanted, "no-such-anchor"]))
     assert read[0].entries == everything[1].entries[:3]
     assert read[0].not_visible == ("no-such-anchor",)
+    departments = [node for node in first.containers if node.parent]
+    names = ["nobody", *[f"u{number:07d}" for number in range(250)], departments[0].name]
+    found = await relay.source().locate(names)
+    assert [one.name for one in found] == names
+    assert (found[0].anchor, found[1].anchor) == ("", wanted[0])
+    assert (found[-1].anchor, found[-1].object_type) == (departments[0].anchor, "container")
     report = await relay.source().check()
     assert [finding.outcome for finding in report.findings] == ["pass"]
 

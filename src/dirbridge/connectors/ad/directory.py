@@ -212,6 +212,27 @@ class Directory:
                 await self._complete(one)
             yield found
 
+    async def at(self, name: str) -> Found | None:
+        """Give the entry at a distinguished name; None where there is none, or none of this domain."""
+        connection = await self._reader()
+        try:
+            found = await connection.search(Search(name, BASE, attributes=("objectGUID",)))
+        except DirbridgeError as error:
+            if error.details.get("ldapError") not in _NOWHERE:
+                raise
+            return None
+        return found[0] if found else None
+
+    async def equal(self, attributes: Sequence[str], value: str, classes: str) -> list[str]:
+        """Give the anchors of the entries of which one of these attributes has this value."""
+        if not attributes:
+            return []
+        connection = await self._reader()
+        text = entries.escaped(value.encode())
+        alternatives = "".join(f"({attribute}={text})" for attribute in attributes)
+        question = Search(self._settings.base_dn, SUBTREE, f"(&{classes}(|{alternatives}))", ("objectGUID",))
+        return [entries.anchor_of(found) for found in await connection.search(question)]
+
     async def below(self, anchor: str, classes: str, attributes: Sequence[str]) -> AsyncIterator[list[Found]]:
         """Stream what lies below a container, and it itself.
 
@@ -456,6 +477,8 @@ def _cut_short(found: Found) -> list[str]:
     return [key for key in found[1] if ";" in key and (match := _RANGE.fullmatch(key)) and match[3] != "*"]
 
 
+# What a server says of a name at which it has nothing: no entry, another server's, or no name at all.
+_NOWHERE = frozenset({"NO_SUCH_OBJECT", "REFERRAL", "INVALID_DN_SYNTAX"})
 # What says nothing about the cookie: the server is gone, busy or short of time, or the account lacks a right.
 _NOT_THE_COOKIE = frozenset(
     {

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from dirbridge.connectors.ad import dirsync, entries, watermark
+from dirbridge.connectors.ad import dirsync, entries, locating, watermark
 from dirbridge.connectors.ad.directory import EMPTY_ANSWERS, Directory, Vanished
 from dirbridge.connectors.ad.entries import Plan
 from dirbridge.connectors.ad.ldap import Found
@@ -33,7 +33,7 @@ from dirbridge.contract.entry import (
     Watermark,
 )
 from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
-from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding
+from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +105,11 @@ class ActiveDirectorySource:
             async with aclosing(stream):
                 async for page in stream:
                     yield page
+
+    async def locate(self, names: Sequence[str]) -> Sequence[Located]:
+        """Find what names stand for: distinguished name, user principal name, sAMAccountName or GUID."""
+        async with await self._open() as directory:
+            return await locating.locate(self._settings, directory, names)
 
     async def check(self) -> CheckReport:
         """Prove that the directory can be read, deleted objects included."""

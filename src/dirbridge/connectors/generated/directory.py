@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 from dirbridge.connectors.generated.settings import Settings
 from dirbridge.contract.entry import Container, Entry, Selection, Values
+from dirbridge.contract.wire import Located
 
 USER, GROUP, CONTAINER = "user", "group", "container"
 _KINDS = {USER: 1, GROUP: 2, CONTAINER: 3}
@@ -21,6 +23,9 @@ _GIVEN = ("Anna", "Björn", "Chloé", "Dmitri", "Elif", "Françoise", "Grzegorz"
 _FAMILY = ("Müller", "O'Brien", "Núñez", "Šimek", "van Dijk", "Åberg", "Kowalski", "Sato", "Øster", "D'Amico", "Weiß",
            "Yılmaz", "Nguyễn")  # fmt: skip
 
+
+_ANCHOR = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4000-8000-[0-9a-f]{12}")
+_ACCOUNT = re.compile(r"u(?P<user>\d{7})(?:@(?P<domain>.+))?|g(?P<group>\d{6})")
 
 _SAME: dict[str, dict[str, Values]] = {
     USER: {
@@ -86,6 +91,17 @@ class Directory:
                 number = int(head, 16) * _INVERSE % 2**32
                 return (kind, number) if number < self._count(kind) else None
         return None
+
+    def locate(self, name: str) -> Located:
+        """Find an entry by its account name, a container by its own, either by its anchor. None share a name."""
+        found = _ANCHOR.fullmatch(name) and self.number(name)
+        if not found and (account := _ACCOUNT.fullmatch(name)):
+            kind, number = (USER, int(account["user"])) if account["user"] else (GROUP, int(account["group"]))
+            is_ours = (account["domain"] or self.settings.name) == self.settings.name
+            found = (kind, number) if is_ours and number < self._count(kind) else None
+        elif not found and name in (tree := (self.settings.name, *DEPARTMENTS)):
+            found = CONTAINER, tree.index(name)
+        return Located(name, self.anchor(*found), found[0], name) if found else Located(name)
 
     def containers(self) -> tuple[Container, ...]:
         """Give the whole tree: the domain, and below it a container for each department."""

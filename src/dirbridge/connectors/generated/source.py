@@ -10,7 +10,7 @@ from dirbridge.connectors.generated.directory import CONTAINER, GROUP, USER, Dir
 from dirbridge.connectors.generated.settings import Settings
 from dirbridge.contract.entry import ChangePage, Entry, ReferenceDelta, Selection, Watermark
 from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
-from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding
+from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
 
 PART = 5000
 """Members in one part of a membership list."""
@@ -57,6 +57,11 @@ class GeneratedSource:
         """List the containers below one, or all."""
         found = self._directory().containers()
         yield ChangePage(containers=tuple(node for node in found if below in {None, node.parent}), last=True)
+
+    async def locate(self, names: Sequence[str]) -> list[Located]:
+        """Find what names stand for: an anchor, an account name, a user's sign-in name, a container's own name."""
+        directory = self._directory()
+        return [directory.locate(name) for name in names]
 
     async def check(self) -> CheckReport:
         """Say what there is."""

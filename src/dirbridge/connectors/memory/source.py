@@ -22,7 +22,7 @@ from dirbridge.contract.entry import (
     Watermark,
 )
 from dirbridge.contract.errors import WatermarkExpired
-from dirbridge.contract.wire import CheckReport, Finding
+from dirbridge.contract.wire import CheckReport, Finding, Located
 
 _ENTRIES = ("user", "inetOrgPerson", "group")
 
@@ -171,6 +171,22 @@ class MemorySource:
                 not_visible=tuple(anchor for anchor in batch if anchor not in seen),
                 last=begin + self.page_entries >= len(anchors),
             )
+
+    async def locate(self, names: Sequence[str]) -> list[Located]:
+        """Find what names stand for: anchor, distinguished name, user principal name or sAMAccountName."""
+        return [self._located(name) for name in names]
+
+    def _located(self, name: str) -> Located:
+        wanted = name.casefold()
+        there = [node for node in self.directory.nodes.values() if not (node.deleted or node.hidden)]
+        found = [node for node in there if wanted in self._names(node)]
+        if len(found) != 1:
+            return Located(name)
+        return Located(name, found[0].anchor, found[0].object_type, self.directory.dn(found[0]))
+
+    def _names(self, node: Node) -> set[str]:
+        accounts = [*node.attributes.get("userPrincipalName", ()), *node.attributes.get("sAMAccountName", ())]
+        return {str(name).casefold() for name in (node.anchor, self.directory.dn(node), *accounts)}
 
     async def check(self) -> CheckReport:
         """Nothing can be wrong with memory."""

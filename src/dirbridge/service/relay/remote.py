@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from dirbridge.contract import wire
@@ -22,6 +23,8 @@ from dirbridge.store.database import Database
 from dirbridge.store.listener import Bell, Listener
 
 logger = logging.getLogger(__name__)
+
+A = TypeVar("A", wire.CheckReport, wire.Locations)
 
 CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM)
 """What a process's `Listener` must listen on for the relay."""
@@ -74,13 +77,28 @@ class RemoteSource:
             async for page in pages:
                 yield page
 
+    async def locate(self, names: Sequence[str]) -> Sequence[wire.Located]:
+        """Let the agent find what names stand for, as many at a time as a request may hold."""
+        found: list[wire.Located] = []
+        for begin in range(0, len(names), wire.LOCATE_NAMES):
+            some = tuple(names[begin : begin + wire.LOCATE_NAMES])
+            answer = await self._one(wire.LocateRequest(self._domain, some), wire.Locations)
+            if tuple(one.name for one in answer.found) != some:
+                raise self._out_of_order("it is not about the names that were asked for")
+            found += answer.found
+        return found
+
     async def check(self) -> wire.CheckReport:
         """Let the agent prove that it can read the domain."""
-        async with contextlib.aclosing(self._answers(wire.CheckRequest(self._domain))) as answers:
+        return await self._one(wire.CheckRequest(self._domain), wire.CheckReport)
+
+    async def _one(self, request: wire.Request, kind: type[A]) -> A:
+        """Ask for what is answered at once."""
+        async with contextlib.aclosing(self._answers(request)) as answers:
             async for answer in answers:
-                if isinstance(answer, wire.CheckReport):
+                if isinstance(answer, kind):
                     return answer
-        raise self._out_of_order("no report came")
+        raise self._out_of_order(f"no {kind.__name__} came")
 
     async def _pages(self, request: wire.Request) -> AsyncGenerator[ChangePage, None]:
         async with contextlib.aclosing(self._answers(request)) as answers:
