@@ -21,7 +21,7 @@ from dirbridge.connectors.ad import dirsync
 from dirbridge.connectors.ad.dirsync import Flag
 from dirbridge.connectors.generated.settings import Settings
 from dirbridge.contract.entry import Selection
-from dirbridge.engine import mapping
+from dirbridge.engine import plan
 from dirbridge.service.templates import AD_PROVISIONING, TEMPLATES
 
 MADE_UP = "made-up.test"
@@ -150,9 +150,7 @@ def _people(domain: Domain, users: int) -> list[str]:
 async def _raw_dirsync(domain: Domain, password: str) -> float:
     """Read all pages of a first DirSync and throw them away, in this process, with the job's own attributes."""
     document = TEMPLATES[AD_PROVISIONING]("bench", datetime.now().astimezone())
-    selection: Selection = mapping.compile_schema(
-        document, {"DomainFQDN": domain.realm, "DomainNetBios": "B"}
-    ).selection
+    selection: Selection = plan.compile_schema(document, {"DomainFQDN": domain.realm, "DomainNetBios": "B"}).selection
     names = sorted({name for names in selection.attributes.values() for name in names})
 
     def read() -> float:

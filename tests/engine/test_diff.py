@@ -6,7 +6,8 @@ import pytest
 
 from dirbridge.contract.export import TargetValue
 from dirbridge.engine import diff, scoping
-from dirbridge.engine.mapping import Mapped, ObjectRule
+from dirbridge.engine.mapping import Mapped
+from dirbridge.engine.plan import ObjectRule
 
 RULE = ObjectRule(
     name="people",

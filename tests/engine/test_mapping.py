@@ -14,7 +14,8 @@ from dirbridge.contract.entry import Entry
 from dirbridge.contract.errors import ConfigurationError, EntryError
 from dirbridge.contract.schema import Schema
 from dirbridge.engine import mapping
-from dirbridge.engine.mapping import Mapped, Plan
+from dirbridge.engine.mapping import Mapped
+from dirbridge.engine.plan import Plan, compile_schema
 from tests.engine.world import default_schema
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -30,7 +31,7 @@ def altered(change: Callable[[dict[str, Any]], None]) -> Schema:
     return msgspec.convert(document, Schema)
 
 
-PLAN = mapping.compile_schema(default_schema("job"), MACROS)
+PLAN = compile_schema(default_schema("job"), MACROS)
 
 
 def person(**attributes: str | bytes | tuple[str | bytes, ...]) -> Entry:
@@ -274,7 +275,7 @@ def test_default_value_flows_on_creation_only() -> None:
             if row["targetAttributeName"] == "UsageLocation":
                 row["defaultValue"] = "DE"
 
-    plan = mapping.compile_schema(altered(change), MACROS)
+    plan = compile_schema(altered(change), MACROS)
     found = mapped(person(), plan)
     assert (found.values["UsageLocation"], found.on_create) == ("DE", {"UsageLocation"})
     found = mapped(person(msExchUsageLocation="FR"), plan)
@@ -302,7 +303,7 @@ def test_disabled_mapping_is_neither_read_nor_compiled() -> None:
         rule["objectMappings"][2]["enabled"] = False
         rule["objectMappings"][2]["attributeMappings"][0]["targetAttributeName"] = "ShoeSize"
 
-    plan = mapping.compile_schema(altered(change), MACROS)
+    plan = compile_schema(altered(change), MACROS)
     assert set(plan.rules) == set(plan.selection.object_types) == {"user", "inetOrgPerson"}
     assert plan.target_type("group") == ""
 
@@ -341,4 +342,4 @@ def _containers(rule: dict[str, Any]) -> None:
 def test_faults_of_a_document_are_named(change: Callable[[dict[str, Any]], None], said: str) -> None:
     """Each with its place in the document."""
     with pytest.raises(ConfigurationError, match=said):
-        mapping.compile_schema(altered(change), MACROS)
+        compile_schema(altered(change), MACROS)

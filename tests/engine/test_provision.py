@@ -11,12 +11,13 @@ import pytest
 from dirbridge.contract.entry import Entry
 from dirbridge.contract.export import Action, TargetValue
 from dirbridge.engine import mapping, provision
+from dirbridge.engine.plan import compile_schema
 from dirbridge.engine.provision import Broken, Inside, Outside, Unchanged
 from dirbridge.store.links import Link
 from tests.engine.world import default_schema
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PLAN = mapping.compile_schema(default_schema("job"), {"DomainFQDN": "contoso.test", "DomainNetBios": "CONTOSO"})
+PLAN = compile_schema(default_schema("job"), {"DomainFQDN": "contoso.test", "DomainNetBios": "CONTOSO"})
 GUID, TARGET = UUID(int=1), UUID(int=2)
 
 

@@ -17,7 +17,7 @@ from dirbridge.contract.errors import (
     TransientError,
     WatermarkExpired,
 )
-from dirbridge.engine import finishing, mapping, page, policies, removing
+from dirbridge.engine import finishing, page, plan, policies, removing
 from dirbridge.engine.reading import read_in_pages, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run
 from dirbridge.engine.work import Manner
@@ -48,14 +48,14 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         job = await jobs.begin(conn, tenant, job_id, cycle)
     if job is None:
         return
-    current = Run(context, job, mapping.Plan({}, mapping.NOTHING, {}), cycle, context.clock(), Counts())
+    current = Run(context, job, plan.NOTHING, cycle, context.clock(), Counts())
     _tell("cycle.began", "A cycle of job %s began.", current)
     error: DirbridgeError | None = None
     fault: Exception | None = None
     waiting = 0
     try:
         current.policy = policies.of(job.settings)
-        current.plan = mapping.compile_schema(job.document(), macros(job))
+        current.plan = plan.compile_schema(job.document(), macros(job))
         await _read(current)
         await _due(current, collisions=False)
         waiting = await removing.run_removals(current)

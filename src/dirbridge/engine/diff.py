@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from dirbridge.contract.event import ModifiedProperty
 from dirbridge.contract.export import TargetValue
-from dirbridge.engine.mapping import Mapped, ObjectRule
+from dirbridge.engine.mapping import Mapped
+from dirbridge.engine.plan import ObjectRule
 
 LONGEST = 1024
 """Characters of a value that the log keeps."""

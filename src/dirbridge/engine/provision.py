@@ -14,7 +14,8 @@ from dirbridge.contract.entry import Entry, check_texts, storable, text_fault
 from dirbridge.contract.errors import EntryError
 from dirbridge.contract.export import Action, Export, Fault, TargetValue
 from dirbridge.engine import diff, mapping
-from dirbridge.engine.mapping import Mapped, ObjectRule, Plan
+from dirbridge.engine.mapping import Mapped
+from dirbridge.engine.plan import ObjectRule, Plan
 from dirbridge.store.links import Link
 
 DELETED = "IsSoftDeleted"

@@ -12,7 +12,7 @@ from dirbridge.contract.entry import BackReferences, ChangePage, Entry, Referenc
 from dirbridge.contract.event import ModifiedProperty
 from dirbridge.contract.export import Reference
 from dirbridge.engine import log
-from dirbridge.engine.mapping import PRIMARY_GROUP, PRIMARY_MEMBER
+from dirbridge.engine.plan import PRIMARY_GROUP, PRIMARY_MEMBER
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Work
 from dirbridge.store import events, links, references, statistics

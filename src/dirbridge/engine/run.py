@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from dirbridge.connectors.protocol import Source, Target
-from dirbridge.engine.mapping import Plan
+from dirbridge.engine.plan import Plan
 from dirbridge.engine.policies import Policy
 from dirbridge.store.database import Connection, Database
 from dirbridge.store.jobs import Job

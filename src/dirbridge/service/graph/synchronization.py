@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from dirbridge.contract.schema import Schema
 from dirbridge.engine import policies
-from dirbridge.engine.mapping import compile_schema
+from dirbridge.engine.plan import compile_schema
 from dirbridge.service import templates
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.graph import odata
