@@ -1,7 +1,7 @@
 """The application: every room of the service, wired in one place.
 
 `service.process` builds it for `dirbridge serve`, tests build it for themselves. Routes find what they share under
-`app.state`: `database`, `base_url`, `tenant`, `tokens`, `door`.
+`app.state`: `database`, `base_url`, `tenant`, `tokens`, `sealing`, `door`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def build(
     app.state.base_url = identity.tenant.base_url
     app.state.tenant = identity.tenant.id
     app.state.tokens = identity.tokens
+    app.state.sealing = identity.sealing
     app.state.door = Door(database, listener, identity.authority, identity.tokens)
     app.include_router(health.router(database))
     app.include_router(endpoints.router(database, identity.tokens))

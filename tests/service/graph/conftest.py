@@ -14,6 +14,7 @@ from joserfc.jwk import RSAKey
 from psycopg.types.json import Jsonb
 
 from dirbridge.service import graph
+from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.auth.tokens import Tokens
 from dirbridge.store import directory, identity, unique
 from dirbridge.store.database import Database
@@ -121,6 +122,7 @@ async def world(database: Database) -> AsyncIterator[World]:
     app.state.database = database
     app.state.base_url = BASE
     app.state.tokens = Tokens(TENANT, BASE, [signing_key()])
+    app.state.sealing = Sealing([bytes(32)])
     graph.install(app)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url=f"{BASE}/v1.0/") as client:

@@ -125,7 +125,7 @@ class Sealing:
             raise ConfigurationError(
                 f"{context} does not open: its sealed text was altered or belongs to another place.",
                 code="SealedTextDamaged",
-                recommended_action="Restore the table `keys` from a back-up.",
+                recommended_action="Restore the database from a back-up; secrets of a configuration can be given anew.",
             ) from error
 
 

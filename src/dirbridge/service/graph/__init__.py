@@ -13,6 +13,7 @@ from dirbridge.service.graph import (
     errors,
     groups,
     provisioning_logs,
+    secrets,
     synchronization,
     tenant,
     users,
@@ -24,7 +25,7 @@ def router() -> APIRouter:
     """Give all routes, under each version's prefix."""
     routes = APIRouter()
     for version in VERSIONS:
-        for part in (users, groups, deleted_items, tenant, synchronization, provisioning_logs):
+        for part in (users, groups, deleted_items, tenant, synchronization, secrets, provisioning_logs):
             routes.include_router(part.router, prefix=f"/{version}")
     return routes
 
@@ -32,7 +33,7 @@ def router() -> APIRouter:
 def install(app: FastAPI) -> None:
     """Give an application that has nothing of Graph yet its routes, error envelope and gate.
 
-    Its state must hold `database`, `base_url` and `tokens`.
+    Its state must hold `database`, `base_url`, `tokens` and `sealing`.
     """
     app.include_router(router())
     errors.register(app)

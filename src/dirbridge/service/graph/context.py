@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from fastapi import Request
 
+from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.graph.errors import GraphError, bad_request
 from dirbridge.store.database import Database
 
@@ -21,6 +22,12 @@ Body = TypeVar("Body")
 def database(request: Request) -> Database:
     """Give the application's database."""
     found: Database = request.app.state.database
+    return found
+
+
+def sealing(request: Request) -> Sealing:
+    """Give what seals secrets at rest."""
+    found: Sealing = request.app.state.sealing
     return found
 
 

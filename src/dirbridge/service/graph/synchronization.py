@@ -17,10 +17,10 @@ from starlette.responses import Response
 from dirbridge.contract.schema import Schema
 from dirbridge.engine import policies
 from dirbridge.engine.plan import compile_schema
-from dirbridge.service import templates
+from dirbridge.service import configuration, templates
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.graph import odata
-from dirbridge.service.graph.context import body, context, database, decode, guid, raw_body, root
+from dirbridge.service.graph.context import body, context, database, decode, guid, raw_body, root, sealing
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment, no_content
 from dirbridge.store import audits, identity, jobs
@@ -155,11 +155,12 @@ async def get_principal(request: Request, sp: str, caller: PrincipalReader) -> R
     """Give one application, by object id or `appId=…`."""
     odata.read(request, frozenset({"format"}))
     async with database(request).connection() as conn:
-        found = await _principal(conn, caller, sp)
+        found = await find_principal(conn, caller, sp)
     return GraphResponse({"@odata.context": context(request, "servicePrincipals/$entity"), **show_principal(found)})
 
 
-async def _principal(conn: Conn, caller: Caller, key: str) -> ServicePrincipal:
+async def find_principal(conn: Conn, caller: Caller, key: str) -> ServicePrincipal:
+    """Give an application by object id or `appId=…`, or refuse with 404."""
     by_app = key.startswith("appId=")
     id = guid(key.removeprefix("appId="))
     found = None
@@ -198,7 +199,7 @@ async def list_jobs(request: Request, sp: str, caller: Reader) -> Response:
     """List an application's jobs."""
     odata.read(request, frozenset({"format", "top"}))
     async with database(request).connection() as conn:
-        principal = await _principal(conn, caller, sp)
+        principal = await find_principal(conn, caller, sp)
         found = await jobs.list_all(conn, caller.tenant, principal.id)
         shown = [await show_job(conn, job) for job in found]
     return GraphResponse({"@odata.context": _context(request, principal.id, "jobs"), "value": shown})
@@ -209,7 +210,7 @@ async def count_jobs(request: Request, sp: str, caller: Reader) -> Response:
     """Count an application's jobs."""
     odata.read(request, frozenset())
     async with database(request).connection() as conn:
-        principal = await _principal(conn, caller, sp)
+        principal = await find_principal(conn, caller, sp)
         return TextResponse(str(len(await jobs.list_all(conn, caller.tenant, principal.id))))
 
 
@@ -222,8 +223,9 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
         raise bad_request(f"templateId expects one of {', '.join(templates.TEMPLATES)}; found '{wanted.template_id}'.")
     job = f"{wanted.template_id}.{caller.tenant.hex}.{uuid4()}"
     async with database(request).transaction() as conn:
-        principal = await _principal(conn, caller, sp)
+        principal = await find_principal(conn, caller, sp)
         domain = _domain(principal.display_name)
+        decided = await configuration.settings(conn, sealing(request), caller.tenant, principal.id)
         await jobs.create(
             conn,
             caller.tenant,
@@ -232,7 +234,7 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
             template_id=wanted.template_id,
             domain=domain,
             schema=build(job, datetime.now(UTC)),
-            settings={"DomainFQDN": domain},
+            settings={"DomainFQDN": domain, **decided},
         )
         await _audit(conn, caller, "Add provisioning configuration", job)
         shown = await show_job(conn, await _job(conn, caller, sp, job))
@@ -350,7 +352,7 @@ def _scopes(text: str | list[str] | None) -> set[str]:
 
 
 async def _job(conn: Conn, caller: Caller, sp: str, job: str) -> Job:
-    principal = await _principal(conn, caller, sp)
+    principal = await find_principal(conn, caller, sp)
     found = await jobs.get(conn, caller.tenant, job)
     if found is None or found.service_principal != principal.id:
         raise GraphError(404, "NotFound", f"The synchronization job '{job}' does not exist under '{sp}'.")

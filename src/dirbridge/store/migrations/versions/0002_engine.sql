@@ -12,7 +12,16 @@ select 1;
 
 -- Notifications and secrets -------------------------------------------------------------------------------------------
 
-select 1;
+-- The secrets of a configuration, each sealed for its key and the place that it may be sent to.
+create table configuration_secrets (
+    tenant uuid not null,
+    service_principal uuid not null,
+    key text not null,                          -- Graph's synchronizationSecret
+    bound_to text not null,                     -- origins that it may be sent to; empty where none is named
+    sealed bytea not null,
+    primary key (tenant, service_principal, key),
+    foreign key (tenant, service_principal) references service_principals on delete cascade
+);
 
 -- The synchronization service account ---------------------------------------------------------------------------------
 

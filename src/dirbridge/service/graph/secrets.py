@@ -1,0 +1,86 @@
+"""The secrets of a configuration: `/servicePrincipals/{id}/synchronization/secrets`.
+
+Source: Graph synchronization: secrets; the set is replaced as a whole, and confidential values are never shown.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from dirbridge.service import configuration
+from dirbridge.service.graph import odata
+from dirbridge.service.graph.context import body, context, database, sealing
+from dirbridge.service.graph.errors import bad_request
+from dirbridge.service.graph.responses import GraphResponse, TextResponse, no_content
+from dirbridge.service.graph.synchronization import Writer, find_principal
+from dirbridge.store import audits
+
+router = APIRouter()
+
+SECRETS = "/servicePrincipals/{sp}/synchronization/secrets"
+
+
+class Pair(msgspec.Struct):
+    """Graph's synchronizationSecretKeyStringValuePair."""
+
+    key: str
+    value: str
+
+
+class Pairs(msgspec.Struct):
+    """A whole set."""
+
+    value: list[Pair]
+
+
+@router.get(SECRETS)
+async def list_secrets(request: Request, sp: str, caller: Writer) -> Response:
+    """List a configuration's secrets; confidential ones by their key only."""
+    odata.read(request, frozenset({"format", "top"}))
+    async with database(request).connection() as conn:
+        principal = await find_principal(conn, caller, sp)
+        found = await configuration.read(conn, sealing(request), caller.tenant, principal.id)
+    address = context(request, f"servicePrincipals('{principal.id}')/synchronization/secrets")
+    pairs = [{"key": key, "value": value} for key, value in configuration.shown(found).items()]
+    return GraphResponse({"@odata.context": address, "value": pairs})
+
+
+@router.get(SECRETS + "/$count")
+async def count_secrets(request: Request, sp: str, caller: Writer) -> Response:
+    """Count a configuration's secrets."""
+    odata.read(request, frozenset())
+    async with database(request).connection() as conn:
+        principal = await find_principal(conn, caller, sp)
+        found = await configuration.read(conn, sealing(request), caller.tenant, principal.id)
+    return TextResponse(str(len(found)))
+
+
+@router.put(SECRETS)
+async def replace_secrets(request: Request, sp: str, caller: Writer) -> Response:
+    """Replace the whole set; what it decides of jobs takes effect with their next cycle."""
+    wanted = (await body(request, Pairs)).value
+    keys = [pair.key.strip().lower() for pair in wanted]
+    twice = [pair.key for pair in wanted if keys.count(pair.key.strip().lower()) > 1]
+    if twice:
+        raise bad_request(f"The secret '{twice[0]}' is given more than once.")
+    async with database(request).transaction() as conn:
+        principal = await find_principal(conn, caller, sp)
+        await configuration.replace(
+            conn,
+            sealing(request),
+            caller.tenant,
+            principal.id,
+            principal.display_name.lower(),
+            {pair.key: pair.value for pair in wanted},
+        )
+        await audits.record(
+            conn,
+            caller.tenant,
+            actor=caller.actor,
+            activity="Update provisioning setting or credentials",
+            target=str(principal.id),
+            detail={"keys": sorted(pair.key for pair in wanted)},
+        )
+    return no_content()
