@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
+from dirbridge.cli.finding import Found, again, all_jobs, find, path
 from dirbridge.contract.errors import DirbridgeError
 
 APPLICATION_TEMPLATE = "1a4721b3-e57f-4451-ae87-ef078703ec94"
@@ -23,9 +23,6 @@ POLL = 0.5
 
 RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
 _LOOK: dict[str, str] = {"Active": "green", "Quarantine": "red", "Paused": "yellow", "NotRun": "cyan"}
-
-Found = dict[str, Any]
-"""A job as the API shows it, with `domain` and `servicePrincipalId` added."""
 
 _wanted = click.argument("job", required=False)
 
@@ -46,7 +43,7 @@ def create(profile: Profile, domain: str, start_it: bool, as_json: bool) -> None
     """Make a job that reads a domain, with the default mapping."""
     with Client.open(profile) as client:
         wanted = domain.strip().rstrip(".").lower()
-        for known in _all(client):
+        for known in all_jobs(client):
             if known["domain"] == wanted:
                 raise DirbridgeError(
                     f"The domain '{wanted}' has a job already: {known['id']}.",
@@ -57,8 +54,8 @@ def create(profile: Profile, domain: str, start_it: bool, as_json: bool) -> None
         made = client.post(f"/servicePrincipals/{principal}/synchronization/jobs", {"templateId": JOB_TEMPLATE})
         job: Found = {**made, "domain": wanted, "servicePrincipalId": principal}
         if start_it:
-            client.post(f"{_path(job)}/start")
-            job = _again(client, job)
+            client.post(f"{path(job)}/start")
+            job = again(client, job)
         job.pop("@odata.context", None)
     if as_json:
         print_json(job)
@@ -71,7 +68,7 @@ def create(profile: Profile, domain: str, start_it: bool, as_json: bool) -> None
 def list_jobs(profile: Profile, as_json: bool) -> None:
     """List all jobs."""
     with Client.open(profile) as client:
-        found = list(_all(client))
+        found = list(all_jobs(client))
     if as_json:
         print_json(found)
         return
@@ -101,7 +98,7 @@ def list_jobs(profile: Profile, as_json: bool) -> None:
 def show(profile: Profile, job: str | None, as_json: bool) -> None:
     """Show one job: status, last cycle, counts, why it is in quarantine."""
     with Client.open(profile) as client:
-        found = _find(client, job)
+        found = find(client, job)
     if as_json:
         print_json(found)
     else:
@@ -154,10 +151,10 @@ def settings(profile: Profile, job: str | None, given: tuple[str, ...], taken: t
     wanted: list[dict[str, str | None]] = [{"name": name, "value": value} for name, _, value in pairs]
     wanted += [{"name": name, "value": None} for name in taken]
     with Client.open(profile) as client:
-        found = _find(client, job)
+        found = find(client, job)
         if wanted:
-            client.patch(_path(found), {"synchronizationJobSettings": wanted})
-            found = _again(client, found)
+            client.patch(path(found), {"synchronizationJobSettings": wanted})
+            found = again(client, found)
     if as_json:
         print_json(found["synchronizationJobSettings"])
         return
@@ -174,10 +171,10 @@ def settings(profile: Profile, job: str | None, given: tuple[str, ...], taken: t
 def delete(profile: Profile, job: str | None, yes: bool, as_json: bool) -> None:
     """Remove a job and all its state; the objects that it made stay."""
     with Client.open(profile) as client:
-        found = _find(client, job)
+        found = find(client, job)
         if not yes:
             click.confirm(f"Delete the job {found['id']} of {plain(found['domain'])}?", abort=True, err=True)
-        client.delete(_path(found))
+        client.delete(path(found))
     if as_json:
         print_json({"id": found["id"], "deleted": True})
     else:
@@ -196,7 +193,7 @@ def watch(profile: Profile, job: str | None, follow: bool, timeout: float | None
     quarantine.
     """
     with Client.open(profile) as client:
-        found = _find(client, job)
+        found = find(client, job)
         views = _views(client, found, timeout)
         if as_json:
             return _watch_json(views, follow)
@@ -215,7 +212,7 @@ def _views(client: Client, job: Found, timeout: float | None) -> Iterator[Found]
                 recommended_action="Look at its log by `dirbridge logs`, and at its agents.",
             )
         time.sleep(POLL)
-        job = _again(client, job)
+        job = again(client, job)
 
 
 def _cycle(job: Found) -> str:
@@ -319,9 +316,9 @@ def _seconds(last: dict[str, Any]) -> float | None:
 
 def _act(profile: Profile, job: str | None, action: str, body: Any, as_json: bool, said: str) -> None:
     with Client.open(profile) as client:
-        found = _find(client, job)
-        client.post(f"{_path(found)}/{action}", body)
-        found = _again(client, found)
+        found = find(client, job)
+        client.post(f"{path(found)}/{action}", body)
+        found = again(client, found)
     if as_json:
         print_json(found)
     else:
@@ -335,46 +332,6 @@ def _application(client: Client, domain: str) -> str:
             return str(principal["id"])
     made = client.post(f"/applicationTemplates/{APPLICATION_TEMPLATE}/instantiate", {"displayName": domain})
     return str(made["servicePrincipal"]["id"])
-
-
-def _all(client: Client) -> Iterator[Found]:
-    for principal in client.pages("/servicePrincipals"):
-        if principal.get("applicationTemplateId") is None:
-            continue
-        for job in client.pages(f"/servicePrincipals/{principal['id']}/synchronization/jobs"):
-            yield {**job, "domain": principal["displayName"], "servicePrincipalId": principal["id"]}
-
-
-def _find(client: Client, wanted: str | None) -> Found:
-    """Find a job by id, beginning of its id, or domain.
-
-    Raises:
-        DirbridgeError: none or several fit; names those that there are.
-    """
-    known = list(_all(client))
-    found = known
-    if wanted is not None:
-        exact = [job for job in known if wanted == job["id"] or wanted.lower() == str(job["domain"]).lower()]
-        found = exact or [job for job in known if str(job["id"]).startswith(wanted)]
-    if len(found) == 1:
-        return found[0]
-    there = "; ".join(f"{plain(job['domain'])} ({job['id']})" for job in known) or "none"
-    what = "No job" if not found else "More than one job"
-    raise DirbridgeError(
-        f"{what} fits{'' if wanted is None else f' {wanted!r}'}. There are: {there}.",
-        code="JobNotFound" if not found else "JobAmbiguous",
-        recommended_action="Name one by its id or domain." if known else "Make one by `dirbridge jobs create`.",
-    )
-
-
-def _path(job: Found) -> str:
-    return f"/servicePrincipals/{job['servicePrincipalId']}/synchronization/jobs/{quote(str(job['id']), safe='')}"
-
-
-def _again(client: Client, job: Found) -> Found:
-    shown = client.get(_path(job))
-    shown.pop("@odata.context", None)
-    return {**shown, "domain": job["domain"], "servicePrincipalId": job["servicePrincipalId"]}
 
 
 # In words -------------------------------------------------------------------------------------------------------------
