@@ -24,7 +24,7 @@ def test_the_search_finds_codes_in_each_of_their_places() -> None:
         "CsrInvalid": "service/relay/enrolment.py",  # an argument by place
         "DatabaseUnavailable": "store/database.py",  # a member of an enumeration
         "EntryVanished": "connectors/ad/directory.py",  # an attribute of a class
-        "JobAmbiguous": "cli/jobs.py",  # the other half of a choice
+        "JobAmbiguous": "cli/finding.py",  # the other half of a choice
         "NoRightOnDeletedObjects": "connectors/ad/source.py",  # a constant of the module
         "TooManyRequests": "service/graph/errors.py",  # a value of a dictionary
         "UnknownCertificateAuthority": "connectors/ad/ldap.py",  # the first of several names

@@ -197,6 +197,19 @@ class Client:
             answer = self._patiently(method, url, body)
         return _content(answer)
 
+    def download(self, path: str, file: Path) -> None:
+        """Write an answer that is no JSON to a file, which appears only when it is whole."""
+        answer = self._patiently("GET", self._url(path), None)
+        if not answer.is_success:
+            _content(answer)
+        part = file.with_name(f".{file.name}.part")
+        try:
+            part.write_bytes(answer.content)
+            part.replace(file)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise ConfigurationError(f"'{file}' cannot be written: {error.strerror}.", code="FileUnwritable") from error
+
     def _url(self, path: str) -> str:
         if path.startswith("https://"):
             if not path.startswith(self.profile.url + "/"):

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from dirbridge.contract.export import Fault
 from dirbridge.contract.schema import Schema
 from dirbridge.store import jobs, statistics
 
@@ -26,6 +27,10 @@ SILENCE = timedelta(seconds=60)
 
 ATTEMPTS = 3
 """How often a preview that was left behind is begun afresh."""
+
+_INTERRUPTED = Fault(
+    "PreviewInterrupted", f"The preview was interrupted {ATTEMPTS} times. The log of the worker says why."
+)
 
 OF_TENANT = (
     "domains",
@@ -123,12 +128,7 @@ async def take(conn: AsyncConnection[Any]) -> Preview | None:
         """update previews set state = 'Failed', ended_at = now(), error = %s
            where state = 'Running' and renewed_at < now() - %s and attempt >= %s""",
         (
-            Jsonb(
-                {
-                    "code": "PreviewInterrupted",
-                    "message": f"The preview was interrupted {ATTEMPTS} times. The log of the worker says why.",
-                }
-            ),
+            Jsonb({"code": _INTERRUPTED.code, "message": _INTERRUPTED.reason}),
             SILENCE,
             ATTEMPTS,
         ),

@@ -12,6 +12,7 @@ from dirbridge.service.graph import (
     deleted_items,
     errors,
     groups,
+    previews,
     provisioning_logs,
     secrets,
     synchronization,
@@ -27,6 +28,7 @@ def router() -> APIRouter:
     for version in VERSIONS:
         for part in (users, groups, deleted_items, tenant, synchronization, secrets, provisioning_logs):
             routes.include_router(part.router, prefix=f"/{version}")
+    routes.include_router(previews.router)
     return routes
 
 

@@ -484,10 +484,22 @@ async def _change_schema(request: Request, sp: str, job: str, caller: Caller, te
     wanted = decode(text, dict[str, Any])
     async with database(request).transaction() as conn:
         found = await _job(conn, caller, sp, job)
-        schema = _checked(_completed(wanted, found.schema, whole=whole), found)
+        schema = proposed_schema(wanted, found, whole=whole)
         await jobs.set_schema(conn, caller.tenant, job, schema)
         await _audit(conn, caller, "Update attribute mappings or scope", job)
     return no_content()
+
+
+def proposed_schema(wanted: dict[str, Any], job: Job, *, whole: bool) -> Schema:
+    """Read a schema document that a job is to have; nothing is stored.
+
+    Args:
+        whole: it has all its collections; otherwise what is missing stays as it is stored.
+
+    Raises:
+        GraphError, ConfigurationError: it cannot be used; says where.
+    """
+    return _checked(_completed(wanted, job.schema, whole=whole), job)
 
 
 _COLLECTIONS = ("synchronizationRules", "directories")

@@ -1,0 +1,251 @@
+"""Previews of a job's next whole cycle: ask for one, follow it, read what it found, also as CSV.
+
+Graph has no word for these, so they lie under /beta/dirbridge, in Graph's conventions; a change has the shape of the
+provisioning log's rows, since it is one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncGenerator, Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response, StreamingResponse
+
+from dirbridge.engine import policies
+from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.graph import odata, provisioning_logs, steps
+from dirbridge.service.graph.context import body, context, database, guid, root
+from dirbridge.service.graph.errors import GraphError, bad_request, not_found
+from dirbridge.service.graph.responses import GraphResponse, moment, no_content
+from dirbridge.service.graph.synchronization import proposed_schema
+from dirbridge.store import audits, event_queries, jobs, previews
+from dirbridge.store.database import Database
+from dirbridge.store.directory_queries import Conn
+from dirbridge.store.event_queries import After, EventRow
+from dirbridge.store.identifiers import new_id
+from dirbridge.store.jobs import Job
+from dirbridge.store.previews import Preview
+
+router = APIRouter(prefix="/beta/dirbridge")
+
+Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All"))]
+Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All"))]
+
+PREVIEWS = "/jobs/{job}/previews"
+MOST_WAITING = 10
+"""Previews of one tenant that may wait at a time."""
+
+CSV_PAGE = 1000
+
+
+class Wish(msgspec.Struct):
+    """What to preview: the stored settings where nothing is given."""
+
+    schema: dict[str, Any] | None = None
+    settings: dict[str, str] | None = None
+
+
+@router.post(PREVIEWS)
+async def ask(request: Request, job: str, caller: Writer) -> Response:
+    """Ask for a preview, with settings that are saved or only proposed. A worker takes it up."""
+    wish = await body(request, Wish, optional=True)
+    preview = new_id()
+    async with database(request).transaction() as conn:
+        found = await _job(conn, caller, job)
+        schema = None if wish.schema is None else proposed_schema(wish.schema, found, whole=False)
+        if wish.settings:
+            _check(found.settings, wish.settings)
+        waiting = [each for each in await previews.list_all(conn, caller.tenant, job) if each.state == "Waiting"]
+        if len(waiting) >= MOST_WAITING:
+            raise GraphError(429, "TooManyRequests", f"{len(waiting)} previews of this job wait already.")
+        await previews.create(
+            conn,
+            caller.tenant,
+            preview,
+            job=job,
+            schema=schema,
+            settings=wish.settings,
+            requested_by=caller.actor,
+        )
+        await audits.record(conn, caller.tenant, actor=caller.actor, activity="Preview provisioning", target=job)
+        made = await previews.get(conn, caller.tenant, preview)
+        assert made is not None
+        shown = await _show(conn, made)
+    where = f"{root(request)}/dirbridge/jobs/{job}/previews/{preview}"
+    return GraphResponse(shown, status_code=202, headers={"Location": where})
+
+
+@router.get(PREVIEWS)
+async def list_previews(request: Request, job: str, caller: Reader) -> Response:
+    """List a job's previews, newest first."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        await _job(conn, caller, job)
+        shown = [await _show(conn, each) for each in await previews.list_all(conn, caller.tenant, job)]
+    return GraphResponse({"@odata.context": context(request, "dirbridge/previews"), "value": shown})
+
+
+@router.get(PREVIEWS + "/{key}")
+async def get_preview(request: Request, job: str, key: str, caller: Reader) -> Response:
+    """Give one preview: how far it is, and what it came to."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        shown = await _show(conn, await _preview(conn, caller, job, key))
+    return GraphResponse({"@odata.context": context(request, "dirbridge/previews/$entity"), **shown})
+
+
+@router.delete(PREVIEWS + "/{key}")
+async def delete_preview(request: Request, job: str, key: str, caller: Writer) -> Response:
+    """Stop a preview where it still runs, and forget what it found."""
+    async with database(request).transaction() as conn:
+        found = await _preview(conn, caller, job, key)
+        await previews.remove(conn, caller.tenant, found.id)
+    return no_content()
+
+
+@router.get(PREVIEWS + "/{key}/changes")
+async def list_changes(request: Request, job: str, key: str, caller: Reader) -> Response:
+    """List what the cycle would do, in the shape and with the filters of the provisioning log."""
+    query = odata.read(request, odata.LIST, max_top=provisioning_logs.MAX_TOP)
+    where = query.where(event_queries.PROPERTIES, provisioning_logs.TYPE, advanced=True)
+    after = odata.position(query, After)
+    async with database(request).connection() as conn:
+        found = await _preview(conn, caller, job, key)
+        rows = await event_queries.page(conn, found.id, where=where, after=after, ascending=True, limit=query.top + 1)
+        names = await event_queries.job_names(conn, caller.tenant, [job])
+    return GraphResponse(
+        odata.page(
+            request,
+            query,
+            rows,
+            fragment="auditLogs/provisioning",
+            render=lambda row: provisioning_logs.render(request, caller, row, names),
+            key=lambda row: After(row.at, row.id),
+        )
+    )
+
+
+COLUMNS = (
+    "action", "status", "reason", "message", "recommendedAction", "sourceType", "sourceName", "sourceId", "targetType",
+    "targetName", "targetId", "modifiedProperties", "description",
+)  # fmt: skip
+
+
+@router.get(PREVIEWS + "/{key}/changes.csv")
+async def download(request: Request, job: str, key: str, caller: Reader) -> Response:
+    """Give the whole list as CSV (RFC 4180), streamed."""
+    odata.read(request, frozenset())
+    async with database(request).connection() as conn:
+        found = await _preview(conn, caller, job, key)
+    if found.state not in ("Succeeded", "Failed"):
+        raise GraphError(409, "Conflict", f"The preview is {found.state.lower()}; its list is complete when it ended.")
+    return StreamingResponse(
+        _lines(database(request), found.id),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="preview-{found.id}.csv"'},
+    )
+
+
+async def _lines(kept: Database, preview: UUID) -> AsyncGenerator[bytes, None]:
+    """Write the list page by page, each on a connection of its own, so that a slow reader holds none."""
+    # A byte order mark tells spreadsheets that this is UTF-8.
+    yield "\ufeff".encode() + _written([list(COLUMNS)])
+    after: After | None = None
+    while True:
+        async with kept.connection() as conn:
+            rows = await event_queries.page(conn, preview, after=after, ascending=True, limit=CSV_PAGE)
+        if not rows:
+            return
+        yield _written([_cells(row) for row in rows])
+        after = After(rows[-1].at, rows[-1].id)
+
+
+def _written(rows: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([[_harmless(cell) for cell in row] for row in rows])
+    return text.getvalue().encode()
+
+
+def _harmless(cell: str) -> str:
+    """Keep a spreadsheet from taking a value of the directory for a formula."""
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _cells(row: EventRow) -> list[str]:
+    detail = row.unpacked()
+    scene = steps.Scene(
+        row.source_type,
+        row.source_name,
+        event_queries.SOURCE_NAME,
+        row.target_type,
+        row.target_name,
+        event_queries.TARGET_NAME,
+    )
+    fault = detail.fault
+    changed = "; ".join(f"{each.name}: {each.old or ''} → {each.new or ''}" for each in detail.modified)
+    return [
+        row.action,
+        row.status,
+        row.reason,
+        fault.reason if fault else "",
+        fault.recommended_action if fault else "",
+        row.source_type,
+        row.source_name,
+        row.source_id,
+        row.target_type,
+        row.target_name,
+        row.target_id,
+        changed,
+        " ".join(steps.describe(step, scene) for step in detail.steps),
+    ]
+
+
+def _check(stored: Mapping[str, Any], proposed: Mapping[str, str]) -> None:
+    faults = [f"There is no setting '{name}'." for name in policies.unknown(proposed)]
+    faults += policies.check({**stored, **proposed})
+    if faults:
+        raise bad_request(" ".join(faults))
+
+
+async def _job(conn: Conn, caller: Caller, job: str) -> Job:
+    found = await jobs.get(conn, caller.tenant, job)
+    if found is None:
+        raise not_found("synchronization job", job)
+    return found
+
+
+async def _preview(conn: Conn, caller: Caller, job: str, key: str) -> Preview:
+    id = guid(key)
+    found = await previews.get(conn, caller.tenant, id) if id is not None else None
+    if found is None or found.job != job:
+        raise not_found("preview", key)
+    return found
+
+
+async def _show(conn: Conn, preview: Preview) -> dict[str, Any]:
+    result: Mapping[str, Any] = preview.result or {}
+    copy = await jobs.get(conn, preview.id, preview.job) if preview.state == "Running" else None
+    return {
+        "id": str(preview.id),
+        "jobId": preview.job,
+        "status": preview.state.lower(),
+        "withProposedSchema": preview.schema is not None,
+        "proposedSettings": preview.settings or {},
+        "requestedBy": preview.requested_by,
+        "createdDateTime": moment(preview.created_at),
+        "startedDateTime": moment(preview.began_at),
+        "endedDateTime": moment(preview.ended_at),
+        "progress": [copy.progress] if copy is not None and copy.progress else [],
+        "counts": [
+            {"action": action, "status": status, "type": kind, "reason": reason, "number": number}
+            for action, status, kind, reason, number in await previews.counts(conn, preview.id)
+        ],
+        "execution": result.get("execution"),
+        "quarantine": result.get("quarantine"),
+        "error": preview.error,
+    }
