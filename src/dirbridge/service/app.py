@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dirbridge
-from dirbridge.service import graph, health, logs
+from dirbridge.service import contexts, graph, health, logs
 from dirbridge.service.auth import endpoints
 from dirbridge.service.graph import errors
 from dirbridge.service.graph.errors import GraphError
@@ -58,6 +58,8 @@ def build(
     app.state.tenant = identity.tenant.id
     app.state.tokens = identity.tokens
     app.state.sealing = identity.sealing
+    stopping = stopping or asyncio.Event()
+    app.state.engine = contexts.make(database, listener, stopping)
     app.state.door = Door(database, listener, identity.authority, identity.tokens)
     app.include_router(health.router(database))
     app.include_router(endpoints.router(database, identity.tokens))
@@ -65,7 +67,7 @@ def build(
     app.include_router(administration.router)
     app.include_router(graph.router())
     errors.register(app)
-    app.add_middleware(Leave, stopping=stopping or asyncio.Event())
+    app.add_middleware(Leave, stopping=stopping)
     app.add_middleware(LastResort)
     app.add_middleware(GraphGate)
     return app

@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from dirbridge.connectors.protocol import Source
-from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.errors import DirbridgeError
-from dirbridge.contract.wire import CheckReport, Located
 from dirbridge.engine import cycle, preview
 from dirbridge.engine.run import Context
-from dirbridge.service.relay.remote import RemoteSource
+from dirbridge.service import contexts
 from dirbridge.service.settings import Settings
 from dirbridge.store import housekeeping, previews, queue
 from dirbridge.store.database import Database
-from dirbridge.store.identifiers import new_id
-from dirbridge.store.jobs import Job
 from dirbridge.store.listener import Listener
-from dirbridge.tenant.target import TenantTarget
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +32,7 @@ async def work(settings: Settings, database: Database, listener: Listener, stop:
         listener: entered; wakes cycles when agents answer.
         stop: ends it in good order.
     """
-
-    def source(job: Job) -> Source:
-        return Stoppable(RemoteSource(database, listener, job.tenant, job.domain), stop)
-
-    context = Context(
-        database=database, source=source, target=TenantTarget(new_id), clock=lambda: datetime.now(UTC), new_id=new_id
-    )
+    context = contexts.make(database, listener, stop)
 
     async def run(tenant: str, job: str) -> None:
         await cycle.run(context, UUID(tenant), job)
@@ -67,55 +54,6 @@ async def work(settings: Settings, database: Database, listener: Listener, stop:
         tidying.cancel()
         showing.cancel()
         await running
-
-
-class Stoppable:
-    """A source whose streams are cut when the process stops, between two pages or while one is waited for.
-
-    To the cycle it looks as if it had been cancelled just there: what it wrote is whole, and who works next goes on.
-    """
-
-    def __init__(self, source: Source, stop: asyncio.Event) -> None:
-        self._source = source
-        self._stop = stop
-
-    def changes(self, selection: Selection, since: Watermark | None) -> AsyncIterator[ChangePage]:
-        """Stream what changed."""
-        return self._until_stop(self._source.changes(selection, since))
-
-    def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
-        """Read anchors afresh."""
-        return self._until_stop(self._source.read(selection, anchors))
-
-    async def locate(self, names: Sequence[str]) -> Sequence[Located]:
-        """Find what names stand for."""
-        return await self._source.locate(names)
-
-    async def check(self) -> CheckReport:
-        """Prove that the directory can be read."""
-        return await self._source.check()
-
-    async def _until_stop(self, pages: AsyncIterator[ChangePage]) -> AsyncGenerator[ChangePage, None]:
-        stopped = asyncio.create_task(self._stop.wait())
-        page: asyncio.Future[ChangePage] | None = None
-        try:
-            while True:
-                page = asyncio.ensure_future(anext(pages))
-                await asyncio.wait({page, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if stopped.done():
-                    raise asyncio.CancelledError("The process stops.")
-                try:
-                    found = page.result()
-                except StopAsyncIteration:
-                    return
-                yield found
-        finally:
-            stopped.cancel()
-            if page is not None and not page.done():
-                page.cancel()
-                await asyncio.wait({page})
-            if isinstance(pages, AsyncGenerator):
-                await pages.aclose()
 
 
 async def _keep_previewing(settings: Settings, context: Context) -> None:

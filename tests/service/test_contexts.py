@@ -8,7 +8,7 @@ import pytest
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.wire import CheckReport, Located
-from dirbridge.service.worker import Stoppable
+from dirbridge.service.contexts import Stoppable
 
 PAGES = [ChangePage(not_visible=(name,)) for name in ("a", "b", "c")]
 

@@ -1,0 +1,86 @@
+"""What the engine is given by the service: the agents' channel as source, the tenant directory as target, the time.
+
+The worker runs cycles with it, the API provisions single entries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from datetime import UTC, datetime
+
+from dirbridge.connectors.protocol import Source
+from dirbridge.contract.entry import ChangePage, Selection, Watermark
+from dirbridge.contract.wire import CheckReport, Located
+from dirbridge.engine.run import Context
+from dirbridge.service.relay.remote import RemoteSource
+from dirbridge.store.database import Database
+from dirbridge.store.identifiers import new_id
+from dirbridge.store.jobs import Job
+from dirbridge.store.listener import Listener
+from dirbridge.tenant.target import TenantTarget
+
+
+def make(database: Database, listener: Listener, stop: asyncio.Event) -> Context:
+    """Put it together.
+
+    Args:
+        listener: entered; wakes who waits when agents answer.
+        stop: cuts what is being read, when the process ends.
+    """
+
+    def source(job: Job) -> Source:
+        return Stoppable(RemoteSource(database, listener, job.tenant, job.domain), stop)
+
+    return Context(
+        database=database, source=source, target=TenantTarget(new_id), clock=lambda: datetime.now(UTC), new_id=new_id
+    )
+
+
+class Stoppable:
+    """A source whose streams are cut when the process stops, between two pages or while one is waited for.
+
+    To the cycle it looks as if it had been cancelled just there: what it wrote is whole, and who works next goes on.
+    """
+
+    def __init__(self, source: Source, stop: asyncio.Event) -> None:
+        self._source = source
+        self._stop = stop
+
+    def changes(self, selection: Selection, since: Watermark | None) -> AsyncIterator[ChangePage]:
+        """Stream what changed."""
+        return self._until_stop(self._source.changes(selection, since))
+
+    def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+        """Read anchors afresh."""
+        return self._until_stop(self._source.read(selection, anchors))
+
+    async def locate(self, names: Sequence[str]) -> Sequence[Located]:
+        """Find what names stand for."""
+        return await self._source.locate(names)
+
+    async def check(self) -> CheckReport:
+        """Prove that the directory can be read."""
+        return await self._source.check()
+
+    async def _until_stop(self, pages: AsyncIterator[ChangePage]) -> AsyncGenerator[ChangePage, None]:
+        stopped = asyncio.create_task(self._stop.wait())
+        page: asyncio.Future[ChangePage] | None = None
+        try:
+            while True:
+                page = asyncio.ensure_future(anext(pages))
+                await asyncio.wait({page, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if stopped.done():
+                    raise asyncio.CancelledError("The process stops.")
+                try:
+                    found = page.result()
+                except StopAsyncIteration:
+                    return
+                yield found
+        finally:
+            stopped.cancel()
+            if page is not None and not page.done():
+                page.cancel()
+                await asyncio.wait({page})
+            if isinstance(pages, AsyncGenerator):
+                await pages.aclose()
