@@ -30,8 +30,8 @@ def person(kind: str = "user", **attributes: str) -> Entry:
 def link(entry: Entry, state: str = "provisioned", reason: str = "", digest: bytes | None = b"") -> Link:
     """A link of this entry, whose digest is that of the entry as it is unless given."""
     if digest == b"":
-        digest = mapping.apply(PLAN.rules[entry.object_type], entry, NOW).digest()
-    return Link(entry.anchor, entry.object_type, entry.name, None, TARGET, state, reason, digest)
+        digest = mapping.apply(PLAN.rules[entry.object_type][0], entry, NOW).digest()
+    return Link(entry.anchor, entry.object_type, entry.name, None, TARGET, state, reason, digest, "User")
 
 
 def judge(entry: Entry, known: Link | None = None, *, trust: bool = True) -> provision.Judgement | None:

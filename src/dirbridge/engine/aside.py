@@ -28,17 +28,14 @@ def outside(run: Run, work: Work, found: Outside) -> None:
     work.settled.add(entry.anchor)
     if link is not None and (link.state == "deprovisioned" or (link.state, link.reason) == ("skipped", found.clause)):
         return
-    work.links[entry.anchor] = Link(
-        entry.anchor, entry.object_type, entry.name, entry.container, None, "skipped", found.clause, None
-    )
+    work.links[entry.anchor] = _stranger(entry, "skipped", found.clause, found.rule.target_type)
     work.events[entry.anchor] = log.skipped(run, found, work.unit.now, work.began)
 
 
 def remove(run: Run, work: Work, link: Link, evidence: str) -> None:
     """A delete was found, unless the mapping leaves deleting out."""
     work.settled.add(link.anchor)
-    rule = run.plan.rules.get(link.object_type)
-    if rule is None or "Delete" in rule.actions:
+    if run.plan.deletes(link.object_type, link.target_type):
         work.removals.append(Removal(link.anchor, link.object_type, "delete", evidence))
 
 
@@ -51,10 +48,15 @@ def failed(
     work.links[entry.anchor] = (
         msgspec.structs.replace(link, reason=fault.code, name=entry.name, container=entry.container)
         if link is not None and link.target is not None
-        else Link(entry.anchor, entry.object_type, entry.name, entry.container, None, "failed", fault.code, None)
+        else _stranger(entry, "failed", fault.code, target_type)
     )
     if entry.anchor not in work.events:
         work.events[entry.anchor] = log.broken(run, entry, link, target_type, fault, work.unit.now, work.began)
+
+
+def _stranger(entry: Entry, state: str, reason: str, target_type: str) -> Link:
+    """The link of an entry that has no object at the target."""
+    return Link(entry.anchor, entry.object_type, entry.name, entry.container, None, state, reason, None, target_type)
 
 
 async def keep(run: Run, work: Work) -> None:

@@ -81,6 +81,7 @@ def _agree(run: Run, work: Work, step: Planned) -> None:
         work.links[one.entry.anchor] = msgspec.structs.replace(
             one.link,
             object_type=one.entry.object_type,
+            target_type=one.rule.target_type,
             name=one.entry.name,
             container=one.entry.container,
             state="provisioned",
@@ -141,6 +142,7 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
         state="provisioned",
         reason="",
         digest=None if step.partial else one.digest,
+        target_type=one.rule.target_type,
     )
 
 

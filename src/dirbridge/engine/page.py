@@ -166,8 +166,7 @@ async def _not_visible(run: Run, work: Work, anchors: Sequence[str], manner: Man
     for anchor in sorted(new):
         link = work.known.get(anchor)
         if link is not None and link.state == "provisioned":
-            target_type = run.plan.target_type(link.object_type)
-            work.events[anchor] = log.held(run, link, target_type, work.unit.now, work.began)
+            work.events[anchor] = log.held(run, link, link.target_type, work.unit.now, work.began)
     await removals.cancel(conn, tenant, job, held)
 
 

@@ -7,12 +7,12 @@ they have nothing to say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from dirbridge.contract.entry import Selection
-from dirbridge.contract.errors import ConfigurationError
+from dirbridge.contract.entry import Entry, Selection
+from dirbridge.contract.errors import ConfigurationError, EntryError
 from dirbridge.contract.schema import (
     AttributeDefinition,
     AttributeMapping,
@@ -53,12 +53,14 @@ class ObjectRule(msgspec.Struct, frozen=True):
     """One compiled object mapping.
 
     Attributes:
+        category: which entries of the source type are this mapping's.
         simple: rows by the one source attribute without which they have no value.
         always: rows that must be evaluated for every entry.
         references: target attribute by source reference attribute.
         targets: every target attribute that is mapped and flows on update.
         actions: of `Add`, `Update`, `Delete`.
         enabled: the target attribute that says whether an account is active; None where the type has none.
+        containers, groups: what the rule's container and group filters name, as written; none lets everything in.
     """
 
     name: str
@@ -71,27 +73,54 @@ class ObjectRule(msgspec.Struct, frozen=True):
     targets: frozenset[str]
     actions: frozenset[str]
     enabled: str | None = None
+    category: scoping.Scope = scoping.everything
+    containers: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True):
     """A compiled schema document.
 
     Attributes:
-        rules: by source object type.
+        rules: by source object type, in the order in which they are tried.
         selection: what must be read for them.
         reference_targets: target attribute by source reference attribute.
         single_references: target references of one value.
+        containers, groups: what container and group filters name, of all rules together.
     """
 
-    rules: dict[str, ObjectRule]
+    rules: dict[str, tuple[ObjectRule, ...]]
     selection: Selection
     reference_targets: dict[str, str]
     single_references: frozenset[str] = frozenset()
+    containers: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
-    def target_type(self, source_type: str) -> str:
-        """Give the target's type of a source type; empty where its mapping is switched off."""
-        rule = self.rules.get(source_type)
-        return rule.target_type if rule is not None else ""
+    def choose(self, entry: Entry) -> ObjectRule | None:
+        """Choose the mapping of an entry: the first one of its type whose category takes it.
+
+        Returns:
+            None where the type is not mapped, or no category takes the entry.
+
+        Raises:
+            EntryError: an attribute that cannot be read could decide.
+        """
+        return next((rule for rule in self.rules.get(entry.object_type, ()) if rule.category(entry).passed), None)
+
+    def refers(self, entry: Entry, attribute: str) -> bool:
+        """Tell whether a reference attribute belongs to an entry's mapping, as far as that is known."""
+        if len(self.rules.get(entry.object_type, ())) < 2:
+            return True
+        try:
+            rule = self.choose(entry)
+        except EntryError:
+            return True
+        return rule is None or attribute in rule.references
+
+    def deletes(self, source_type: str, target_type: str) -> bool:
+        """Tell whether the flow types of an entry's mapping let its object go; all mappings of a pair say the same."""
+        rules = [rule for rule in self.rules.get(source_type, ()) if rule.target_type == target_type]
+        return not rules or "Delete" in rules[0].actions
 
 
 NOTHING = Plan({}, Selection({}), {})
@@ -99,7 +128,7 @@ NOTHING = Plan({}, Selection({}), {})
 
 
 def compile_schema(schema: Schema, macros: Mapping[str, str]) -> Plan:
-    """Compile the schema document's first rule.
+    """Compile the schema document.
 
     Raises:
         ConfigurationError: names the path of what is wrong.
@@ -110,38 +139,28 @@ def compile_schema(schema: Schema, macros: Mapping[str, str]) -> Plan:
             code="InvalidSchema",
             recommended_action="Restore the default schema by DELETE on the job's schema.",
         )
-    rule = min(schema.synchronization_rules, key=lambda r: r.priority)
-    _refuse_ignored(rule)
-    objects = _target_objects(schema, rule)
-    rules = {}
-    for index, mapping in enumerate(rule.object_mappings):
-        if mapping.enabled:
-            path = f"synchronizationRules[{rule.id}].objectMappings[{index}]"
-            rules[mapping.source_object_name] = _object_rule(mapping, objects, macros, path)
-    references = {source: target for found in rules.values() for source, target in found.references.items()}
-    single = frozenset(
-        attribute.name
-        for definition in objects.values()
-        for attribute in definition.attributes
-        if attribute.type == "Reference" and not attribute.multivalued
+    ordered = sorted(enumerate(schema.synchronization_rules), key=lambda each: each[1].priority)
+    rules: dict[str, tuple[ObjectRule, ...]] = {}
+    single: set[str] = set()
+    for at, rule in ordered:
+        objects = _target_objects(schema, rule)
+        single |= {
+            a.name for o in objects.values() for a in o.attributes if a.type == "Reference" and not a.multivalued
+        }
+        for index, mapping in enumerate(rule.object_mappings):
+            if mapping.enabled:
+                path = f"synchronizationRules[{at}].objectMappings[{index}]"
+                made = _object_rule(rule, mapping, objects, macros, path)
+                rules[made.source_type] = (*rules.get(made.source_type, ()), made)
+    every = [made for found in rules.values() for made in found]
+    return Plan(
+        rules,
+        _selection(schema, [rule for _, rule in ordered]),
+        {source: target for made in every for source, target in made.references.items()},
+        frozenset(single),
+        containers=tuple(dict.fromkeys(name for made in every for name in made.containers)),
+        groups=tuple(dict.fromkeys(name for made in every for name in made.groups)),
     )
-    return Plan(rules, _selection(schema, rule), references, single)
-
-
-def _refuse_ignored(rule: Rule) -> None:
-    """Make sure that nobody believes a scope to hold which is not looked at."""
-    ignored = {
-        "containerFilter": rule.container_filter.included_containers,
-        "groupFilter": rule.group_filter.included_groups,
-    }
-    for name, included in ignored.items():
-        if included:
-            raise ConfigurationError(
-                f"synchronizationRules[{rule.id}].{name} names {len(included)} to include; this release does not scope "
-                "by containers or groups and would read everything.",
-                code="InvalidSchema",
-                recommended_action="Empty it. The agent's setting exclude_containers keeps containers back.",
-            )
 
 
 def _target_objects(schema: Schema, rule: Rule) -> dict[str, ObjectDefinition]:
@@ -156,6 +175,7 @@ def _target_objects(schema: Schema, rule: Rule) -> dict[str, ObjectDefinition]:
 
 
 def _object_rule(
+    rule: Rule,
     mapping: ObjectMapping,
     objects: Mapping[str, ObjectDefinition],
     macros: Mapping[str, str],
@@ -206,6 +226,9 @@ def _object_rule(
         targets=frozenset(targets),
         actions=frozenset(part.strip() for part in mapping.flow_types.split(",")),
         enabled=next((entry.value for entry in target.metadata if entry.key == "PropertyNameAccountEnabled"), None),
+        category=scoping.compile_category(mapping.scope, f"{path}.scope"),
+        containers=rule.container_filter.included_containers,
+        groups=rule.group_filter.included_groups,
     )
 
 
@@ -230,27 +253,35 @@ def _reference_source(mapping: AttributeMapping, path: str) -> str:
     )
 
 
-def _selection(schema: Schema, rule: Rule) -> Selection:
+def _selection(schema: Schema, rules: Sequence[Rule]) -> Selection:
     """Work out what the source must be asked for."""
-    source = next((d for d in schema.directories if d.name == rule.source_directory_name), None)
-    types = {o.name: {a.name: a for a in o.attributes} for o in source.objects} if source else {}
-    attributes: dict[str, tuple[str, ...]] = {}
-    references: dict[str, tuple[str, ...]] = {}
-    memberships: dict[str, tuple[str, ...]] = {}
+    attributes: dict[str, set[str]] = {}
+    references: dict[str, set[str]] = {}
+    memberships: dict[str, set[str]] = {}
     binary: set[str] = set()
-    for mapping in rule.object_mappings:
-        if not mapping.enabled:
-            continue
-        name = mapping.source_object_name
-        known = types.get(name, {})
-        wanted = {a for row in mapping.attribute_mappings for a in expressions.attributes_of(row.source)}
-        wanted |= scoping.attributes_of(mapping.scope)
-        if EXPIRED in wanted:
-            wanted = (wanted - {EXPIRED}) | {EXPIRES}
-        refs = {a for a in wanted if a in known and known[a].type == "Reference"}
-        long = refs & {MEMBER}
-        attributes[name] = tuple(sorted(wanted - refs))
-        references[name] = tuple(sorted(refs - long))
-        memberships[name] = tuple(sorted(long))
-        binary |= {a for a in wanted if a in known and known[a].type == "Binary"}
-    return Selection(attributes, references, memberships, tuple(sorted(binary)))
+    for rule in rules:
+        source = next((d for d in schema.directories if d.name == rule.source_directory_name), None)
+        types = {o.name: {a.name: a for a in o.attributes} for o in source.objects} if source else {}
+        for mapping in rule.object_mappings:
+            if not mapping.enabled:
+                continue
+            name = mapping.source_object_name
+            known = types.get(name, {})
+            wanted = _wanted(mapping)
+            refs = {a for a in wanted if a in known and known[a].type == "Reference"}
+            attributes.setdefault(name, set()).update(wanted - refs)
+            references.setdefault(name, set()).update(refs - {MEMBER})
+            memberships.setdefault(name, set()).update(refs & {MEMBER})
+            binary |= {a for a in wanted if a in known and known[a].type == "Binary"}
+    return Selection(_sorted(attributes), _sorted(references), _sorted(memberships), tuple(sorted(binary)))
+
+
+def _wanted(mapping: ObjectMapping) -> set[str]:
+    """The source attributes that a mapping looks at; for what the engine makes itself, those that it is made from."""
+    wanted = {a for row in mapping.attribute_mappings for a in expressions.attributes_of(row.source)}
+    wanted |= scoping.attributes_of(mapping.scope)
+    return (wanted - {EXPIRED}) | {EXPIRES} if EXPIRED in wanted else wanted
+
+
+def _sorted(names: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
+    return {kind: tuple(sorted(found)) for kind, found in names.items()}

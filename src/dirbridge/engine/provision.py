@@ -69,14 +69,18 @@ def judge(plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_d
     Returns:
         None for a type that the schema does not map.
     """
-    rule = plan.rules.get(entry.object_type)
-    if rule is None:
+    rules = plan.rules.get(entry.object_type)
+    if rules is None:
         return None
     entry = _sound(entry)
-    before = plan.rules.get(link.object_type) if link is not None and link.target is not None else None
-    if link is not None and before is not None and before.target_type != rule.target_type:
-        return Broken(entry, link, rule, _mismatch(entry, link, before, rule))
+    rule = rules[0]
     try:
+        chosen = plan.choose(entry)
+        if chosen is None:
+            return Outside(entry, link, rule, rules[-1].category(entry).clause)
+        rule = chosen
+        if link is not None and link.target is not None and link.target_type not in ("", rule.target_type):
+            return Broken(entry, link, rule, _mismatch(entry, link, rule))
         verdict = rule.scope(entry)
         if not verdict.passed:
             return Outside(entry, link, rule, verdict.clause)
@@ -91,6 +95,7 @@ def judge(plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_d
         and link.digest == digest
         and not link.reason
         and link.object_type == entry.object_type
+        and link.target_type == rule.target_type
     ):
         return Unchanged(entry, link)
     return Inside(entry, link, rule, mapped, digest)
@@ -106,12 +111,17 @@ def _sound(entry: Entry) -> Entry:
     return msgspec.structs.replace(entry, attributes=attributes, faults=faults) if faults else entry
 
 
-def _mismatch(entry: Entry, link: Link, before: ObjectRule, rule: ObjectRule) -> Fault:
+def _mismatch(entry: Entry, link: Link, rule: ObjectRule) -> Fault:
+    if link.object_type == entry.object_type:
+        change = f"'{entry.name}' is mapped by '{rule.name}' now"
+        remedy = "Let the mapping's category leave the entry out, or delete the entry at the source and create it anew."
+    else:
+        change = f"'{entry.name}' was of type '{link.object_type}' and is of type '{entry.object_type}' now"
+        remedy = "Delete the entry at the source and create it anew."
     return Fault(
         "ObjectTypeMismatch",
-        f"'{entry.name}' was of type '{link.object_type}' and is of type '{entry.object_type}' now; its object is a "
-        f"{before.target_type} and cannot become a {rule.target_type}.",
-        "Delete the entry at the source and create it anew.",
+        f"{change}; its object is a {link.target_type} and cannot become a {rule.target_type}.",
+        remedy,
     )
 
 

@@ -87,7 +87,7 @@ def _short_lists(run: Run, entries: Sequence[Entry]) -> tuple[Lists, list[Row]]:
         else:
             lists.pairs += [(entry.anchor, name) for name in own if name not in entry.unknown and name != PRIMARY_GROUP]
         for attribute, anchors in entry.references.items():
-            if attribute != PRIMARY_GROUP:
+            if attribute != PRIMARY_GROUP and run.plan.refers(entry, attribute):
                 rows += [(entry.anchor, attribute, anchor) for anchor in anchors]
     return lists, rows
 
@@ -150,9 +150,8 @@ async def _log_references(
         link = known.get(owner)
         if link is None or link.state != "provisioned":
             continue
-        target_type = run.plan.target_type(link.object_type)
         run.counts.exported += 1
-        fresh = log.referred(run, link, target_type, modified, rest, work.unit.now, work.began)
+        fresh = log.referred(run, link, link.target_type, modified, rest, work.unit.now, work.began)
         if event is None:
             work.events[owner] = fresh
         else:

@@ -20,7 +20,6 @@ from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner
 from dirbridge.store import due, events, jobs, links, references, removals
 from dirbridge.store.database import Connection
-from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
 
 BATCH = 500
@@ -164,7 +163,7 @@ async def _stage(run: Run, conn: Connection, staged: Sequence[Removal]) -> None:
             log.removed(
                 run,
                 known[r.anchor],
-                target_type=_target_type(run, known[r.anchor]),
+                target_type=known[r.anchor].target_type,
                 evidence=r.evidence,
                 staged=True,
                 fault=None,
@@ -185,7 +184,7 @@ async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombst
     evidence = {r.anchor: r.evidence for r in deletes}
     known = await links.get(conn, run.tenant, run.job.id, anchors)
     live = [link for link in known.values() if link.state == "provisioned" and link.target is not None]
-    exports = [Export(link.anchor, _target_type(run, link), Action.DELETE, str(link.target), {}) for link in live]
+    exports = [Export(link.anchor, link.target_type, Action.DELETE, str(link.target), {}) for link in live]
     outcomes = await run.context.target.export(run.unit(conn, began), exports) if exports else []
     now = run.context.clock()
     await links.put(
@@ -210,7 +209,7 @@ async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombst
             log.removed(
                 run,
                 link,
-                target_type=_target_type(run, link),
+                target_type=link.target_type,
                 evidence=evidence[link.anchor],
                 staged=False,
                 fault=None,
@@ -233,8 +232,3 @@ async def _disable(run: Run, disables: Sequence[Removal]) -> None:
 
     async for answer in read_in_pages(run, sorted(removal)):
         await transaction(run, partial(carry_out, answer=answer))
-
-
-def _target_type(run: Run, link: Link) -> str:
-    rule = run.plan.rules.get(link.object_type)
-    return rule.target_type if rule else ("Group" if link.object_type == "group" else "User")

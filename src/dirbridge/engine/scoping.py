@@ -67,9 +67,30 @@ def compile_filter(scope: Filter, path: str) -> Scope:
     return evaluate
 
 
+def compile_category(scope: Filter, path: str) -> Scope:
+    """Compile which entries a mapping is for.
+
+    An absent attribute passes negative tests, as in the default exclusions: two categories of which one says `EQUALS`
+    and the other `NOT EQUALS` leave nobody out.
+
+    Raises:
+        ConfigurationError: as `compile_filter`.
+    """
+    groups = [
+        _group(group, lenient=True, path=f"{path}.categoryFilterGroups[{i}]")
+        for i, group in enumerate(scope.category_filter_groups)
+    ]
+    return (lambda entry: _any(groups, entry)) if groups else everything
+
+
+def everything(_entry: Entry) -> Verdict:
+    """Let every entry in."""
+    return PASSED
+
+
 def attributes_of(scope: Filter) -> set[str]:
     """List the source attributes that a scope looks at."""
-    groups = (*scope.groups, *scope.input_filter_groups)
+    groups = (*scope.groups, *scope.input_filter_groups, *scope.category_filter_groups)
     return {clause.source_operand_name for group in groups for clause in group.clauses}
 
 

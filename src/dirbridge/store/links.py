@@ -19,6 +19,7 @@ class Link(msgspec.Struct, frozen=True, gc=False):
             `deprovisioned` (the target object was removed and can come back).
         reason: code of the skip, or of the failure of the last attempt; a provisioned entry may carry one too.
         digest: of the values last written; None where it must be compared with the target.
+        target_type: what the entry became at the target, or would have; empty where no mapping said so.
     """
 
     anchor: str
@@ -29,9 +30,10 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     state: str
     reason: str
     digest: bytes | None
+    target_type: str = ""
 
 
-_COLUMNS = "anchor, object_type, name, container, target, state, reason, digest"
+_COLUMNS = "anchor, object_type, name, container, target, state, reason, digest, target_type"
 
 
 async def get(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> dict[str, Link]:
@@ -51,13 +53,14 @@ async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence
         return
     ordered = sorted(rows, key=lambda row: row.anchor)
     await conn.execute(
-        """insert into links as l (tenant, job, anchor, object_type, name, container, target, state, reason, digest)
+        f"""insert into links as l (tenant, job, {_COLUMNS})
            select %s, %s, u.* from unnest(
-             %s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::bytea[]) as u
+             %s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::bytea[],
+             %s::text[]) as u
            on conflict (tenant, job, anchor) do update set
              object_type = excluded.object_type, name = excluded.name, container = excluded.container,
              target = excluded.target, state = excluded.state, reason = excluded.reason, digest = excluded.digest,
-             changed_at = now()""",
+             target_type = excluded.target_type, changed_at = now()""",
         (
             tenant,
             job,
@@ -69,6 +72,7 @@ async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence
             [row.state for row in ordered],
             [row.reason for row in ordered],
             [row.digest for row in ordered],
+            [row.target_type for row in ordered],
         ),
     )
 

@@ -312,10 +312,6 @@ def _broken(document: dict[str, Any], what: str) -> Any:
             mapping["attributeMappings"][0]["source"] = {"type": "Function", "name": "Explode", "parameters": []}
         case "unknown attribute":
             mapping["attributeMappings"][0]["targetAttributeName"] = "ShoeSize"
-        case "container scope":
-            rule["containerFilter"] = {"includedContainers": ["OU=Sales,DC=contoso,DC=test"]}
-        case "group scope":
-            rule["groupFilter"] = {"includedGroups": ["CN=All,DC=contoso,DC=test"]}
         case "rules no list":
             document["synchronizationRules"] = {"a": 1}
         case "rules of text":
@@ -327,7 +323,7 @@ def _broken(document: dict[str, Any], what: str) -> Any:
     "what",
     [
         "no directories", "no rules", "wrong type", "unknown directory", "unknown function", "unknown attribute",
-        "container scope", "group scope", "rules no list", "rules of text",
+        "rules no list", "rules of text",
     ],
 )  # fmt: skip
 async def test_a_bad_schema_is_refused_and_changes_nothing(world: World, job: dict[str, Any], what: str) -> None:

@@ -1,3 +1,9 @@
+-- Links ---------------------------------------------------------------------------------------------------------------
+
+-- What an entry became at the target, which several mappings of its source type can make different.
+alter table links add column target_type text not null default '';
+update links set target_type = case object_type when 'group' then 'Group' else 'User' end where target is not null;
+
 -- Scope ---------------------------------------------------------------------------------------------------------------
 
 select 1;
