@@ -11,12 +11,13 @@ from dirbridge.contract.entry import Entry
 from dirbridge.contract.event import Detail, Event, ModifiedProperty, Status, Step, StepType
 from dirbridge.contract.export import Action, Export, Fault, Outcome
 from dirbridge.engine.diff import modified
-from dirbridge.engine.provision import Outside
+from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
 from dirbridge.store.links import Link
 
 OUT_OF_SCOPE = "NotInScope"
+REDUNDANT = "RedundantExport"
 NOT_VISIBLE = "NotVisibleInSource"
 
 
@@ -89,6 +90,29 @@ def skipped(run: Run, outside: Outside, now: datetime, began: datetime) -> Event
         source=_source(entry),
         target=("", outside.rule.target_type, ""),
         steps=[_imported(entry, outside.link), _scoped(entry, outside.clause)],
+    )
+
+
+def redundant(run: Run, inside: Inside, now: datetime, began: datetime) -> Event:
+    """An entry of which the target has it all already; told only to a person who asked."""
+    entry, link = inside.entry, inside.link
+    name = str(inside.mapped.values.get("DisplayName") or entry.name)
+    details = {"name": name, "type": inside.rule.target_type}
+    return _event(
+        run,
+        now,
+        began,
+        action=Action.OTHER,
+        status=Status.SKIPPED,
+        reason=REDUNDANT,
+        source=_source(entry),
+        target=(str(link.target or "") if link else "", inside.rule.target_type, name),
+        steps=[
+            _imported(entry, link),
+            _scoped(entry),
+            Step("EntryImport", StepType.MATCHING, Status.SUCCESS, details),
+            Step("EntrySynchronizationSkip", StepType.EXPORT, Status.SKIPPED, {**details, "SkipReason": REDUNDANT}),
+        ],
     )
 
 

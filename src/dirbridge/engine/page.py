@@ -30,18 +30,21 @@ STRANGER_FOR = timedelta(days=28)
 """How long an entry is asked for that was announced and never seen."""
 
 
-async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) -> set[str]:
+async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) -> Work:
     """Carry out a page.
 
     Returns:
-        Anchors of the accounts that were disabled.
+        What came of it.
 
     Raises:
         Fenced: the job belongs to somebody else now.
         Conflict: another transaction got in the way; the page can be repeated as a whole.
     """
     now = run.context.clock()
-    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    if manner.on_demand:
+        await jobs.hold(conn, run.tenant, run.job.id)
+    else:
+        await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     entries = list({entry.anchor: entry for entry in page.entries}.values())
     anchors = [entry.anchor for entry in entries]
     if run.full_read is not None and manner.stream and anchors:
@@ -63,7 +66,7 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
         await jobs.keep_watermark(conn, run.tenant, run.job.id, page.watermark, idle=idle)
     if manner.stream and not page.idle:
         await _progress(run, conn, page, now)
-    return work.disabled
+    return work
 
 
 async def _progress(run: Run, conn: Connection, page: ChangePage, now: datetime) -> None:
@@ -93,6 +96,8 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
     for entry in sorted(entries, key=lambda e: e.anchor):
         link = work.known.get(entry.anchor)
         judgement = provision.judge(run.plan, entry, link, work.unit.now, trust_digest=manner.trust_digest)
+        if manner.regardless_of_scope and isinstance(judgement, Outside):
+            judgement = provision.judge(run.plan, entry, link, work.unit.now, trust_digest=False, heed_scope=False)
         if judgement is not None:
             _expiry(work, judgement)
         else:

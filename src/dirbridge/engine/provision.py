@@ -60,11 +60,14 @@ class Inside(msgspec.Struct, frozen=True, gc=False):
 Judgement = Outside | Broken | Unchanged | Inside
 
 
-def judge(plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_digest: bool) -> Judgement | None:
+def judge(
+    plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_digest: bool, heed_scope: bool = True
+) -> Judgement | None:
     """Scope and map an entry.
 
     Args:
         trust_digest: what was last written counts as what the target has; a full read does not trust it.
+        heed_scope: what is not in scope is left out; a person may ask for it all the same.
 
     Returns:
         None for a type that the schema does not map.
@@ -82,7 +85,7 @@ def judge(plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_d
         if link is not None and link.target is not None and link.target_type not in ("", rule.target_type):
             return Broken(entry, link, rule, _mismatch(entry, link, rule))
         verdict = rule.scope(entry)
-        if not verdict.passed:
+        if heed_scope and not verdict.passed:
             return Outside(entry, link, rule, verdict.clause)
         mapped = mapping.apply(rule, entry, now)
     except EntryError as error:

@@ -226,7 +226,7 @@ async def _disable(run: Run, disables: Sequence[Removal]) -> None:
     removal = {r.anchor: r for r in disables}
 
     async def carry_out(conn: Connection, answer: ChangePage) -> None:
-        disabled = await page.apply(run, conn, answer, Manner(may_disable=True))
+        disabled = (await page.apply(run, conn, answer, Manner(may_disable=True))).disabled
         done = [removal[anchor] for anchor in sorted(disabled) if anchor in removal]
         await removals.record(conn, run.tenant, run.job.id, done, run.context.clock())
 

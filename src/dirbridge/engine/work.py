@@ -21,12 +21,16 @@ class Manner(msgspec.Struct, frozen=True):
         trust_digest: what was last written counts as what the target has.
         may_disable: disables have been reviewed and may happen.
         retry: what collides here has collided before: it fails now.
+        on_demand: a person asked for it; no cycle holds the job.
+        regardless_of_scope: what is not in scope is provisioned all the same.
     """
 
     stream: bool = False
     trust_digest: bool = True
     may_disable: bool = False
     retry: bool = False
+    on_demand: bool = False
+    regardless_of_scope: bool = False
 
 
 class Work(msgspec.Struct):

@@ -49,6 +49,15 @@ async def record(
     )
 
 
+async def count_since(conn: AsyncConnection[Any], tenant: UUID, activity: str, since: datetime) -> int:
+    """Count how often something was done since a time."""
+    cursor = await conn.execute(
+        "select count(*) from audits where tenant = %s and at > %s and activity = %s", [tenant, since, activity]
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 async def latest(conn: AsyncConnection[Any], tenant: UUID, limit: int = 100) -> list[Audit]:
     """Give the newest acts, the last one first."""
     async with conn.cursor(row_factory=class_row(Audit)) as cursor:

@@ -250,6 +250,17 @@ async def fence(conn: AsyncConnection[Any], tenant: UUID, job: str, generation: 
         raise Fenced(f"The job '{job}' was taken over or changed; this cycle stops.")
 
 
+async def hold(conn: AsyncConnection[Any], tenant: UUID, job: str) -> None:
+    """Lock the job's row, whoever runs it: no page is written meanwhile.
+
+    Raises:
+        Fenced: the job is gone.
+    """
+    cursor = await conn.execute("select from jobs where tenant = %s and id = %s for no key update", (tenant, job))
+    if await cursor.fetchone() is None:
+        raise Fenced(f"The job '{job}' does not exist any more.")
+
+
 async def is_current(conn: AsyncConnection[Any], tenant: UUID, job: str, generation: int) -> bool:
     """Tell without a lock whether a generation is still the job's."""
     cursor = await conn.execute("select generation from jobs where tenant = %s and id = %s", (tenant, job))

@@ -12,6 +12,7 @@ from dirbridge.service.graph import (
     deleted_items,
     errors,
     groups,
+    ondemand,
     previews,
     provisioning_logs,
     secrets,
@@ -26,7 +27,7 @@ def router() -> APIRouter:
     """Give all routes, under each version's prefix."""
     routes = APIRouter()
     for version in VERSIONS:
-        for part in (users, groups, deleted_items, tenant, synchronization, secrets, provisioning_logs):
+        for part in (users, groups, deleted_items, tenant, synchronization, secrets, provisioning_logs, ondemand):
             routes.include_router(part.router, prefix=f"/{version}")
     routes.include_router(previews.router)
     return routes

@@ -237,7 +237,7 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
             settings={"DomainFQDN": domain, **decided},
         )
         await _audit(conn, caller, "Add provisioning configuration", job)
-        shown = await show_job(conn, await _job(conn, caller, sp, job))
+        shown = await show_job(conn, await find_job(conn, caller, sp, job))
     where = f"{root(request)}/servicePrincipals/{principal.id}/synchronization/jobs/{job}"
     answer = {"@odata.context": _context(request, principal.id, "jobs/$entity"), **shown}
     return GraphResponse(answer, status_code=201, headers={"Location": where})
@@ -248,7 +248,7 @@ async def get_job(request: Request, sp: str, job: str, caller: Reader) -> Respon
     """Give one job with its status."""
     odata.read(request, frozenset({"format"}))
     async with database(request).connection() as conn:
-        found = await _job(conn, caller, sp, job)
+        found = await find_job(conn, caller, sp, job)
         shown = await show_job(conn, found)
     return GraphResponse({"@odata.context": _context(request, found.service_principal, "jobs/$entity"), **shown})
 
@@ -259,7 +259,7 @@ async def change_job(request: Request, sp: str, job: str, caller: Writer) -> Res
     wanted = await body(request, JobChange)
     interval = wanted.schedule.interval if wanted.schedule else None
     async with database(request).transaction() as conn:
-        found = await _job(conn, caller, sp, job)
+        found = await find_job(conn, caller, sp, job)
         changed = _changed_settings(wanted.synchronization_job_settings or [], found)
         if interval is not None:
             await jobs.set_interval(conn, caller.tenant, job, _interval(interval))
@@ -295,7 +295,7 @@ def _changed_settings(wanted: list[JobSetting], job: Job) -> dict[str, str | Non
 async def delete_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Drop a job and all its state; what it wrote stays."""
     async with database(request).transaction() as conn:
-        await _job(conn, caller, sp, job)
+        await find_job(conn, caller, sp, job)
         await jobs.delete(conn, caller.tenant, job)
         await _audit(conn, caller, "Delete provisioning configuration", job)
     return no_content()
@@ -305,7 +305,7 @@ async def delete_job(request: Request, sp: str, job: str, caller: Writer) -> Res
 async def start_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Let a job run from where it stopped. One that runs is left alone."""
     async with database(request).transaction() as conn:
-        found = await _job(conn, caller, sp, job)
+        found = await find_job(conn, caller, sp, job)
         if found.state != "Active" or found.quarantine is not None:
             await jobs.start(conn, caller.tenant, job)
             await _audit(conn, caller, "Enable/start provisioning configuration", job)
@@ -316,7 +316,7 @@ async def start_job(request: Request, sp: str, job: str, caller: Writer) -> Resp
 async def pause_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Stop a job at its next page, keeping its state."""
     async with database(request).transaction() as conn:
-        await _job(conn, caller, sp, job)
+        await find_job(conn, caller, sp, job)
         await jobs.pause(conn, caller.tenant, job)
         await _audit(conn, caller, "Disable/pause provisioning configuration", job)
     return no_content()
@@ -328,7 +328,7 @@ async def restart_job(request: Request, sp: str, job: str, caller: Writer) -> Re
     wanted = await body(request, Restart, optional=True)
     scopes = _scopes(wanted.criteria.reset_scope if wanted.criteria else None)
     async with database(request).transaction() as conn:
-        await _job(conn, caller, sp, job)
+        await find_job(conn, caller, sp, job)
         await jobs.restart(conn, caller.tenant, job, scopes)
         await _audit(
             conn, caller, "Enable/restart provisioning configuration", job, {"resetScope": ", ".join(sorted(scopes))}
@@ -351,7 +351,8 @@ def _scopes(text: str | list[str] | None) -> set[str]:
     return chosen
 
 
-async def _job(conn: Conn, caller: Caller, sp: str, job: str) -> Job:
+async def find_job(conn: Conn, caller: Caller, sp: str, job: str) -> Job:
+    """Give a job of an application; raises 404 where there is none."""
     principal = await find_principal(conn, caller, sp)
     found = await jobs.get(conn, caller.tenant, job)
     if found is None or found.service_principal != principal.id:
@@ -450,7 +451,7 @@ async def get_schema(request: Request, sp: str, job: str, caller: Reader) -> Res
     """Give the schema document of a job, its directories inside."""
     odata.read(request, frozenset({"format", "expand"}))
     async with database(request).connection() as conn:
-        found = await _job(conn, caller, sp, job)
+        found = await find_job(conn, caller, sp, job)
     address = _context(request, found.service_principal, f"jobs('{found.id}')/schema/$entity")
     return GraphResponse({"@odata.context": address, "provisioningTaskIdentifier": found.id, **found.schema})
 
@@ -471,7 +472,7 @@ async def merge_schema(request: Request, sp: str, job: str, caller: Writer) -> R
 async def reset_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Go back to the template's default schema."""
     async with database(request).transaction() as conn:
-        found = await _job(conn, caller, sp, job)
+        found = await find_job(conn, caller, sp, job)
         build = templates.TEMPLATES[found.template_id]
         await jobs.set_schema(conn, caller.tenant, job, build(job, datetime.now(UTC)))
         await _audit(conn, caller, "Update attribute mappings or scope", job, {"reset": True})
@@ -483,7 +484,7 @@ async def _change_schema(request: Request, sp: str, job: str, caller: Caller, te
         raise bad_request("Empty Payload. JSON content expected.")
     wanted = decode(text, dict[str, Any])
     async with database(request).transaction() as conn:
-        found = await _job(conn, caller, sp, job)
+        found = await find_job(conn, caller, sp, job)
         schema = proposed_schema(wanted, found, whole=whole)
         await jobs.set_schema(conn, caller.tenant, job, schema)
         await _audit(conn, caller, "Update attribute mappings or scope", job)
