@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from dirbridge.contract.export import TargetValue
 from dirbridge.engine import diff, scoping
 from dirbridge.engine.mapping import Mapped
-from dirbridge.engine.plan import ObjectRule
+from dirbridge.engine.plan import Flow, ObjectRule
 
 RULE = ObjectRule(
     name="people",
@@ -42,6 +43,40 @@ def test_compare(
 ) -> None:
     """Only what changes; nothing where there is nothing to do."""
     assert diff.compare(RULE, Mapped(wanted), present) == changes
+
+
+ADDED, FOLDED = Flow("ValueAddOnly"), Flow(folded=True)
+
+
+@pytest.mark.parametrize(
+    ("flow", "wanted", "present", "changes"),
+    [
+        (Flow("AttributeAddOnly"), "new", None, "new"),
+        (Flow("AttributeAddOnly"), "new", "old", ...),
+        (Flow("AttributeAddOnly"), None, "old", ...),
+        (ADDED, "new", "old", "new"),
+        (ADDED, None, "old", ...),
+        (ADDED, ("a",), ("b",), ("a", "b")),
+        (ADDED, ("a",), None, ("a",)),
+        (ADDED, ("a",), ("a", "b"), ...),
+        (Flow("MultiValueAddOnly"), ("a", "c"), ("b", "c"), ("a", "b", "c")),
+        (Flow("MultiValueAddOnly", folded=True), ("A", "c"), ("a",), ("a", "c")),
+        (FOLDED, "A", "a", ...),
+        (FOLDED, ("A", "B"), ("b", "a"), ...),
+        (FOLDED, ("A", "B"), ("b",), ("A", "B")),
+        (FOLDED, None, "a", None),
+        (FOLDED, True, False, True),
+        (Flow(always=True), "a", "a", "a"),
+        (Flow(always=True), None, None, ...),
+        (Flow(always=True), None, "a", None),
+        (Flow("AttributeAddOnly", always=True), "a", "b", ...),
+    ],
+)
+def test_flows(flow: Flow, wanted: TargetValue, present: TargetValue, changes: object) -> None:
+    """What an attribute with a flow of its own is to become; `...` where it stays as it is."""
+    rule = msgspec.structs.replace(RULE, flows={"Title": flow})
+    found = diff.compare(rule, Mapped({"Title": wanted}), {"Title": present})
+    assert found == ({} if changes is ... else {"Title": changes})
 
 
 def test_held_and_created_attributes_are_left_alone() -> None:

@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import msgspec
 import pytest
 
 from dirbridge.connectors.memory.directory import anchor_of
-from dirbridge.contract.schema import Schema
-from dirbridge.store import jobs
+from tests.engine.document import Document, constant, copied, mapping, reshape, row
 from tests.engine.world import World, key
 
 ANN, BOB, CAT = (anchor_of(i) for i in range(3))
-
-Document = dict[str, Any]
-
-
-async def reshape(world: World, change: Callable[[Document], None]) -> None:
-    """Change the job's schema document."""
-    job = await world.state()
-    document = msgspec.json.decode(msgspec.json.encode(job.document()))
-    change(document)
-    async with world.database.transaction() as conn:
-        await jobs.set_schema(conn, world.tenant, world.job, msgspec.convert(document, Schema))
-
-
-def mapping(document: Document, at: int = 0, rule: int = 0) -> Document:
-    found: Document = document["synchronizationRules"][rule]["objectMappings"][at]
-    return found
-
-
-def copied(value: Document) -> Document:
-    made: Document = msgspec.json.decode(msgspec.json.encode(value))
-    return made
-
-
-def row(one: Document, target: str) -> Document:
-    found: Document = next(r for r in one["attributeMappings"] if r["targetAttributeName"] == target)
-    return found
 
 
 def category(one: Document, operator: str, value: str) -> None:
     """Let a mapping take the entries whose employeeType says so."""
     clause = {"sourceOperandName": "employeeType", "operatorName": operator, "targetOperand": {"values": [value]}}
     one["scope"]["categoryFilterGroups"] = [{"name": "kind", "clauses": [clause]}]
-
-
-def constant(text: str) -> Document:
-    return {"type": "Constant", "name": text, "expression": f'"{text}"'}
 
 
 def by_kind(document: Document) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+FlowType = Literal["Always", "ObjectAddOnly", "MultiValueAddOnly", "ValueAddOnly", "AttributeAddOnly"]
 AttributeType = Literal["String", "Integer", "Reference", "Binary", "Boolean", "DateTime"]
 
 
@@ -39,14 +40,14 @@ class Source(Document, frozen=True):
 
 
 class AttributeMapping(Document, frozen=True):
-    """One target attribute and its source."""
+    """One target attribute and its source; without one it is left alone, but for a default where it has no value."""
 
     target_attribute_name: str
-    source: Source
+    source: Source | None = None
     default_value: str | None = None
     export_missing_references: bool = False
     flow_behavior: Literal["FlowWhenChanged", "FlowAlways"] = "FlowWhenChanged"
-    flow_type: Literal["Always", "ObjectAddOnly", "MultiValueAddOnly", "ValueAddOnly", "AttributeAddOnly"] = "Always"
+    flow_type: FlowType = "Always"
     matching_priority: int = 0
 
 

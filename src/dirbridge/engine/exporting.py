@@ -45,7 +45,11 @@ async def export(run: Run, work: Work, inside: Sequence[Inside], manner: Manner)
         planned.append(provision.decide(one, where, present.get(where) if where else None, matched=anchor in found))
     writes = []
     for step in planned:
-        if step.export is None or not provision.allowed(step):
+        if step.fault is not None:
+            one = step.inside
+            work.settled.add(one.entry.anchor)
+            aside.failed(run, work, one.entry, one.link, one.rule.target_type, step.fault)
+        elif step.export is None or not provision.allowed(step):
             _agree(run, work, step)
         elif not step.disables:
             writes.append(step)

@@ -16,6 +16,7 @@ from dirbridge.contract.errors import ConfigurationError, EntryError
 from dirbridge.contract.schema import (
     AttributeDefinition,
     AttributeMapping,
+    FlowType,
     ObjectDefinition,
     ObjectMapping,
     Rule,
@@ -39,7 +40,12 @@ MEMBER = "member"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One compiled attribute mapping."""
+    """One compiled attribute mapping.
+
+    Attributes:
+        attributes: what it is computed from.
+        default: what a new object gets where the source has nothing.
+    """
 
     target: str
     compute: functions.Argument
@@ -47,6 +53,19 @@ class Row(msgspec.Struct, frozen=True):
     attributes: frozenset[str]
     default: str | None
     on_create_only: bool
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """How a value flows to an object that exists, where that is not simply `Always` and `FlowWhenChanged`.
+
+    Attributes:
+        always: it is written again although the target has it.
+        folded: values that differ in case alone are the same.
+    """
+
+    kind: FlowType = "Always"
+    always: bool = False
+    folded: bool = False
 
 
 class ObjectRule(msgspec.Struct, frozen=True):
@@ -58,6 +77,10 @@ class ObjectRule(msgspec.Struct, frozen=True):
         always: rows that must be evaluated for every entry.
         references: target attribute by source reference attribute.
         targets: every target attribute that is mapped and flows on update.
+        flows: of those, the ones that flow in a manner of their own.
+        rewrites: an entry is exported whenever the source reports it.
+        required: target attributes without which there is no object.
+        immutable: target attributes that never change once they have a value.
         actions: of `Add`, `Update`, `Delete`.
         enabled: the target attribute that says whether an account is active; None where the type has none.
         containers, groups: what the rule's container and group filters name, as written; none lets everything in.
@@ -76,6 +99,10 @@ class ObjectRule(msgspec.Struct, frozen=True):
     category: scoping.Scope = scoping.everything
     containers: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    flows: dict[str, Flow] = {}
+    rewrites: bool = False
+    required: frozenset[str] = frozenset()
+    immutable: frozenset[str] = frozenset()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -193,6 +220,7 @@ def _object_rule(
     always: list[Row] = []
     references: dict[str, str] = {}
     targets: set[str] = set()
+    flows: dict[str, Flow] = {}
     for index, attribute in enumerate(mapping.attribute_mappings):
         here = f"{path}.attributeMappings[{index}]"
         definition = known.get(attribute.target_attribute_name)
@@ -205,10 +233,15 @@ def _object_rule(
         if definition.type == "Reference":
             references[_reference_source(attribute, here)] = definition.name
             continue
+        if attribute.source is None and attribute.default_value is None:
+            continue
         row = _row(attribute, definition, macros, here)
         if not row.on_create_only:
             targets.add(row.target)
-        key = expressions.needs(attribute.source)
+            flow = _flow(attribute, definition)
+            if flow != Flow():
+                flows[row.target] = flow
+        key = None if attribute.source is None else expressions.needs(attribute.source)
         if key is None or row.default is not None:
             always.append(row)
         else:
@@ -229,22 +262,38 @@ def _object_rule(
         category=scoping.compile_category(mapping.scope, f"{path}.scope"),
         containers=rule.container_filter.included_containers,
         groups=rule.group_filter.included_groups,
+        flows=flows,
+        rewrites=any(row.flow_behavior == "FlowAlways" for row in mapping.attribute_mappings),
+        required=frozenset(a.name for a in target.attributes if a.required and a.type != "Reference"),
+        immutable=frozenset(a.name for a in target.attributes if a.mutability == "Immutable"),
     )
 
 
 def _row(mapping: AttributeMapping, definition: AttributeDefinition, macros: Mapping[str, str], path: str) -> Row:
+    if mapping.source is None:
+        constant = mapping.default_value
+        return Row(definition.name, lambda _attributes: constant, definition, frozenset(), None, False)
     return Row(
         target=definition.name,
         compute=expressions.compile_source(mapping.source, macros, path),
         definition=definition,
         attributes=frozenset(expressions.attributes_of(mapping.source)),
-        default=mapping.default_value,
+        default=mapping.default_value if mapping.default_value is not None else definition.default_value,
         on_create_only=mapping.flow_type == "ObjectAddOnly",
     )
 
 
+def _flow(mapping: AttributeMapping, definition: AttributeDefinition) -> Flow:
+    """Without a source, the default fills an attribute that has no value. What cannot be read is written again."""
+    return Flow(
+        "AttributeAddOnly" if mapping.source is None else mapping.flow_type,
+        always=mapping.flow_behavior == "FlowAlways" or definition.mutability == "WriteOnly",
+        folded=not definition.case_exact,
+    )
+
+
 def _reference_source(mapping: AttributeMapping, path: str) -> str:
-    if mapping.source.type == "Attribute" and mapping.source.name:
+    if mapping.source is not None and mapping.source.type == "Attribute" and mapping.source.name:
         return mapping.source.name
     raise ConfigurationError(
         f"{path}: the reference '{mapping.target_attribute_name}' is not mapped from an attribute.",
@@ -278,7 +327,8 @@ def _selection(schema: Schema, rules: Sequence[Rule]) -> Selection:
 
 def _wanted(mapping: ObjectMapping) -> set[str]:
     """The source attributes that a mapping looks at; for what the engine makes itself, those that it is made from."""
-    wanted = {a for row in mapping.attribute_mappings for a in expressions.attributes_of(row.source)}
+    sources = [row.source for row in mapping.attribute_mappings if row.source is not None]
+    wanted = {name for source in sources for name in expressions.attributes_of(source)}
     wanted |= scoping.attributes_of(mapping.scope)
     return (wanted - {EXPIRED}) | {EXPIRES} if EXPIRED in wanted else wanted
 

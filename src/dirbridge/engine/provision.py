@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -17,6 +17,9 @@ from dirbridge.engine import diff, mapping
 from dirbridge.engine.mapping import Mapped
 from dirbridge.engine.plan import ObjectRule, Plan
 from dirbridge.store.links import Link
+
+SOURCE_ANCHOR = "SourceAnchor"
+"""Target attribute that ties an object to its entry for good."""
 
 DELETED = "IsSoftDeleted"
 """Pseudo attribute of a present target object that lies in the recycle bin."""
@@ -93,6 +96,7 @@ def judge(
     digest = mapped.digest()
     if (
         trust_digest
+        and not rule.rewrites
         and link is not None
         and link.state == "provisioned"
         and link.digest == digest
@@ -137,6 +141,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     """What is to be done with an entry in scope.
 
     Attributes:
+        fault: why nothing can be done.
         export: None where the target already has it all.
         disables: the export would disable an account that is active now: it waits for its review.
         changes, present: for the log, what changes and what was there.
@@ -151,6 +156,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     disables: bool = False
     matched: bool = False
     partial: bool = False
+    fault: Fault | None = None
 
 
 def decide(inside: Inside, target: str | None, present: Mapping[str, TargetValue] | None, *, matched: bool) -> Step:
@@ -162,10 +168,16 @@ def decide(inside: Inside, target: str | None, present: Mapping[str, TargetValue
     """
     rule, mapped, anchor = inside.rule, inside.mapped, inside.entry.anchor
     if target is None or present is None:
+        missing = sorted(name for name in rule.required if mapped.values.get(name) is None)
+        if missing:
+            return Step(inside, None, fault=_without(inside.entry, rule, missing))
         export = Export(anchor, rule.target_type, Action.CREATE, None, mapped.values)
         return Step(inside, export, changes=mapped.values)
     restore = bool(present.get(DELETED))
     changes = diff.compare(rule, mapped, present)
+    fault = _forbidden(inside, changes, present)
+    if fault is not None:
+        return Step(inside, None, present=present, fault=fault)
     if not changes and not restore and not matched:
         return Step(inside, None, present=present)
     disables = False
@@ -174,6 +186,51 @@ def decide(inside: Inside, target: str | None, present: Mapping[str, TargetValue
     action = Action.DISABLE if disables else Action.UPDATE
     export = Export(anchor, rule.target_type, action, target, changes, restore=restore)
     return Step(inside, export, changes=changes, present=present, disables=disables, matched=matched)
+
+
+def _without(entry: Entry, rule: ObjectRule, missing: Sequence[str]) -> Fault:
+    names = " and ".join(f"'{name}'" for name in missing)
+    return Fault(
+        "MandatoryFieldsMissing",
+        f"'{entry.name}' has no value for {names}, without which there is no {rule.target_type}.",
+        "Give the entry what the mapping takes it from, or the mapping a default value.",
+        {"attributes": ", ".join(missing)},
+    )
+
+
+def _forbidden(inside: Inside, changes: Mapping[str, TargetValue], present: Mapping[str, TargetValue]) -> Fault | None:
+    """Find a change that the target's definition rules out; None where there is none."""
+    rule, entry = inside.rule, inside.entry
+    for name in sorted(changes):
+        value, old = changes[name], present.get(name)
+        if name in rule.required and value is None:
+            return Fault(
+                "MissingValues",
+                f"'{entry.name}' has no value for '{name}' any more, without which there is no {rule.target_type}.",
+                "Give the entry what the mapping takes it from.",
+                {"attribute": name},
+            )
+        if name in rule.immutable and old is not None and value != old:
+            return _immutable(entry, name, old, value)
+    return None
+
+
+def _immutable(entry: Entry, name: str, old: TargetValue, value: TargetValue) -> Fault:
+    told = f"from '{diff.shown(old)}' to '{diff.shown(value) or ''}'"
+    details = {"attribute": name, "old": diff.shown(old) or "", "new": diff.shown(value) or ""}
+    if name == SOURCE_ANCHOR:
+        return Fault(
+            "SourceAnchorChanged",
+            f"The source anchor of '{entry.name}' changed {told}; an object keeps the one that it was made with.",
+            "Restore the old value at the source (mS-DS-ConsistencyGuid), or delete the object to have it made anew.",
+            details,
+        )
+    return Fault(
+        "ImmutableAttributeChanged",
+        f"'{name}' of '{entry.name}' would change {told}; it keeps the value that it was made with.",
+        "Restore the old value at the source, or let the mapping flow on creation only (ObjectAddOnly).",
+        details,
+    )
 
 
 def disable_alone(step: Step) -> Step:

@@ -71,6 +71,9 @@ _GROUP: dict[tuple[AttributeType, bool], str] = {
 
 _ANCHOR = "onPremisesObjectIdentifier"
 
+# What ties an object to its entry for good. The anchor above follows a person who moves to another domain.
+_SOURCE_ANCHOR = "SourceAnchor"
+
 
 def _object(name: str, table: dict[tuple[AttributeType, bool], str], *metadata: MetadataEntry) -> ObjectDefinition:
     attributes = [
@@ -81,6 +84,7 @@ def _object(name: str, table: dict[tuple[AttributeType, bool], str], *metadata: 
             anchor=attribute == _ANCHOR,
             required=attribute == _ANCHOR,
             case_exact=True,
+            mutability="Immutable" if attribute == _SOURCE_ANCHOR else "ReadWrite",
             referenced_objects=((ReferencedObject("User"), ReferencedObject("Group")) if kind == "Reference" else ()),
         )
         for (kind, multivalued), names in table.items()
