@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from dirbridge.connectors.ad import schema as active_directory
+from dirbridge.connectors.memory.cloud import Cloud, Record
 from dirbridge.connectors.memory.directory import Directory, immutable_id
 from dirbridge.connectors.memory.source import MemorySource
-from dirbridge.connectors.protocol import Source
+from dirbridge.connectors.memory.target import MemoryTarget
+from dirbridge.connectors.protocol import Source, Target
 from dirbridge.contract.schema import Schema
 from dirbridge.engine import cycle
 from dirbridge.engine.run import Context
 from dirbridge.store import events, jobs
 from dirbridge.store.database import Database
 from dirbridge.store.identifiers import new_id
+from dirbridge.store.unit import Unit
+from dirbridge.tenant import properties
 from dirbridge.tenant import schema as tenant_schema
 from dirbridge.tenant.target import TenantTarget
 
@@ -49,6 +54,11 @@ class Clock:
         self.now += timedelta(milliseconds=1)
         return self.now
 
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass, as a cycle asks for it."""
+        self.now += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
     def forward(self, **by: float) -> None:
         """Let time pass."""
         self.now += timedelta(**by)
@@ -64,24 +74,31 @@ def default_schema(job: str) -> Schema:
 
 
 class World:
-    """One tenant, one job, one directory."""
+    """One tenant, one job, one directory.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        target: what the job writes: the tenant, or a cloud application in memory (`self.cloud`).
+    """
+
+    def __init__(self, database: Database, target: Literal["tenant", "cloud"] = "tenant") -> None:
         self.database = database
         self.tenant = uuid4()
         self.job = f"AD2AADProvisioning.{self.tenant.hex}"
         self.directory = Directory(DOMAIN)
         self.clock = Clock()
         self.source: Callable[[], Source] = lambda: MemorySource(self.directory)
+        self.cloud = Cloud(self.clock, new_id) if target == "cloud" else None
+        self.target: Target[Unit] = MemoryTarget(self.cloud, self.clock) if self.cloud else TenantTarget(new_id)
 
     def context(self, database: Database | None = None) -> Context:
         """What a worker is given."""
         return Context(
             database=database or self.database,
             source=lambda _job: self.source(),
-            target=TenantTarget(new_id),
+            target=self.target,
             clock=self.clock,
             new_id=new_id,
+            sleep=self.clock.sleep,
         )
 
     async def found(self) -> None:
@@ -156,6 +173,8 @@ class World:
         return await self._objects("group")
 
     async def _objects(self, kind: str) -> dict[str, dict[str, Any]]:
+        if self.cloud:
+            return {str(r.values["SourceAnchor"]): self._shown(r) for r in self.cloud.live(kind.title())}
         rows = await self.rows(
             """select id, immutable_id, properties from directory_objects
                where tenant = %s and object_type = %s and deleted_at is null""",
@@ -163,8 +182,18 @@ class World:
         )
         return {row[1]: {**row[2], "id": str(row[0])} for row in rows}
 
+    def _shown(self, record: Record) -> dict[str, Any]:
+        """Give a record of the cloud as the tenant would show it."""
+        shown: dict[str, Any] = {"id": record.id}
+        properties.show(shown, record.values)
+        return shown
+
     async def references(self, attribute: str) -> set[tuple[str, str]]:
         """Give references between live objects, as immutable ids."""
+        if self.cloud:
+            name = {"members": "Member", "manager": "Manager"}[attribute]
+            key = {record.id: str(record.values["SourceAnchor"]) for record in self.cloud.records.values()}
+            return {(key[r.id], key[o]) for r in self.cloud.records.values() for o in r.references.get(name, ())}
         rows = await self.rows(
             """select o.immutable_id, t.immutable_id from directory_references r
                join directory_objects o on o.tenant = r.tenant and o.id = r.owner

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
-from dirbridge.contract.export import Export, Outcome, Reference, TargetValue
+from dirbridge.contract.export import Export, Outcome, Reference, ReferenceFault, TargetValue
 from dirbridge.contract.wire import CheckReport, Located
 
 Unit = TypeVar("Unit", contravariant=True)
@@ -23,10 +23,12 @@ class Capabilities(msgspec.Struct, frozen=True):
     Attributes:
         joins_transaction: its writes commit together with links and log, so each happens exactly once.
         soft_deletes: a deleted object can be restored with the same id.
+        most_references: how many references one call of `refer` may carry; None where any number.
     """
 
     joins_transaction: bool = False
     soft_deletes: bool = False
+    most_references: int | None = None
 
 
 class Source(Protocol):
@@ -62,9 +64,17 @@ class Source(Protocol):
 
 
 class Target(Protocol[Unit]):
-    """A directory that is written."""
+    """A directory that is written.
 
-    capabilities: Capabilities
+    Every method raises for the target as a whole: `CredentialError` or `ConfigurationError` where somebody must act,
+    `Throttled` where it asks for patience, `TransientError` where it cannot be reached. What concerns one object only
+    is in that object's outcome.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this target can do."""
+        ...
 
     async def find(
         self, unit: Unit, object_type: str, wanted: Sequence[tuple[str, Mapping[str, TargetValue]]]
@@ -77,9 +87,24 @@ class Target(Protocol[Unit]):
         ...
 
     async def export(self, unit: Unit, batch: Sequence[Export]) -> list[Outcome]:
-        """Write a batch; one outcome an export, in the same order. One that fails does not stop the others."""
+        """Write a batch, or as much of it as one request carries; one that fails does not stop the others.
+
+        Returns:
+            An outcome for every export that was begun, at least one. What has none was not begun and is handed in
+            again; a target that joins our transaction leaves none out. An object is deleted also where it was gone.
+
+        Raises:
+            TransientError, CredentialError: nothing of this call was begun.
+        """
         ...
 
-    async def refer(self, unit: Unit, added: Sequence[Reference], removed: Sequence[Reference]) -> None:
-        """Add and take away references between objects that both exist."""
+    async def refer(
+        self, unit: Unit, added: Sequence[Reference], removed: Sequence[Reference]
+    ) -> Sequence[ReferenceFault]:
+        """Take away and add references between objects that both exist; what is so already is no fault.
+
+        Args:
+            added, removed: of one owner where the target does not join our transaction, no more than
+                `capabilities.most_references` together, the old and the new value of a single one in one call.
+        """
         ...

@@ -4,6 +4,7 @@
     ├── ConfigurationError      somebody must change something
     │   └── CredentialError     a directory or the service refused who we are; not tried again by itself
     ├── TransientError          wait, then try again
+    │   └── Throttled           the other side says for how long
     ├── EntryError              set this one entry aside, go on with the others
     ├── WatermarkExpired        start over with a full read
     └── Fenced                  somebody else holds the job now: stop without a trace
@@ -14,6 +15,7 @@ Library exceptions do not leave their connector: they are wrapped once, at the e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 
 class DirbridgeError(Exception):
@@ -63,6 +65,20 @@ class TransientError(DirbridgeError):
     """It may work when tried again later."""
 
     code = "TemporarilyUnavailable"
+
+
+class Throttled(TransientError):
+    """The other side answers nobody, or us too often: it is asked again after a while.
+
+    Args:
+        wait: what it asked for; None where it named no time.
+    """
+
+    code = "TooManyRequests"
+
+    def __init__(self, reason: str, *, wait: timedelta | None = None, code: str | None = None) -> None:
+        super().__init__(reason, code=code)
+        self.wait = wait
 
 
 class EntryError(DirbridgeError):

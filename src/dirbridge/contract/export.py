@@ -59,8 +59,10 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         error: None on success.
         collision: the unique value that is held by another, as `kind:folded value`; retried when it is freed.
         notes: what the target did otherwise than asked, each a sentence (a UPN in an unverified domain).
-        transient: the error may be gone when it is tried again soon (throttled, busy, timed out).
+        transient: the error may be gone when it is tried again soon (busy, timed out). What the target has is unknown.
         freed: unique values that this gave up, as `kind:folded value`.
+        stale: what was known of the target object does not hold: it is there already, or no more. It is looked up
+            afresh and exported once more.
     """
 
     anchor: str
@@ -70,6 +72,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     notes: tuple[str, ...] = ()
     freed: tuple[str, ...] = ()
     transient: bool = False
+    stale: bool = False
 
 
 class Reference(msgspec.Struct, frozen=True, gc=False):
@@ -78,3 +81,18 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
     owner: str
     attribute: str
     referenced: str
+
+
+class ReferenceFault(msgspec.Struct, frozen=True, gc=False):
+    """Why references of one owner were not written.
+
+    Attributes:
+        owner: its target anchor; none of its references of this call were written, or it is unknown which.
+        transient: it may go well when it is tried again soon.
+        gone: target anchor of the object that is not there any more, the owner or one that it was to refer to.
+    """
+
+    owner: str
+    fault: Fault
+    transient: bool = False
+    gone: str | None = None

@@ -17,7 +17,7 @@ from dirbridge.contract.errors import (
     TransientError,
     WatermarkExpired,
 )
-from dirbridge.engine import finishing, page, plan, policies, removing
+from dirbridge.engine import batches, finishing, plan, policies, removing
 from dirbridge.engine.reading import read_in_pages, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run
 from dirbridge.engine.work import Manner
@@ -175,7 +175,7 @@ async def _stream(run: Run, since: Watermark | None) -> None:
     complete = False
     async for answer in watched(run, source.changes(run.plan.selection, since)):
         if not _says_nothing(answer) or answer.watermark is not None:
-            await transaction(run, partial(_apply, run, answer=answer, manner=manner))
+            await batches.carry_out(run, answer, manner)
         complete = answer.last
     if not complete:
         raise TransientError(
@@ -196,10 +196,6 @@ def _says_nothing(answer: ChangePage) -> bool:
     )
 
 
-async def _apply(run: Run, conn: Connection, answer: ChangePage, manner: Manner) -> None:
-    await page.apply(run, conn, answer, manner)
-
-
 async def _unseen(run: Run) -> None:
     """After a full read, ask by anchor for every entry that it did not show: absence alone is no evidence."""
     assert run.full_read is not None
@@ -211,7 +207,7 @@ async def _unseen(run: Run) -> None:
             return
         after = anchors[-1]
         async for answer in read_in_pages(run, anchors):
-            await transaction(run, partial(_apply, run, answer=answer, manner=Manner(trust_digest=False)))
+            await batches.carry_out(run, answer, Manner(trust_digest=False))
 
 
 # What is due ----------------------------------------------------------------------------------------------------------
@@ -235,7 +231,7 @@ async def _due(run: Run, *, collisions: bool) -> None:
             await _collided(run, anchors)
         else:
             async for answer in read_in_pages(run, anchors):
-                await transaction(run, partial(_apply, run, answer=answer, manner=Manner()))
+                await batches.carry_out(run, answer, Manner())
 
 
 async def _collided(run: Run, anchors: list[str]) -> None:
@@ -251,4 +247,4 @@ async def _collided(run: Run, anchors: list[str]) -> None:
         deleted += answer.deleted
         not_visible += answer.not_visible
     together = ChangePage(entries=tuple(entries), deleted=tuple(deleted), not_visible=tuple(not_visible))
-    await transaction(run, partial(_apply, run, answer=together, manner=Manner(retry=True, may_disable=False)))
+    await batches.carry_out(run, together, Manner(retry=True, may_disable=False))

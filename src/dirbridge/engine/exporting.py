@@ -1,99 +1,99 @@
 """Writing what differs: entries in scope meet their target objects, in batches, inside the page's transaction.
 
-Called by `page`. Finds or reads the target objects, lets `provision` compare, writes, and notes each outcome.
+Called by `page`. Finds or reads the target objects, lets `provision` compare, writes, and has `outcomes` note what came
+of it. A target that joins the transaction takes the page whole; one outside is asked until `MOST` outcomes are known or
+`LONGEST` has passed, and what is left waits for the page's next batch (`batches`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
-from dirbridge.contract.export import Action, Export, Fault, Outcome
-from dirbridge.engine import aside, log, provision
-from dirbridge.engine.provision import Inside, Outside
+from dirbridge.contract.errors import DirbridgeError
+from dirbridge.contract.export import Fault, Outcome, TargetValue
+from dirbridge.engine import outcomes, provision
+from dirbridge.engine.provision import Inside
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
-from dirbridge.store import due
+from dirbridge.store import links
 from dirbridge.store.database import ValueRejected, savepoint
-from dirbridge.store.due import Due
-from dirbridge.store.links import Link
-from dirbridge.store.removals import Removal
+
+MOST = 100
+"""Exports to a target outside the transaction whose outcomes are recorded together."""
+
+LONGEST = timedelta(seconds=2)
+"""After this no further export is begun before the outcomes so far are recorded."""
 
 
 async def export(run: Run, work: Work, inside: Sequence[Inside], manner: Manner) -> None:
     """Find or read the target objects, compare, and write what differs."""
-    target = run.context.target
+    planned = await _plan(run, work, inside, trust_written=manner.trust_digest)
+    steps = outcomes.sort(run, work, planned, manner)
+    if not steps:
+        return
+    if run.context.target.capabilities.joins_transaction:
+        await _write(run, work, steps, manner)
+    else:
+        await _send(run, work, steps, manner)
+
+
+async def _plan(run: Run, work: Work, inside: Sequence[Inside], *, trust_written: bool) -> list[Planned]:
+    """Let each entry meet its target object, or one that it matches, and say what is to be done."""
     linked = {i.entry.anchor: str(i.link.target) for i in inside if i.link is not None and i.link.target is not None}
-    present = await target.read(work.unit, sorted(linked.values())) if linked else {}
+    present = await _present(run, work, inside, linked, trust_written=trust_written)
     strangers: dict[str, list[tuple[str, Any]]] = {}
     for one in inside:
         if linked.get(one.entry.anchor) not in present:
             strangers.setdefault(one.rule.target_type, []).append((one.entry.anchor, one.mapped.values))
     found: dict[str, str] = {}
     for object_type, wanted in strangers.items():
-        found |= await target.find(work.unit, object_type, wanted)
+        found |= await run.context.target.find(work.unit, object_type, wanted)
     if found:
-        present = {**present, **await target.read(work.unit, sorted(found.values()))}
+        found = await _free(run, work, found)
+        present |= await run.context.target.read(work.unit, sorted(found.values()))
     planned: list[Planned] = []
     for one in inside:
         anchor = one.entry.anchor
         where = found.get(anchor) or linked.get(anchor)
         planned.append(provision.decide(one, where, present.get(where) if where else None, matched=anchor in found))
-    writes = []
-    for step in planned:
-        if step.fault is not None:
-            one = step.inside
-            work.settled.add(one.entry.anchor)
-            aside.failed(run, work, one.entry, one.link, one.rule.target_type, step.fault)
-        elif step.export is None or not provision.allowed(step):
-            _agree(run, work, step)
-        elif not step.disables:
-            writes.append(step)
-        elif manner.may_disable:
-            writes.append(provision.disable_alone(step))
-        else:
-            writes += _to_review(work, step)
-    if writes:
-        run.counts.exports += len(writes)
-        await _write(run, work, writes, manner)
+    return planned
 
 
-def _to_review(work: Work, step: Planned) -> list[Planned]:
-    """A disable waits for its review; gives what else changes, which does not."""
-    one = step.inside
-    work.removals.append(Removal(one.entry.anchor, one.entry.object_type, "disable", "Disabled"))
-    rest = provision.without_disable(step)
-    if rest is None:
-        work.settled.add(one.entry.anchor)
-        if one.link is not None and one.link.reason:
-            work.links[one.entry.anchor] = msgspec.structs.replace(one.link, reason="")
-    return [] if rest is None else [rest]
+async def _present(
+    run: Run, work: Work, inside: Sequence[Inside], linked: Mapping[str, str], *, trust_written: bool
+) -> dict[str, Mapping[str, TargetValue]]:
+    """Give what linked target objects have: what was last written, where that is kept and holds, else as they are."""
+    if not linked:
+        return {}
+    target = run.context.target
+    kept: dict[str, Mapping[str, TargetValue]] = {}
+    if trust_written and not target.capabilities.joins_transaction:
+        sure = [
+            i.entry.anchor for i in inside if i.link and i.link.state == "provisioned" and i.link.digest is not None
+        ]
+        written = await links.written(work.unit.conn, run.tenant, run.job.id, sure)
+        kept = {linked[anchor]: values for anchor, values in written.items()}
+    rest = sorted(set(linked.values()) - kept.keys())
+    return {**kept, **(await target.read(work.unit, rest) if rest else {})}
 
 
-def _agree(run: Run, work: Work, step: Planned) -> None:
-    """The target has it all already, or the mapping does not let it flow: only the link is brought up to date."""
-    one = step.inside
-    work.settled.add(one.entry.anchor)
-    if step.export is not None and one.link is None:
-        outside = Outside(one.entry, one.link, one.rule, f"flowTypes {','.join(sorted(one.rule.actions))}")
-        aside.outside(run, work, outside)
-    elif one.link is not None and (step.export is None or one.link.state == "provisioned"):
-        work.links[one.entry.anchor] = msgspec.structs.replace(
-            one.link,
-            object_type=one.entry.object_type,
-            target_type=one.rule.target_type,
-            name=one.entry.name,
-            container=one.entry.container,
-            state="provisioned",
-            reason="",
-            digest=one.digest,
-        )
-        if one.link.state != "provisioned" or one.link.digest is None:
-            work.appeared.add(one.entry.anchor)
+async def _free(run: Run, work: Work, found: Mapping[str, str]) -> dict[str, str]:
+    """Of matches, keep those that no other entry holds; of several entries with one match, the lowest anchor's."""
+    if run.context.target.capabilities.joins_transaction:
+        return dict(found)  # it has looked at the links itself
+    held = await links.anchors_of_targets(work.unit.conn, run.tenant, [UUID(target) for target in found.values()])
+    kept: dict[str, str] = {}
+    for anchor, target in sorted(found.items()):
+        if held.get(UUID(target), (run.job.id, anchor)) == (run.job.id, anchor) and target not in kept.values():
+            kept[anchor] = target
+    return kept
+
+
+# A target that joins our transaction ----------------------------------------------------------------------------------
 
 
 async def _write(run: Run, work: Work, steps: Sequence[Planned], manner: Manner) -> None:
@@ -101,7 +101,7 @@ async def _write(run: Run, work: Work, steps: Sequence[Planned], manner: Manner)
     exports = [step.export for step in steps if step.export is not None]
     try:
         async with savepoint(work.unit.conn):
-            outcomes = await run.context.target.export(work.unit, exports)
+            answered = await run.context.target.export(work.unit, exports)
     except ValueRejected as error:
         if len(steps) > 1:
             middle = len(steps) // 2
@@ -109,50 +109,51 @@ async def _write(run: Run, work: Work, steps: Sequence[Planned], manner: Manner)
             await _write(run, work, steps[middle:], manner)
             return
         fault = Fault(error.code, error.reason, "Correct the value in the source directory.", error.details)
-        outcomes = [Outcome(exports[0].anchor, exports[0].target, error=fault)]
-    for step, export, outcome in zip(steps, exports, outcomes, strict=True):
-        if outcome.error is None:
-            _done(run, work, step, export, outcome)
-        elif outcome.collision and not manner.retry:
-            # Its rival may change later in this cycle: it is tried once more before it counts as failed.
-            work.due.append(Due(export.anchor, due.COLLISION, work.unit.now, 0, outcome.collision))
+        answered = [Outcome(exports[0].anchor, exports[0].target, error=fault)]
+    for step, outcome in zip(steps, answered, strict=True):
+        outcomes.note(run, work, step, outcome, manner)
+
+
+# A target outside our transaction -------------------------------------------------------------------------------------
+
+
+async def _send(run: Run, work: Work, steps: Sequence[Planned], manner: Manner) -> None:
+    """Export until the time is up; what the target as a whole answers then ends the batch, its outcomes are kept."""
+    until = run.context.clock() + LONGEST
+    left = {step.inside.entry.anchor: step for step in steps}
+    try:
+        while left:
+            stale = await _ask(run, work, left, manner)
+            if stale:
+                await _afresh(run, work, stale, left, manner)
+            if run.context.clock() >= until:
+                break
+    except DirbridgeError as error:
+        work.halted = error
+    work.left = [step.inside.entry for step in left.values()]
+
+
+async def _ask(run: Run, work: Work, left: dict[str, Planned], manner: Manner) -> list[Planned]:
+    """Let the target do what it takes at a time, and strike it off; gives those whose object is not as believed."""
+    exports = [step.export for step in left.values() if step.export is not None]
+    stale = []
+    for outcome in await run.context.target.export(work.unit, exports):
+        if outcome.stale:
+            stale.append(left[outcome.anchor])
         else:
-            _refused(run, work, step, export, outcome)
+            outcomes.note(run, work, left.pop(outcome.anchor), outcome, manner)
+    return stale
 
 
-def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
-    one = step.inside
-    entry = one.entry
-    run.counts.exported += 1
-    work.freed.update(outcome.freed)
-    work.events[entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
-    if export.action is Action.DISABLE:
-        work.disabled.add(entry.anchor)
-    if export.action is Action.DISABLE and step.partial and one.link is not None:
-        # What else changes has its own turn, and its own failure perhaps: that stays due.
-        work.links[entry.anchor] = msgspec.structs.replace(one.link, digest=None)
-        return
-    work.settled.add(entry.anchor)
-    if one.link is None or one.link.state != "provisioned" or str(one.link.target) != outcome.target:
-        work.appeared.add(entry.anchor)
-    elif export.restore:
-        work.revived.add(entry.anchor)
-    work.links[entry.anchor] = Link(
-        anchor=entry.anchor,
-        object_type=entry.object_type,
-        name=entry.name,
-        container=entry.container,
-        target=None if outcome.target is None else UUID(outcome.target),
-        state="provisioned",
-        reason="",
-        digest=None if step.partial else one.digest,
-        target_type=one.rule.target_type,
-    )
-
-
-def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
-    one = step.inside
-    assert outcome.error is not None
-    work.settled.add(one.entry.anchor)
-    work.events[one.entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
-    aside.failed(run, work, one.entry, one.link, one.rule.target_type, outcome.error, outcome.collision)
+async def _afresh(run: Run, work: Work, stale: Sequence[Planned], left: dict[str, Planned], manner: Manner) -> None:
+    """Look up afresh what is there already or no more, and export once more; what is refused then has failed."""
+    planned = await _plan(run, work, [step.inside for step in stale], trust_written=False)
+    again = {step.inside.entry.anchor: step for step in outcomes.sort(run, work, planned, manner)}
+    for step in stale:
+        if step.inside.entry.anchor not in again:
+            del left[step.inside.entry.anchor]
+    while again:
+        exports = [step.export for step in again.values() if step.export is not None]
+        for outcome in await run.context.target.export(work.unit, exports):
+            outcomes.note(run, work, again.pop(outcome.anchor), outcome, manner)
+            del left[outcome.anchor]

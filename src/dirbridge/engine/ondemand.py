@@ -14,15 +14,14 @@ from uuid import UUID
 
 import msgspec
 
-from dirbridge.contract.entry import ChangePage, Entry, Value
+from dirbridge.contract.entry import Entry, Value
 from dirbridge.contract.errors import EntryError, TransientError
 from dirbridge.contract.event import Event, Status, Step, StepType
-from dirbridge.engine import log, page, plan, policies, provision
+from dirbridge.engine import batches, log, plan, policies, provision
 from dirbridge.engine.cycle import macros
 from dirbridge.engine.provision import Inside, Outside
-from dirbridge.engine.reading import transaction
 from dirbridge.engine.run import Context, Counts, Run
-from dirbridge.engine.work import Manner
+from dirbridge.engine.work import Manner, Work
 from dirbridge.store import events, jobs, links, removals
 from dirbridge.store.database import Connection
 from dirbridge.store.links import Link
@@ -118,7 +117,12 @@ async def _provision(run: Run, wish: Wish, anchor: str) -> Shown:
     )
     told: list[Shown] = []
     async for answer in run.context.source(run.job).read(run.plan.selection, [anchor]):
-        await transaction(run, partial(_carry_out, run, answer=answer, manner=manner, anchor=anchor, told=told))
+        began = run.context.clock()
+        async with run.context.database.connection() as conn:
+            link = (await links.get(conn, run.tenant, run.job.id, [anchor])).get(anchor)
+        entry = next((entry for entry in answer.entries if entry.anchor == anchor), None)
+        tell = partial(_tell, run, entry=entry, link=link, manner=manner, began=began, told=told)
+        await batches.carry_out(run, answer, manner, tell)
     if not told:
         raise EntryError(
             f"'{wish.name}' was deleted in {run.job.domain} just now, or hidden from the agent.",
@@ -128,19 +132,24 @@ async def _provision(run: Run, wish: Wish, anchor: str) -> Shown:
     return told[0]
 
 
-async def _carry_out(
-    run: Run, conn: Connection, answer: ChangePage, manner: Manner, anchor: str, told: list[Shown]
+async def _tell(
+    run: Run,
+    conn: Connection,
+    work: Work,
+    entry: Entry | None,
+    link: Link | None,
+    manner: Manner,
+    began: datetime,
+    told: list[Shown],
 ) -> None:
-    began = run.context.clock()
-    entry = next((entry for entry in answer.entries if entry.anchor == anchor), None)
-    link = (await links.get(conn, run.tenant, run.job.id, [anchor])).get(anchor)
-    work = await page.apply(run, conn, answer, manner)
-    if anchor in work.disabled and entry is not None:
+    """Say what became of the entry, where this part of the answer had to do with it."""
+    if entry is None or entry.anchor not in work.settled | work.events.keys():
+        return
+    anchor = entry.anchor
+    if anchor in work.disabled:
         # It counts against the threshold like any other.
         disabled = Removal(anchor, entry.object_type, "disable", "Disabled")
         await removals.record(conn, run.tenant, run.job.id, [disabled], work.unit.now)
-    if entry is None:
-        return
     judgement = provision.judge(run.plan, entry, link, work.unit.now, trust_digest=False)
     event = work.events.get(anchor)
     if event is None:

@@ -34,7 +34,7 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
     """Carry out a page.
 
     Returns:
-        What came of it.
+        What was done; `left` and `halted` say where a target outside the transaction did not get through it.
 
     Raises:
         Fenced: the job belongs to somebody else now.
@@ -59,18 +59,19 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
     await _deleted(run, work, page.deleted)
     await _not_visible(run, work, page.not_visible, manner)
     await _keep(run, work)
-    await referring.apply(run, work, page, entries)
+    left = {entry.anchor for entry in work.left}
+    await referring.apply(run, work, page, [entry for entry in entries if entry.anchor not in left])
     await events.write(conn, run.tenant, list(work.events.values()))
     if page.watermark is not None and manner.stream:
         idle = IDLE_WATERMARK if page.idle else None
         await jobs.keep_watermark(conn, run.tenant, run.job.id, page.watermark, idle=idle)
     if manner.stream and not page.idle:
-        await _progress(run, conn, page, now)
+        await _progress(run, conn, page, len(work.left), now)
     return work
 
 
-async def _progress(run: Run, conn: Connection, page: ChangePage, now: datetime) -> None:
-    run.counts.imported += len(page.entries) + len(page.deleted)
+async def _progress(run: Run, conn: Connection, page: ChangePage, left: int, now: datetime) -> None:
+    run.counts.imported += len(page.entries) + len(page.deleted) - left
     run.counts.reference_deltas += sum(len(d.added) + len(d.removed) for d in page.references)
     run.estimate = page.estimate if page.estimate is not None else run.estimate
     await jobs.keep_progress(
@@ -113,9 +114,9 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
             case Unchanged():
                 work.settled.add(entry.anchor)
                 _moved(work, judgement)
-    run.counts.entitled += len(inside)
     if inside:
         await exporting.export(run, work, inside, manner)
+    run.counts.entitled += len(inside) - len(work.left)
 
 
 def _expiry(work: Work, judgement: Judgement) -> None:
@@ -179,6 +180,8 @@ async def _keep(run: Run, work: Work) -> None:
     """Store links, what is due, and what is to be removed."""
     conn, tenant, job = work.unit.conn, run.tenant, run.job.id
     await links.put(conn, tenant, job, list(work.links.values()))
+    if not run.context.target.capabilities.joins_transaction:
+        await links.keep_written(conn, tenant, job, work.written)
     await aside.keep(run, work)
     if work.revived:
         # Deleted behind the job's back: its references went with it, and are written again.

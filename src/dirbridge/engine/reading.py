@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 
 import msgspec
 
@@ -63,6 +64,19 @@ async def watched(run: Run, stream: AsyncIterator[ChangePage]) -> AsyncIterator[
             following.exception()
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
+
+
+async def pause(run: Run, span: timedelta) -> None:
+    """Wait, and stop when the job is somebody else's.
+
+    Raises:
+        Fenced: the job's generation rose meanwhile.
+    """
+    rest = span.total_seconds()
+    while rest > 0:
+        await run.context.sleep(min(rest, WATCH_SECONDS))
+        rest -= WATCH_SECONDS
+        await _check(run)
 
 
 async def _watch(run: Run, page: asyncio.Future[ChangePage | None]) -> ChangePage | None:

@@ -13,11 +13,11 @@ import msgspec
 
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.export import Action, Export
-from dirbridge.engine import log, page, provision
+from dirbridge.engine import batches, log, provision
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
-from dirbridge.engine.work import Manner
+from dirbridge.engine.work import Manner, Work
 from dirbridge.store import due, events, jobs, links, references, removals
 from dirbridge.store.database import Connection
 from dirbridge.store.removals import Removal
@@ -83,7 +83,7 @@ async def _batch(
 ) -> None:
     reviewed = await _review(run, batch)
     for answer in reviewed.pages:
-        await transaction(run, partial(_common, run, answer=answer))
+        await batches.carry_out(run, answer, Manner())
     confirmed = [*reviewed.deletes, *reviewed.disables]
     blocked = {
         object_type
@@ -100,10 +100,6 @@ async def _batch(
     disables = [r for r in reviewed.disables if r.anchor in go]
     if disables:
         await _disable(run, disables)
-
-
-async def _common(run: Run, conn: Connection, answer: ChangePage) -> None:
-    await page.apply(run, conn, answer, Manner())
 
 
 def _exceeds(object_type: str, totals: dict[str, int], done: dict[str, int], pending: dict[str, int]) -> bool:
@@ -225,10 +221,9 @@ async def _disable(run: Run, disables: Sequence[Removal]) -> None:
     """Disables go the common way, now that they may; each counts against the threshold."""
     removal = {r.anchor: r for r in disables}
 
-    async def carry_out(conn: Connection, answer: ChangePage) -> None:
-        disabled = (await page.apply(run, conn, answer, Manner(may_disable=True))).disabled
-        done = [removal[anchor] for anchor in sorted(disabled) if anchor in removal]
+    async def record(conn: Connection, work: Work) -> None:
+        done = [removal[anchor] for anchor in sorted(work.disabled) if anchor in removal]
         await removals.record(conn, run.tenant, run.job.id, done, run.context.clock())
 
     async for answer in read_in_pages(run, sorted(removal)):
-        await transaction(run, partial(carry_out, answer=answer))
+        await batches.carry_out(run, answer, Manner(may_disable=True), record)

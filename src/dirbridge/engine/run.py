@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,13 +19,18 @@ from dirbridge.store.unit import Unit
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What the engine is given from outside: where things are kept, read and written, and the time."""
+    """What the engine is given from outside: where things are kept, read and written, and the time.
+
+    Attributes:
+        sleep: lets so many seconds pass.
+    """
 
     database: Database
     source: Callable[[Job], Source]
     target: Target[Any]
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Counts(msgspec.Struct):

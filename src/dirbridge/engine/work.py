@@ -6,7 +6,10 @@ from datetime import datetime
 
 import msgspec
 
+from dirbridge.contract.entry import Entry
+from dirbridge.contract.errors import DirbridgeError
 from dirbridge.contract.event import Event
+from dirbridge.contract.export import TargetValue
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
@@ -34,7 +37,13 @@ class Manner(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct):
-    """What one page's transaction gathers on its way."""
+    """What one page's transaction gathers on its way.
+
+    Attributes:
+        written: what target objects have now, by anchor.
+        left: entries that the target had no time for; they are the page's next batch.
+        halted: what the target as a whole answered instead of going on.
+    """
 
     unit: Unit
     began: datetime
@@ -49,3 +58,6 @@ class Work(msgspec.Struct):
     freed: set[str] = set()
     settled: set[str] = set()
     disabled: set[str] = set()
+    written: dict[str, dict[str, TargetValue]] = {}
+    left: list[Entry] = []
+    halted: DirbridgeError | None = None

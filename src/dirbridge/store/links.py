@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
+
+from dirbridge.contract.export import TargetValue
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +79,35 @@ async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence
             [row.target_type for row in ordered],
         ),
     )
+
+
+async def keep_written(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, values: Mapping[str, Mapping[str, TargetValue]]
+) -> None:
+    """Store what target objects outside have, by anchor, to compare the next change with."""
+    if values:
+        await conn.execute(
+            """update links l set written = u.written from unnest(%s::text[], %s::bytea[]) as u(anchor, written)
+               where l.tenant = %s and l.job = %s and l.anchor = u.anchor""",
+            (list(values), [_encoder.encode(one) for one in values.values()], tenant, job),
+        )
+
+
+async def written(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]
+) -> dict[str, dict[str, TargetValue]]:
+    """Give what target objects outside have as far as we know, by anchor; where nothing is kept, they are missing."""
+    if not anchors:
+        return {}
+    cursor = await conn.execute(
+        "select anchor, written from links where tenant = %s and job = %s and anchor = any(%s) and written is not null",
+        (tenant, job, list(anchors)),
+    )
+    return {row[0]: _values(msgspec.msgpack.decode(row[1])) for row in await cursor.fetchall()}
+
+
+def _values(stored: dict[str, Any]) -> dict[str, TargetValue]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
 
 
 async def forget(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:

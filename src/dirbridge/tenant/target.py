@@ -14,7 +14,7 @@ import msgspec
 from psycopg import Rollback
 
 from dirbridge.connectors.protocol import Capabilities
-from dirbridge.contract.export import Action, Export, Fault, Outcome, Reference, TargetValue
+from dirbridge.contract.export import Action, Export, Fault, Outcome, Reference, ReferenceFault, TargetValue
 from dirbridge.store import directory, links, unique
 from dirbridge.store.directory import ObjectRow
 from dirbridge.store.unit import Unit
@@ -85,10 +85,13 @@ class TenantTarget:
             outcomes |= await self._write(unit, writes)
         return [outcomes[export.anchor] for export in batch]
 
-    async def refer(self, unit: Unit, added: Sequence[Reference], removed: Sequence[Reference]) -> None:
+    async def refer(
+        self, unit: Unit, added: Sequence[Reference], removed: Sequence[Reference]
+    ) -> Sequence[ReferenceFault]:
         """Add and take away references between objects of the tenant."""
         await directory.unrefer(unit.conn, unit.tenant, [_reference(row) for row in removed])
         await directory.refer(unit.conn, unit.tenant, [_reference(row) for row in added])
+        return ()
 
     async def _delete(self, unit: Unit, batch: Sequence[Export]) -> dict[str, Outcome]:
         ids = [UUID(export.target) for export in batch if export.target]

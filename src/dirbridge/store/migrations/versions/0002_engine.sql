@@ -29,9 +29,10 @@ create table configuration_secrets (
     foreign key (tenant, service_principal) references service_principals on delete cascade
 );
 
--- The synchronization service account ---------------------------------------------------------------------------------
+-- Targets outside the transaction, and the synchronization service account --------------------------------------------
 
-select 1;
+-- The values that a target outside has, as far as we know (msgpack); the tenant's own objects are read instead.
+alter table links add column written bytea;
 
 -- Contacts ------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,96 @@
+"""A page carried out in one transaction, or, where the target stands outside, in batches with one each.
+
+Called by `cycle` and `removing` for whatever a source told. A batch takes the job under lock first, so that nobody else
+exports meanwhile, and commits what became of its exports. The page's tombstones, references and watermark come last,
+when each of its entries has an outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import msgspec
+
+from dirbridge.contract.entry import ChangePage
+from dirbridge.contract.errors import DirbridgeError, Throttled
+from dirbridge.engine import exporting, page
+from dirbridge.engine.reading import pause, transaction
+from dirbridge.engine.run import Run
+from dirbridge.engine.work import Manner, Work
+from dirbridge.store.database import Connection
+
+LONGEST_PAUSE = timedelta(minutes=5)
+"""A target that asks for more patience ends the cycle; the next one comes when it has asked for."""
+
+MOST_PAUSES = 6
+"""So many pauses in a row without one export between them end the cycle."""
+
+Also = Callable[[Connection, Work], Awaitable[None]]
+"""What else belongs into the transaction."""
+
+
+async def carry_out(run: Run, answer: ChangePage, manner: Manner, also: Also | None = None) -> None:
+    """Carry out a page.
+
+    Raises:
+        DirbridgeError: the target as a whole can not be written now. What it had done before is recorded.
+    """
+    if run.context.target.capabilities.joins_transaction:
+        await _apply(run, answer, manner, also)
+        return
+    replace = msgspec.structs.replace
+    if answer.containers and answer.entries:
+        await _apply(run, ChangePage(containers=answer.containers), manner, also)
+        answer = replace(answer, containers=())
+    left = list({entry.anchor: entry for entry in answer.entries}.values())
+    patience = Patience(run)
+    while left:
+        batch = ChangePage(entries=tuple(left[: exporting.MOST]), estimate=answer.estimate)
+        try:
+            work = await _apply(run, batch, manner, also)
+        except Throttled as error:
+            await patience.wait(error)
+            continue
+        left = [*work.left, *left[exporting.MOST :]]
+        if work.halted is not None:
+            await patience.wait(work.halted, got_on=len(work.left) < len(batch.entries))
+    await _apply(run, replace(answer, entries=()), manner, also)
+
+
+async def _apply(run: Run, answer: ChangePage, manner: Manner, also: Also | None) -> Work:
+    done: list[Work] = []
+
+    async def apply(conn: Connection) -> None:
+        work = await page.apply(run, conn, answer, manner)
+        if also is not None:
+            await also(conn, work)
+        done.append(work)
+
+    await transaction(run, apply)
+    return done[-1]
+
+
+class Patience:
+    """How long a target that asks for it is waited for, outside any transaction."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._pauses = 0
+
+    async def wait(self, error: DirbridgeError, *, got_on: bool = False) -> None:
+        """Wait as long as the target asks for; twice as long each time where it names no time.
+
+        Args:
+            got_on: something was exported since the last pause.
+
+        Raises:
+            DirbridgeError: the error, where waiting is no use.
+        """
+        if not isinstance(error, Throttled):
+            raise error
+        self._pauses = 1 if got_on else self._pauses + 1
+        span = error.wait if error.wait is not None else timedelta(seconds=2 ** (self._pauses - 1))
+        if span > LONGEST_PAUSE or self._pauses > MOST_PAUSES:
+            raise error
+        await pause(self._run, span)

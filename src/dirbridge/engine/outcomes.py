@@ -1,0 +1,130 @@
+"""What became of one entry's export, noted on the page's work: done, refused, or nothing to do.
+
+Called by `exporting` inside the page's transaction, whichever way the target is written.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from dirbridge.contract.export import Action, Export, Outcome
+from dirbridge.engine import aside, log, provision
+from dirbridge.engine.provision import Outside
+from dirbridge.engine.provision import Step as Planned
+from dirbridge.engine.run import Run
+from dirbridge.engine.work import Manner, Work
+from dirbridge.store.due import COLLISION, Due
+from dirbridge.store.links import Link
+from dirbridge.store.removals import Removal
+
+
+def sort(run: Run, work: Work, planned: list[Planned], manner: Manner) -> list[Planned]:
+    """Note what needs no export, put what disables to its review, and give the rest, which is written now."""
+    writes = []
+    for step in planned:
+        if step.fault is not None:
+            one = step.inside
+            work.settled.add(one.entry.anchor)
+            aside.failed(run, work, one.entry, one.link, one.rule.target_type, step.fault)
+        elif step.export is None or not provision.allowed(step):
+            _agree(run, work, step)
+        elif not step.disables:
+            writes.append(step)
+        elif manner.may_disable:
+            writes.append(provision.disable_alone(step))
+        else:
+            writes += _to_review(work, step)
+    return writes
+
+
+def note(run: Run, work: Work, step: Planned, outcome: Outcome, manner: Manner) -> None:
+    """Note the outcome of a step's export."""
+    assert step.export is not None
+    run.counts.exports += 1
+    if outcome.error is None:
+        _done(run, work, step, step.export, outcome)
+    elif outcome.collision and not manner.retry:
+        # Its rival may change later in this cycle: it is tried once more before it counts as failed.
+        work.due.append(Due(step.export.anchor, COLLISION, work.unit.now, 0, outcome.collision))
+    else:
+        _refused(run, work, step, step.export, outcome)
+
+
+def _to_review(work: Work, step: Planned) -> list[Planned]:
+    """A disable waits for its review; gives what else changes, which does not."""
+    one = step.inside
+    work.removals.append(Removal(one.entry.anchor, one.entry.object_type, "disable", "Disabled"))
+    rest = provision.without_disable(step)
+    if rest is None:
+        work.settled.add(one.entry.anchor)
+        if one.link is not None and one.link.reason:
+            work.links[one.entry.anchor] = msgspec.structs.replace(one.link, reason="")
+    return [] if rest is None else [rest]
+
+
+def _agree(run: Run, work: Work, step: Planned) -> None:
+    """The target has it all already, or the mapping does not let it flow: only the link is brought up to date."""
+    one = step.inside
+    work.settled.add(one.entry.anchor)
+    if step.export is not None and one.link is None:
+        outside = Outside(one.entry, one.link, one.rule, f"flowTypes {','.join(sorted(one.rule.actions))}")
+        aside.outside(run, work, outside)
+    elif one.link is not None and (step.export is None or one.link.state == "provisioned"):
+        work.links[one.entry.anchor] = msgspec.structs.replace(
+            one.link,
+            object_type=one.entry.object_type,
+            target_type=one.rule.target_type,
+            name=one.entry.name,
+            container=one.entry.container,
+            state="provisioned",
+            reason="",
+            digest=one.digest,
+        )
+        if step.export is None:
+            work.written[one.entry.anchor] = dict(step.present)
+        if one.link.state != "provisioned" or one.link.digest is None:
+            work.appeared.add(one.entry.anchor)
+
+
+def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
+    one = step.inside
+    entry = one.entry
+    run.counts.exported += 1
+    work.freed.update(outcome.freed)
+    work.written[entry.anchor] = {name: v for name, v in {**step.present, **step.changes}.items() if v is not None}
+    work.events[entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
+    if export.action is Action.DISABLE:
+        work.disabled.add(entry.anchor)
+    if export.action is Action.DISABLE and step.partial and one.link is not None:
+        # What else changes has its own turn, and its own failure perhaps: that stays due.
+        work.links[entry.anchor] = msgspec.structs.replace(one.link, digest=None)
+        return
+    work.settled.add(entry.anchor)
+    if one.link is None or one.link.state != "provisioned":
+        work.appeared.add(entry.anchor)
+    elif export.restore or str(one.link.target) != outcome.target:
+        work.revived.add(entry.anchor)
+    work.links[entry.anchor] = Link(
+        anchor=entry.anchor,
+        object_type=entry.object_type,
+        name=entry.name,
+        container=entry.container,
+        target=None if outcome.target is None else UUID(outcome.target),
+        state="provisioned",
+        reason="",
+        digest=None if step.partial else one.digest,
+        target_type=one.rule.target_type,
+    )
+
+
+def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
+    one = step.inside
+    assert outcome.error is not None
+    work.settled.add(one.entry.anchor)
+    work.events[one.entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
+    aside.failed(run, work, one.entry, one.link, one.rule.target_type, outcome.error, outcome.collision)
+    if outcome.transient:
+        # It may have been written all the same: what the target has must be read before the next comparison.
+        work.links[one.entry.anchor] = msgspec.structs.replace(work.links[one.entry.anchor], digest=None)
