@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dirbridge.connectors.ad import schema as active_directory
 from dirbridge.contract.entry import Entry
 from dirbridge.contract.errors import ConfigurationError, EntryError
 from dirbridge.contract.schema import Filter, FilterClause, FilterGroup, FilterOperand
-from dirbridge.engine.scoping import Scope, compile_filter
+from dirbridge.engine.scoping import Scope, compile_category, compile_filter, explain
 
 
 def clause(operator: str, *values: str, attribute: str = "a") -> FilterClause:
@@ -47,7 +53,19 @@ OPERATORS = [
     ("NOT REGEX MATCH", ("^User_",), ["user_1", "x"], ["User_1", ("x", "User_1")]),
     ("&", ("6",), ["2", "4", "7"], ["1", "8", "x"]),
     ("&", ("-2147483648",), ["-2147483646"], ["2", "4"]),
-    ("!&", ("566259712",), ["1", "2147483648"], ["4096", "16777216"]),
+    ("!&", ("566259712",), ["1", "2147483648"], ["4096", "16777216", "x", ("1", "x")]),
+    ("GREATER_THAN", ("5",), ["6", "10", ("6", "7")], ["5", "4", "-6", "six", "5.5", ("6", "5"), b"6"]),
+    ("GREATER_THAN_OR_EQUALS", ("5",), ["5", "6"], ["4", "five"]),
+    ("GREATER_THAN", ("-2",), ["-1", "0"], ["-2", "-3"]),
+    ("INCLUDES", ("ell",), ["hello", ("x", "bell")], ["hELLo", "hel", ("x", "y"), b"hello"]),
+    (
+        "ENDS_WITH",
+        ("@contoso.test",),
+        ["ann@contoso.test"],
+        ["ann@Contoso.test", "contoso.test", ("a@contoso.test", "x")],
+    ),
+    ("EQUALS", ("7",), ["7"], ["07", "7.0", b"7"]),
+    ("IS TRUE", (), ["TRUE", ("True", "true")], [("True", "False"), "yes", b"True"]),
 ]
 
 
@@ -64,6 +82,8 @@ def test_operators(make, operator, operand, passing, failing) -> None:  # type: 
 def test_absent_attribute(operator, operand, passing, failing) -> None:  # type: ignore[no-untyped-def]
     """It fails every test that an administrator wrote but IS NULL; default exclusions let it pass negative ones."""
     lenient = {"IS NULL", "IS FALSE", "NOT EQUALS", "NOT REGEX MATCH", "!&"}
+    filters = Filter(category_filter_groups=(FilterGroup((clause(operator, *operand),)),))
+    assert compile_category(filters, "here")(entry()).passed == (operator in lenient)
     assert written((clause(operator, *operand),))(entry()).passed == (operator == "IS NULL")
     assert excluding((clause(operator, *operand),))(entry()).passed == (operator in lenient)
 
@@ -95,7 +115,11 @@ def test_no_groups_let_everything_in() -> None:
 @pytest.mark.parametrize(
     ("one", "said"),
     [
-        (clause("LIKE", "x"), "'LIKE' is no operator"),
+        (clause("LIKE", "x"), "'LIKE' is no operator.*Use one of EQUALS, NOT EQUALS"),
+        (clause("IS_MEMBER_OF", "x"), "'IS_MEMBER_OF' is no operator.*groupFilter"),
+        (clause("PRESENT"), "'PRESENT' is no operator.*IS NOT NULL"),
+        (clause("IS TRUE", "x"), "takes no operand and has 1"),
+        (clause("GREATER_THAN", "2024-01-01"), "not valid.*no whole number"),
         (clause("EQUALS"), "takes one operand and has 0"),
         (clause("EQUALS", "a", "b"), "takes one operand and has 2"),
         (clause("REGEX MATCH", "("), "not valid"),
@@ -104,9 +128,35 @@ def test_no_groups_let_everything_in() -> None:
 )
 def test_faults_are_found_when_compiling(one: FilterClause, said: str) -> None:
     """Each names the place in the document."""
-    with pytest.raises(ConfigurationError, match=said) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         written((one,))
+    assert re.search(said, str(caught.value))
     assert caught.value.reason.startswith("here.groups[0].clauses[0]")
+
+
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [
+        ("OU=Sales,DC=contoso,DC=test", True),
+        ("CN=Ann,OU=Sales,DC=contoso,DC=test", True),
+        ("CN=Ann,ou=sales,dc=Contoso,dc=test", True),
+        ("CN=Ann,OU=Pre-OU=Sales,DC=contoso,DC=test", False),
+        ("CN=Ann\\,OU=Sales,DC=contoso,DC=test", False),
+        ("CN=Ann\\\\,OU=Sales,DC=contoso,DC=test", True),
+        ("CN=Ann,OU=Wholesales,DC=contoso,DC=test", False),
+        ("DC=test", False),
+    ],
+)
+def test_distinguished_name_ends_with_whole_components(name: str, below: bool) -> None:
+    """Letter case does not count in it, and no other attribute is compared so."""
+    scope = written((clause("ENDS_WITH", "OU=Sales,DC=contoso,DC=test", attribute="distinguishedName"),))
+    assert scope(entry(distinguishedName=name)).passed is below
+
+
+@pytest.mark.parametrize("name", ["GREATER_THAN", "Greater_Than", "greater than"])
+def test_operators_are_known_in_several_spellings(name: str) -> None:
+    """The portal's, the API's and people's."""
+    assert written((clause(name, "5"),))(entry(a="6")).passed
 
 
 def test_pattern_that_takes_too_long_fails_the_entry() -> None:
@@ -150,6 +200,112 @@ def test_damaged_attribute_decides_nothing() -> None:
     scope = excluding((clause("IS NOT NULL"),))
     with pytest.raises(EntryError, match="holds a NUL"):
         scope(Entry("anchor", "user", "Ann Lee", faults={"a": "holds a NUL character at position 1"}))
+
+
+# Laws -----------------------------------------------------------------------------------------------------------------
+
+_NAMES = st.sampled_from(["a", "b", "c"])
+_TEXTS = st.sampled_from(["", "x", "y", "xy", "User_1", "5", "6", "True", "FALSE"])
+_CLAUSES = st.one_of(
+    st.builds(clause, st.sampled_from(["IS NULL", "IS NOT NULL", "IS TRUE", "IS FALSE"]), attribute=_NAMES),
+    st.builds(
+        clause,
+        st.sampled_from(["EQUALS", "NOT EQUALS", "INCLUDES", "ENDS_WITH", "REGEX MATCH", "NOT REGEX MATCH"]),
+        st.sampled_from(["x", "xy", "User_", "5"]),
+        attribute=_NAMES,
+    ),
+    st.builds(
+        clause,
+        st.sampled_from(["GREATER_THAN", "GREATER_THAN_OR_EQUALS", "&", "!&"]),
+        st.sampled_from(["0", "5", "-1"]),
+        attribute=_NAMES,
+    ),
+)
+_ENTRIES = st.dictionaries(_NAMES, st.lists(_TEXTS.filter(bool), min_size=1, max_size=3).map(tuple)).map(
+    lambda attributes: entry(**attributes)
+)
+_GROUPS = st.lists(st.lists(_CLAUSES, max_size=3).map(tuple), min_size=1, max_size=3)
+_MAKERS = st.sampled_from([written, excluding])
+
+
+@given(_MAKERS, _GROUPS, _ENTRIES)
+def test_groups_are_alternatives_of_conjunctions(
+    make: Callable[..., Scope], groups: list[tuple[FilterClause, ...]], one: Entry
+) -> None:
+    """In scope is who passes all clauses of any group, in whatever order they stand."""
+    expected = any(all(make((each,))(one).passed for each in group) for group in groups)
+    assert make(*groups)(one).passed is expected
+    assert make(*reversed([tuple(reversed(group)) for group in groups]))(one).passed is expected
+
+
+@given(_MAKERS, _GROUPS, _CLAUSES, _ENTRIES)
+def test_another_clause_narrows_and_another_group_widens(
+    make: Callable[..., Scope], groups: list[tuple[FilterClause, ...]], more: FilterClause, one: Entry
+) -> None:
+    """Nobody enters by a further clause, and nobody leaves by a further group."""
+    before = make(*groups)(one).passed
+    assert make(*[(*group, more) for group in groups])(one).passed <= before
+    assert make(*groups, (more,))(one).passed >= before
+
+
+@given(_MAKERS, st.sampled_from(["x", "^User_", "^x?$", "5|6", "[a-z]+$"]), _ENTRIES)
+def test_not_regex_match_is_the_opposite(make: Callable[..., Scope], pattern: str, one: Entry) -> None:
+    """Of a value that is there, exactly one of the two holds."""
+    holds = [make((clause(name, pattern),))(one).passed for name in ("REGEX MATCH", "NOT REGEX MATCH")]
+    if "a" in one.attributes:
+        assert holds.count(True) == 1
+    else:
+        assert holds == [False, make is excluding]
+
+
+@given(_GROUPS, _GROUPS, _ENTRIES)
+def test_explanation_agrees_with_the_verdict(
+    first: list[tuple[FilterClause, ...]], second: list[tuple[FilterClause, ...]], one: Entry
+) -> None:
+    """Of every collection, some group has only clauses that passed: then and only then the entry is in scope."""
+    scope = compile_filter(
+        Filter(
+            groups=tuple(FilterGroup(clauses, str(n)) for n, clauses in enumerate(first)),
+            input_filter_groups=tuple(FilterGroup(clauses, str(n)) for n, clauses in enumerate(second)),
+        ),
+        "here",
+    )
+    failed = {(each.collection, each.group) for each in explain(scope, one) if not each.passed}
+    passed = all(
+        any((name, str(n)) not in failed for n in range(len(groups)))
+        for name, groups in (("groups", first), ("inputFilterGroups", second))
+    )
+    assert scope(one).passed is passed
+
+
+def test_explanation_of_every_clause() -> None:
+    """Attribute, operator, operand, values met, and why a clause could not be asked."""
+    scope = compile_filter(
+        Filter(
+            groups=(
+                FilterGroup((clause("GREATER_THAN", "5"), clause("IS TRUE", attribute="b")), "first"),
+                FilterGroup((clause("REGEX MATCH", "^(a|aa|b?a)+$", attribute="c"), clause("IS NULL", attribute="e"))),
+            ),
+            input_filter_groups=(FilterGroup((clause("NOT EQUALS", "x", attribute="d"),)),),
+        ),
+        "here",
+    )
+    one = msgspec.structs.replace(entry(a=("7", "six"), b=b"\x01\x02", c="a" * 60 + "!"), unknown=("f",))
+    found = [msgspec.structs.astuple(each) for each in explain(scope, one)]
+    assert found == [
+        ("inputFilterGroups", "1", "d", "NOT EQUALS", "x", (), True, ""),
+        ("groups", "first", "a", "GREATER_THAN", "5", ("7", "six"), False, "'six' is no whole number"),
+        ("groups", "first", "b", "IS TRUE", "", ("2 bytes",), False, "the value is binary"),
+        (
+            "groups", "2", "c", "REGEX MATCH", "^(a|aa|b?a)+$", ("a" * 60 + "!",), False,
+            "The pattern '^(a|aa|b?a)+$' worked longer than 0.1 s on one value.",
+        ),
+        ("groups", "2", "e", "IS NULL", "", (), True, ""),
+    ]  # fmt: skip
+    assert explain(written((clause("EQUALS", "x"),)), entry())[0].note == "the attribute has no value"
+    assert explain(written((clause("EQUALS", "x"),)), unknown("a"))[0].note == "the attribute may not be read"
+    damaged = Entry("anchor", "user", "Ann Lee", faults={"a": "holds a NUL character at position 1"})
+    assert explain(written((clause("IS NOT NULL"),)), damaged)[0].note.endswith("holds a NUL character at position 1")
 
 
 # The default exclusions -----------------------------------------------------------------------------------------------

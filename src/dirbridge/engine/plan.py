@@ -96,7 +96,7 @@ class ObjectRule(msgspec.Struct, frozen=True):
     targets: frozenset[str]
     actions: frozenset[str]
     enabled: str | None = None
-    category: scoping.Scope = scoping.everything
+    category: scoping.Scope = scoping.EVERYTHING
     containers: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     flows: dict[str, Flow] = {}

@@ -1,22 +1,24 @@
 """Is an entry in scope? Filters of the schema document, evaluated on the whole entry.
 
 `input_filter_groups` hold the default exclusions, where an absent attribute passes every negative test; `groups` are
-written by administrators, where an absent attribute fails every test but IS NULL.
+written by administrators, where an absent attribute fails every test but IS NULL. Categories are asked like the former:
+two of which one says `EQUALS` and the other `NOT EQUALS` leave nobody out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import regex
 
-from dirbridge.contract.entry import Entry, Value, Values
+from dirbridge.contract.entry import Entry, Values
 from dirbridge.contract.errors import ConfigurationError, EntryError
 from dirbridge.contract.schema import Filter, FilterClause, FilterGroup
+from dirbridge.engine import operators
+from dirbridge.engine.operators import Operator
 
-REGEX_SECONDS = 0.1
-"""How long a pattern may work on one value."""
+DISTINGUISHED_NAME = "distinguishedName"
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -28,19 +30,81 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 PASSED = Verdict(True)
 
-_Test = Callable[[Values], bool]
-
 
 class Clause(msgspec.Struct, frozen=True):
-    """A compiled clause."""
+    """A compiled clause: what it asks of the values of an attribute, and its answer where there are none."""
 
     attribute: str
-    test: _Test
+    operator: Operator
+    operand: str
+    test: Callable[[Values], bool]
     when_absent: bool
-    text: str
+
+    @property
+    def text(self) -> str:
+        """The clause as people write it."""
+        return " ".join(filter(None, [self.attribute, self.operator.name, self.operand]))
+
+    def holds(self, entry: Entry) -> bool:
+        """Ask an entry."""
+        values = entry.attributes.get(self.attribute)
+        return self.test(values) if values else self.when_absent
 
 
-Scope = Callable[[Entry], Verdict]
+class Group(msgspec.Struct, frozen=True):
+    """Clauses that must all hold."""
+
+    name: str
+    clauses: tuple[Clause, ...]
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """Groups of which one must hold; without any, everything is let in."""
+
+    name: str
+    groups: tuple[Group, ...]
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Collections that must all let an entry in."""
+
+    collections: tuple[Collection, ...] = ()
+
+    def __call__(self, entry: Entry) -> Verdict:
+        """Judge an entry.
+
+        Raises:
+            EntryError: an attribute that cannot be read or carried could let the entry in: it is no evidence that the
+                entry left scope. Or a pattern works too long.
+        """
+        for collection in self.collections:
+            verdict = _any(collection.groups, entry)
+            if not verdict.passed:
+                return verdict
+        return PASSED
+
+
+EVERYTHING = Scope()
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """What one clause said of an entry.
+
+    Attributes:
+        collection: member of Graph's filter that holds it.
+        group: its group's name, or number from 1.
+        met: the attribute's values; none where it is absent.
+        note: why a clause failed that could not be asked.
+    """
+
+    collection: str
+    group: str
+    attribute: str
+    operator: str
+    operand: str
+    met: tuple[str, ...]
+    passed: bool
+    note: str = ""
 
 
 def compile_filter(scope: Filter, path: str) -> Scope:
@@ -49,43 +113,83 @@ def compile_filter(scope: Filter, path: str) -> Scope:
     Raises:
         ConfigurationError: an unknown operator, a missing or wrong operand, a bad pattern; names the path.
     """
-    collections = [
-        [
-            _group(group, lenient=True, path=f"{path}.inputFilterGroups[{i}]")
-            for i, group in enumerate(scope.input_filter_groups)
-        ],
-        [_group(group, lenient=False, path=f"{path}.groups[{i}]") for i, group in enumerate(scope.groups)],
-    ]
-
-    def evaluate(entry: Entry) -> Verdict:
-        for groups in collections:
-            verdict = _any(groups, entry)
-            if not verdict.passed:
-                return verdict
-        return PASSED
-
-    return evaluate
+    return _scope(
+        _collection("inputFilterGroups", scope.input_filter_groups, path, lenient=True),
+        _collection("groups", scope.groups, path, lenient=False),
+    )
 
 
 def compile_category(scope: Filter, path: str) -> Scope:
     """Compile which entries a mapping is for.
 
-    An absent attribute passes negative tests, as in the default exclusions: two categories of which one says `EQUALS`
-    and the other `NOT EQUALS` leave nobody out.
+    Raises:
+        ConfigurationError: as `compile_filter`.
+    """
+    return _scope(_collection("categoryFilterGroups", scope.category_filter_groups, path, lenient=True))
+
+
+def _scope(*collections: Collection) -> Scope:
+    return Scope(tuple(collection for collection in collections if collection.groups))
+
+
+def _collection(name: str, groups: Sequence[FilterGroup], path: str, *, lenient: bool) -> Collection:
+    return Collection(
+        name,
+        tuple(
+            Group(
+                group.name or str(at + 1),
+                tuple(
+                    compile_clause(clause, f"{path}.{name}[{at}].clauses[{number}]", lenient=lenient)
+                    for number, clause in enumerate(group.clauses)
+                ),
+            )
+            for at, group in enumerate(groups)
+        ),
+    )
+
+
+def compile_clause(clause: FilterClause, path: str, *, lenient: bool) -> Clause:
+    """Compile one clause.
+
+    Args:
+        lenient: an absent attribute passes negative tests.
 
     Raises:
         ConfigurationError: as `compile_filter`.
     """
-    groups = [
-        _group(group, lenient=True, path=f"{path}.categoryFilterGroups[{i}]")
-        for i, group in enumerate(scope.category_filter_groups)
-    ]
-    return (lambda entry: _any(groups, entry)) if groups else everything
+    operands = clause.target_operand.values if clause.target_operand else ()
+    operator = operators.find(clause.operator_name)
+    if operator is None:
+        what = f"'{clause.operator_name}' is no operator of this kind of job."
+        raise _fault(f"{path}.operatorName", what, operators.remedy(clause.operator_name))
+    if operator.unary and operands:
+        what = f"{operator.name} takes no operand and has {len(operands)}."
+        raise _fault(f"{path}.targetOperand", what, "Leave targetOperand out.")
+    if not operator.unary and len(operands) != 1:
+        what = f"{operator.name} takes one operand and has {len(operands)}."
+        raise _fault(f"{path}.targetOperand", what, "Give exactly one value in targetOperand.values.")
+    operand = operands[0] if operands else ""
+    try:
+        test = _test(clause.source_operand_name, operator, operand)
+    except (regex.error, ValueError) as error:
+        what = f"The operand '{operand}' of {operator.name} is not valid: {error}."
+        raise _fault(f"{path}.targetOperand.values[0]", what, "Correct the operand.") from error
+    absent = operator.name == "IS NULL" or (lenient and operator.negative)
+    return Clause(clause.source_operand_name, operator, operand, test, absent)
 
 
-def everything(_entry: Entry) -> Verdict:
-    """Let every entry in."""
-    return PASSED
+def _fault(path: str, what: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path}: {what}", code="InvalidSchema", recommended_action=remedy, details={"path": path, "fault": what}
+    )
+
+
+def _test(attribute: str, operator: Operator, operand: str) -> Callable[[Values], bool]:
+    if operator.name == "IS NOT NULL":
+        return lambda _values: True
+    if operator.name == "ENDS_WITH" and attribute == DISTINGUISHED_NAME:
+        return msgspec.structs.replace(operator, make=operators.below).test(operand)
+    return operator.test(operand)
 
 
 def attributes_of(scope: Filter) -> set[str]:
@@ -94,17 +198,15 @@ def attributes_of(scope: Filter) -> set[str]:
     return {clause.source_operand_name for group in groups for clause in group.clauses}
 
 
-def _any(groups: Sequence[Sequence[Clause]], entry: Entry) -> Verdict:
-    """One group must hold; the clause of the last one that failed tells why none did.
+# Judging --------------------------------------------------------------------------------------------------------------
 
-    Raises:
-        EntryError: an attribute that cannot be read or carried could let the entry in: it is no evidence that the entry
-            left scope.
-    """
+
+def _any(groups: Sequence[Group], entry: Entry) -> Verdict:
+    """One group must hold; the clause of the last one that failed tells why none did."""
     failed = ""
     open_question = ""
     for group in groups:
-        clause = next((c for c in group if not _holds(c, entry)), None)
+        clause = next((c for c in group.clauses if not c.holds(entry)), None)
         if clause is None:
             return PASSED
         failed = clause.text
@@ -112,14 +214,14 @@ def _any(groups: Sequence[Sequence[Clause]], entry: Entry) -> Verdict:
             open_question = _undecided(group, entry)
     if open_question:
         raise _undecidable(entry, open_question)
-    return Verdict(False, failed) if groups else PASSED
+    return Verdict(False, failed)
 
 
-def _undecided(group: Sequence[Clause], entry: Entry) -> str:
+def _undecided(group: Group, entry: Entry) -> str:
     """Name the attribute for want of which a group that fails might hold; empty where it fails in any case."""
     missing = ""
-    for clause in group:
-        if not _holds(clause, entry):
+    for clause in group.clauses:
+        if not clause.holds(entry):
             if clause.attribute not in entry.unknown and clause.attribute not in entry.faults:
                 return ""
             missing = missing or clause.attribute
@@ -143,132 +245,50 @@ def _undecidable(entry: Entry, attribute: str) -> EntryError:
     )
 
 
-def _holds(clause: Clause, entry: Entry) -> bool:
-    values = entry.attributes.get(clause.attribute)
-    return clause.test(values) if values else clause.when_absent
+# Explaining -----------------------------------------------------------------------------------------------------------
 
 
-def _group(group: FilterGroup, *, lenient: bool, path: str) -> list[Clause]:
-    return [_clause(clause, lenient, f"{path}.clauses[{i}]") for i, clause in enumerate(group.clauses)]
+def explain(scope: Scope, entry: Entry) -> tuple[Explained, ...]:
+    """Say what every clause of every group answers, in the order in which they are asked."""
+    return tuple(
+        _explained(collection, group, clause, entry)
+        for collection in scope.collections
+        for group in collection.groups
+        for clause in group.clauses
+    )
 
 
-def _clause(clause: FilterClause, lenient: bool, path: str) -> Clause:
-    operands = clause.target_operand.values if clause.target_operand else ()
-    name = clause.operator_name
-    text = " ".join([clause.source_operand_name, name, *operands])
-    maker = _OPERATORS.get(name)
-    if maker is None:
-        raise ConfigurationError(
-            f"{path}: '{name}' is no operator.",
-            code="InvalidSchema",
-            recommended_action=f"Use one of {', '.join(_OPERATORS)}.",
-        )
-    if name not in _UNARY and len(operands) != 1:
-        raise ConfigurationError(
-            f"{path}: {name} takes one operand and has {len(operands)}.",
-            code="InvalidSchema",
-            recommended_action="Give exactly one value in targetOperand.",
-        )
+def _explained(collection: Collection, group: Group, clause: Clause, entry: Entry) -> Explained:
+    values = entry.attributes.get(clause.attribute, ())
+    note = _note(clause, values, entry)
     try:
-        test = maker(operands[0] if operands else "")
-    except (regex.error, ValueError) as error:
-        raise ConfigurationError(
-            f"{path}: the operand '{operands[0]}' of {name} is not valid: {error}.",
-            code="InvalidSchema",
-            recommended_action="Correct the operand.",
-        ) from error
-    absent = name == "IS NULL" or (lenient and name in _NEGATIVE)
-    return Clause(clause.source_operand_name, test, absent, text)
+        passed = clause.holds(entry)
+    except EntryError as error:
+        passed, note = False, error.reason
+    return Explained(
+        collection.name,
+        group.name,
+        clause.attribute,
+        clause.operator.name,
+        clause.operand,
+        tuple(value if isinstance(value, str) else f"{len(value)} bytes" for value in values),
+        passed,
+        "" if passed else note,
+    )
 
 
-def _texts(values: Values) -> list[str]:
-    return [value for value in values if isinstance(value, str)]
-
-
-def _every(test: Callable[[str], bool]) -> _Test:
-    def check(values: Values) -> bool:
-        texts = _texts(values)
-        return bool(texts) and all(test(text) for text in texts)
-
-    return check
-
-
-def _boolean(wanted: bool) -> _Test:
-    def check(values: Values) -> bool:
-        first: Value = values[0]
-        return isinstance(first, str) and first.lower() == str(wanted).lower()
-
-    return check
-
-
-_BEGINNING = regex.compile(r"\^([A-Za-z0-9_]+)(?![*?{|\w])(?!.*\|)")
-"""A pattern's literal beginning, where every match must have it: most values are dismissed by it at once."""
-
-_PREFIX = regex.compile(r"\^([A-Za-z0-9_]+)")
-
-
-def _matches(pattern: str) -> Callable[[str], bool]:
-    if (prefix := _PREFIX.fullmatch(pattern)) is not None:
-        beginning = prefix.group(1)
-        return lambda text: text.startswith(beginning)
-    compiled = regex.compile(pattern)
-    anchored = _BEGINNING.match(pattern)
-    beginning = anchored.group(1) if anchored else ""
-
-    def check(text: str) -> bool:
-        if not text.startswith(beginning):
-            return False
-        try:
-            return compiled.search(text, timeout=REGEX_SECONDS) is not None
-        except TimeoutError as error:
-            raise EntryError(
-                f"The pattern '{pattern}' worked longer than {REGEX_SECONDS} s on one value.",
-                code="PatternTooSlow",
-                recommended_action="Simplify the pattern of the scoping filter.",
-            ) from error
-
-    return check
-
-
-def _number(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
-
-
-def _bits(mask: str, shared: bool) -> _Test:
-    wanted = int(mask)
-
-    def check(text: str) -> bool:
-        found = _number(text)
-        return found is not None and ((found & wanted) != 0) == shared
-
-    return _every(check)
-
-
-def _found(pattern: str) -> _Test:
-    """One value suffices, so that NOT REGEX MATCH, which takes all, is its opposite."""
-    matches = _matches(pattern)
-    return lambda values: any(matches(text) for text in _texts(values))
-
-
-def _negated(pattern: str) -> _Test:
-    matches = _matches(pattern)
-    return _every(lambda text: not matches(text))
-
-
-_OPERATORS: Mapping[str, Callable[[str], _Test]] = {
-    "EQUALS": lambda operand: _every(lambda text: text == operand),
-    "NOT EQUALS": lambda operand: _every(lambda text: text != operand),
-    "IS TRUE": lambda _operand: _boolean(True),
-    "IS FALSE": lambda _operand: _boolean(False),
-    "IS NULL": lambda _operand: lambda _values: False,
-    "IS NOT NULL": lambda _operand: lambda _values: True,
-    "REGEX MATCH": _found,
-    "NOT REGEX MATCH": _negated,
-    "&": lambda operand: _bits(operand, True),
-    "!&": lambda operand: _bits(operand, False),
-}
-_UNARY = frozenset({"IS TRUE", "IS FALSE", "IS NULL", "IS NOT NULL"})
-_NEGATIVE = frozenset({"IS FALSE", "NOT EQUALS", "NOT REGEX MATCH", "!&"})
+def _note(clause: Clause, values: Values, entry: Entry) -> str:
+    """Say why a clause cannot be asked; empty where it can."""
+    if clause.attribute in entry.faults:
+        return f"the attribute {entry.faults[clause.attribute]}"
+    if clause.attribute in entry.unknown:
+        return "the attribute may not be read"
+    if clause.operator.name == "IS NULL":
+        return ""
+    if not values:
+        return "the attribute has no value"
+    for value in values:
+        why = clause.operator.malformed(value) if isinstance(value, str) else "the value is binary"
+        if why:
+            return why
+    return ""
