@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dirbridge.contract.entry import Values
-from dirbridge.contract.errors import EntryError
+from dirbridge.contract.errors import ConfigurationError, EntryError
 from dirbridge.contract.schema import Parameter, Source
 from dirbridge.engine.expressions import compile_source
-from dirbridge.engine.functions import FUNCTIONS, Result
+from dirbridge.engine.functions import FUNCTIONS
+from dirbridge.engine.functions.values import Result
 
 MISSING = "nothing here"
 """An attribute that no entry of these tests has."""
@@ -103,8 +104,10 @@ def test_bit_and(left: str, right: str, result: str) -> None:
 def test_bit_and_of_no_number(value: str) -> None:
     """A plain error, that shows no more than the beginning of the value."""
     with pytest.raises(EntryError, match="whole number") as caught:
-        run(call("BitAnd", left="1", right=value))
+        run(call("BitAnd", left="1", right=attribute("a")), a=value)
     assert len(caught.value.reason) < 120
+    with pytest.raises(ConfigurationError, match="whole number"):
+        run(call("BitAnd", left="1", right=value))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_item_out_of_range(values: tuple[str, ...] | None, index: str) -> None:
     """0, a number beyond the values, and no number are errors."""
     attributes = {} if values is None else {"a": values}
     with pytest.raises(EntryError):
-        run(call("Item", source=attribute("a"), index=index), **attributes)
+        run(call("Item", source=attribute("a"), index=attribute("at")), at=index, **attributes)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +247,7 @@ def test_format_of_no_date() -> None:
 @pytest.mark.parametrize("name", ["Left", "BitAnd", "Join"])
 def test_binary_where_text_is_wanted(name: str) -> None:
     """Bytes are named as such, not printed."""
-    keys = FUNCTIONS[name].keys
+    keys = [parameter.name for parameter in FUNCTIONS[name].parameters]
     source = call(name, **{keys[0]: "1", keys[1]: attribute("a")})
     if name == "Left":
         source = call(name, source=attribute("a"), length="1")

@@ -13,7 +13,7 @@ from dirbridge.contract.entry import Entry, Value, Values
 from dirbridge.contract.errors import EntryError
 from dirbridge.contract.export import TargetValue
 from dirbridge.contract.schema import AttributeDefinition
-from dirbridge.engine.functions import Result, is_present
+from dirbridge.engine.functions.values import Plain, is_present
 from dirbridge.engine.plan import EXPIRED, EXPIRES, ObjectRule, Row
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
@@ -108,7 +108,7 @@ def _fill(
             on_create.add(row.target)
 
 
-def _convert(value: Result, definition: AttributeDefinition) -> TargetValue:
+def _convert(value: Plain, definition: AttributeDefinition) -> TargetValue:
     """Bring a value into the target attribute's type; empty ones are none."""
     if not is_present(value):
         return None

@@ -22,7 +22,8 @@ from dirbridge.contract.schema import (
     Rule,
     Schema,
 )
-from dirbridge.engine import expressions, functions, scoping
+from dirbridge.engine import expressions, scoping
+from dirbridge.engine.functions.values import Computed
 
 EXPIRES = "accountExpires"
 """Source attribute: when an account expires."""
@@ -48,7 +49,7 @@ class Row(msgspec.Struct, frozen=True):
     """
 
     target: str
-    compute: functions.Argument
+    compute: Computed
     definition: AttributeDefinition
     attributes: frozenset[str]
     default: str | None
