@@ -91,3 +91,37 @@ async def test_foreign_watermark_is_refused() -> None:
     large = GeneratedSource(Settings(name="made-up.test", users=6, groups=0))
     with pytest.raises(WatermarkExpired):
         await read(large, (await read(small))[-1].watermark)
+
+
+async def test_the_first_group_is_emptied_and_marked_at_its_revisions(tmp_path: Path) -> None:
+    """A delta over such a revision leads where a full read leads; the mark is there from its revision on."""
+    revision = tmp_path / "revision"
+    revision.write_text("0")
+    settings = Settings(
+        name="made-up.test", users=2 * PART, groups=2, largest=PART + 3, emptied_at=5, left_at=7, revision_file=revision
+    )
+    source = GeneratedSource(settings)
+    selection = Selection({"user": ("cn",), "group": ("cn", "adminDescription")}, memberships={"group": ("member",)})
+    before = [page async for page in source.changes(selection, None)]
+    group = next(part.owner for page in before for part in page.references)
+    members = {anchor for page in before for part in page.references if part.owner == group for anchor in part.added}
+    assert len(members) == PART + 3
+    revision.write_text("6")
+    emptied = [page async for page in source.changes(selection, before[-1].watermark)]
+    for page in emptied:
+        for part in page.references:
+            members = (members | set(part.added)) - set(part.removed)
+    assert members == set()
+    assert all("adminDescription" not in entry.attributes for page in emptied for entry in page.entries)
+    revision.write_text("7")
+    marked = [page async for page in source.changes(selection, emptied[-1].watermark)]
+    found = [entry for page in marked for entry in page.entries if entry.anchor == group]
+    assert [entry.attributes["adminDescription"] for entry in found] == [("Group_made-up",)]
+
+
+async def test_duplicates_share_an_address() -> None:
+    """Every so-manieth user has the mail of the one before."""
+    source = GeneratedSource(Settings(name="made-up.test", users=40, groups=0, members=0, duplicates=10))
+    entries, _ = whole(await read(source))
+    mails = [entry.attributes["mail"] for entry in entries.values()]
+    assert len(mails) - len(set(mails)) == 4

@@ -58,7 +58,7 @@ class Directory:
             "displayName": lambda i: (self._display_name(i),),
             "givenName": lambda i: (_GIVEN[i % len(_GIVEN)],),
             "sn": lambda i: (_FAMILY[i % len(_FAMILY)],),
-            "mail": lambda i: (f"u{i:07d}@{settings.name}",),
+            "mail": lambda i: (f"u{self._mailbox(i):07d}@{settings.name}",),
             "proxyAddresses": lambda i: (f"SMTP:u{i:07d}@{settings.name}", f"smtp:alias{i}@{settings.name}"),
             "department": lambda i: (DEPARTMENTS[i % len(DEPARTMENTS)],),
             "title": lambda i: (f"Title {self._titles.get(i, 0)}",),
@@ -76,6 +76,7 @@ class Directory:
             "cn": lambda i: (f"Group {i}",),
             "displayName": lambda i: (f"Group {i}",),
             "description": lambda i: (f"The made-up group {i}",),
+            "adminDescription": lambda i: ("Group_made-up",) if i == 0 and self.has_left(revision) else (),
             "objectSid": lambda i: (b"\x01\x05\x00\x00\x00\x00\x00\x05" + (2**31 + i).to_bytes(20, "little"),),
         }
 
@@ -116,6 +117,7 @@ class Directory:
         known = self._makers if kind == USER else self._group_makers
         asked = selection.attributes[kind]
         wanted = [(name, known[name]) for name in asked if name in known]
+        optional = {"adminDescription"} & set(asked) if kind == GROUP else set()
         same = {name: values for name, values in _SAME[kind].items() if name in asked}
         has_manager = kind == USER and "manager" in selection.references.get(kind, ())
 
@@ -126,15 +128,30 @@ class Directory:
                 kind,
                 self._display_name(number) if kind == USER else f"Group {number}",
                 container=self.anchor(CONTAINER, 1 + number % len(DEPARTMENTS)),
-                attributes=same | {name: maker(number) for name, maker in wanted},
+                attributes=same
+                | {name: values for name, maker in wanted if (values := maker(number)) or name not in optional},
                 references={"manager": manager} if manager else {},
             )
 
         return make
 
-    def members(self, group: int) -> Iterator[str]:
-        """Give the anchors of a group's members."""
+    def is_emptied(self, revision: int) -> bool:
+        """Tell whether the first group has lost all its members by a revision."""
+        return 0 < self.settings.emptied_at <= revision
+
+    def has_left(self, revision: int) -> bool:
+        """Tell whether the first group bears the mark of what is not to be synchronized by a revision."""
+        return 0 < self.settings.left_at <= revision
+
+    def members(self, group: int, *, whatever: bool = False) -> Iterator[str]:
+        """Give the anchors of a group's members.
+
+        Args:
+            whatever: as if the first group had not been emptied.
+        """
         settings = self.settings
+        if group == 0 and self.is_emptied(self.revision) and not whatever:
+            return iter(())
         size = settings.largest or settings.members if group == 0 else settings.members
         first = group * 7919
         base = ((first + offset) % settings.users for offset in range(size))
@@ -153,6 +170,11 @@ class Directory:
         first = since + 1 if since % 2 else since + 2
         times = Counter((change // 2 - 1) % self.settings.users for change in range(first, self.revision + 1, 2))
         return {number for number, count in times.items() if count % 2}
+
+    def _mailbox(self, number: int) -> int:
+        """Give the user whose address a user has: mostly its own."""
+        every = self.settings.duplicates
+        return number - 1 if every and number % every == every - 1 else number
 
     def _display_name(self, number: int) -> str:
         return f"{_GIVEN[number % len(_GIVEN)]} {_FAMILY[number % len(_FAMILY)]} {number}"

@@ -18,6 +18,9 @@ class Settings(BaseModel):
     groups: int = Field(default=10, ge=0, le=1_000_000, description="How many groups there are.")
     members: int = Field(default=100, ge=0, description="How many members each group has; not more than users.")
     largest: int = Field(default=0, ge=0, description="How many members the first group has; 0 is as the others.")
+    duplicates: int = Field(default=0, ge=0, description="Every so-manieth user has the mail of another; 0 is nobody.")
+    emptied_at: int = Field(default=0, ge=0, description="Revision from which the first group is empty; 0 is never.")
+    left_at: int = Field(default=0, ge=0, description="Revision from which the first group is marked; 0 is never.")
     seed: int = Field(default=0, ge=0, lt=2**32, description="Directories with different seeds share no anchor.")
     pause: float = Field(default=0, ge=0, description="Seconds that each page takes beyond the making of it.")
     revision_file: Path | None = Field(

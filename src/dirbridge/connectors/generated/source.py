@@ -22,7 +22,9 @@ class GeneratedSource:
     def __init__(self, settings: Settings, page_entries: int = PAGE_ENTRIES) -> None:
         self._settings = settings
         self._page_entries = page_entries
-        shape = settings.model_dump_json(include={"name", "users", "groups", "members", "largest", "seed"})
+        shape = settings.model_dump_json(
+            include={"name", "users", "groups", "members", "largest", "duplicates", "seed"}
+        )
         self._shape = hashlib.blake2b(shape.encode(), digest_size=8).hexdigest()
 
     async def changes(self, selection: Selection, since: Watermark | None) -> AsyncGenerator[ChangePage, None]:
@@ -127,7 +129,10 @@ class GeneratedSource:
             numbers = directory.retitled(since)
             for begin in range(0, len(numbers), self._page_entries):
                 yield ChangePage(entries=tuple(make(number) for number in numbers[begin : begin + self._page_entries]))
+        if GROUP in selection.attributes and directory.has_left(directory.revision) and not directory.has_left(since):
+            yield ChangePage(entries=(directory.maker(GROUP, selection)(0),))
         if "member" in selection.memberships.get(GROUP, ()):
+            yield from self._emptied(directory, since)
             present = set(directory.members(0)) if self._settings.groups else set()
             moved = [directory.anchor(USER, number) for number in sorted(directory.toggled(since))]
             for begin in range(0, len(moved), PART):
@@ -139,6 +144,14 @@ class GeneratedSource:
                     removed=tuple(anchor for anchor in part if anchor not in present),
                 )
                 yield ChangePage(references=(delta,))
+
+    def _emptied(self, directory: Directory, since: int) -> Iterator[ChangePage]:
+        """Tell that the first group lost all its members."""
+        if not directory.is_emptied(directory.revision) or directory.is_emptied(since):
+            return
+        group, gone = directory.anchor(GROUP, 0), tuple(directory.members(0, whatever=True))
+        for begin in range(0, len(gone), PART):
+            yield ChangePage(references=(ReferenceDelta(group, "member", removed=gone[begin : begin + PART]),))
 
     def _read(self, directory: Directory, selection: Selection, anchors: Sequence[str]) -> ChangePage:
         entries: list[Entry] = []
