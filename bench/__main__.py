@@ -23,6 +23,8 @@ def _measures(scale: float) -> dict[str, Measure]:
     return {
         "initial": lambda: measures.initial(int(100_000 * scale), max(10, int(1_000 * scale)), 200),
         "samba": lambda: measures.samba(int(10_000 * scale)),
+        "failing": lambda: measures.failing(int(100_000 * scale)),
+        "group": lambda: measures.large_group(max(20, int(100_000 * scale))),
         "member": lambda: measures.one_member((10, int(100_000 * scale))),
     }
 

@@ -46,15 +46,19 @@ class Deployment:
         """Give the job's status."""
         return (await self.api.get(self.job))["status"]
 
-    async def first_cycle(self) -> float:
-        """Start the job and wait until its first cycle is through; gives the seconds that the cycle took."""
+    async def first_cycle(self, state: str = "Succeeded") -> float:
+        """Start the job and wait until its first cycle is through; gives the seconds that the cycle took.
+
+        Args:
+            state: how it must end.
+        """
         began = time.monotonic()
         await self.start()
         while True:
             status = await self.status()
             last = status.get("lastExecution")
             if last is not None:
-                if last["state"] != "Succeeded":
+                if last["state"] != state:
                     raise RuntimeError(f"The initial cycle ended as {last['state']}: {last['error']}")
                 return time.monotonic() - began
             if time.monotonic() - began > LIMIT_SECONDS:

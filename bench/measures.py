@@ -42,6 +42,7 @@ def _generated(settings: Settings) -> str:
     return (
         f'[[domain]]\nkind = "generated"\nname = "{settings.name}"\nusers = {settings.users}\n'
         f"groups = {settings.groups}\nmembers = {settings.members}\nlargest = {settings.largest}\n"
+        f"duplicates = {settings.duplicates}\nemptied_at = {settings.emptied_at}\nleft_at = {settings.left_at}\n"
         'revision_file = "{folder}/revision"\n'
     )
 
@@ -102,6 +103,38 @@ async def one_member(sizes: tuple[int, ...]) -> AsyncIterator[Figure]:
                 f"one export each, median of {len(times)} cycles",
                 "the same at any size",
             )
+
+
+async def failing(users: int) -> AsyncIterator[Figure]:
+    """The initial sync of a directory in which one entry in a hundred fails, beside the same without failures."""
+    seconds = {}
+    for every in (0, 100):
+        settings = Settings(name=MADE_UP, users=users, groups=0, members=0, duplicates=every)
+        async with deployed(MADE_UP, _generated(settings), {"revision": "0"}) as here:
+            seconds[every] = await here.first_cycle(state="EntryLevelErrors" if every else "Succeeded")
+            failed = (await here.status())["lastExecution"]["countEscrowed"]
+            yield Figure(
+                f"initial sync of {users:,} users, {failed:,} of them failing",
+                f"{seconds[every]:.1f} s",
+                f"{seconds[every] / seconds[0]:.2f} times the clean one" if every else "",
+                "1.2 times at most" if every else "",
+            )
+
+
+async def large_group(size: int) -> AsyncIterator[Figure]:
+    """A large group's whole life: it comes, changes by one member, loses all of them, and leaves scope."""
+    settings = Settings(name=MADE_UP, users=size, groups=20, members=1, largest=size, emptied_at=10, left_at=20)
+    async with deployed(MADE_UP, _generated(settings), {"revision": "0"}) as here:
+        # Otherwise so many would wait for a person's word.
+        held = {"synchronizationJobSettings": [{"name": "MemberThresholdEnabled", "value": "False"}]}
+        await here.api.patch(here.job, held)
+        seconds = await here.first_cycle()
+        yield Figure(f"initial sync of {size:,} users and a group of all of them", f"{seconds:.1f} s")
+        for revision, what in ((2, "one of them leaves"), (10, "all of them leave"), (20, "the group leaves scope")):
+            (here.folder / "revision").write_text(str(revision))
+            yield Figure(f"group of {size:,}: {what}", f"{await _cycle(here, exporting=True):.2f} s", "one cycle")
+        for name, peak in here.memory().items():
+            yield Figure(f"peak memory with it, {name}", f"{peak:.0f} MB")
 
 
 async def samba(users: int) -> AsyncIterator[Figure]:

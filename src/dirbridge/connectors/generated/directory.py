@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 from dirbridge.connectors.generated.settings import Settings
 from dirbridge.contract.entry import Container, Entry, Selection, Values
@@ -52,6 +53,7 @@ class Directory:
         }
         self._toggled = self.toggled(0)
         self._makers: dict[str, Callable[[int], Values]] = {
+            "objectGUID": lambda i: (UUID(self.anchor(USER, i)).bytes_le,),
             "sAMAccountName": lambda i: (f"u{i:07d}",),
             "userPrincipalName": lambda i: (f"u{i:07d}@{settings.name}",),
             "cn": lambda i: (self._display_name(i),),
@@ -72,6 +74,7 @@ class Directory:
             "objectSid": lambda i: (b"\x01\x05\x00\x00\x00\x00\x00\x05" + (1000 + i).to_bytes(20, "little"),),
         }
         self._group_makers: dict[str, Callable[[int], Values]] = {
+            "objectGUID": lambda i: (UUID(self.anchor(GROUP, i)).bytes_le,),
             "sAMAccountName": lambda i: (f"g{i:06d}",),
             "cn": lambda i: (f"Group {i}",),
             "displayName": lambda i: (f"Group {i}",),
