@@ -134,8 +134,16 @@ class Convergence(RuleBasedStateMachine):
         for offset in range(pick % 4):
             self._member(anchor, pick + offset)
 
+    @rule(name=names, mail=names, pick=picks)
+    def create_contact(self, name: str, mail: str, pick: int) -> None:
+        """Somebody elsewhere, perhaps with an address that a person has, perhaps with a manager."""
+        anchor = self._new_anchor()
+        self.world.partner(anchor, f"c-{name}", mail=f"{mail}@{DOMAIN}")
+        if pick % 2:
+            self.world.directory.set_manager(anchor, self._live(pick, "user", "contact"))
+
     def _member(self, group: str, pick: int) -> None:
-        member = self._live(pick, "user", "group")
+        member = self._live(pick, "user", "group", "contact")
         if member and member != group:
             self.world.directory.add_member(group, member)
 
@@ -147,14 +155,14 @@ class Convergence(RuleBasedStateMachine):
     @rule(pick=picks, name=names)
     def rename(self, pick: int, name: str) -> None:
         """Any name changes; of a container, those below are called otherwise."""
-        anchor = self._live(pick, "user", "group", "container")
+        anchor = self._live(pick, "user", "group", "contact", "container")
         if anchor:
             self.world.directory.rename(anchor, f"{name}-{pick}")
 
     @rule(pick=picks, to=picks)
     def move(self, pick: int, to: int) -> None:
         """An entry moves to another container, or a container to the top."""
-        anchor, container = self._live(pick, "user", "group"), self._live(to, "container")
+        anchor, container = self._live(pick, "user", "group", "contact"), self._live(to, "container")
         if anchor:
             self.world.directory.move(anchor, container or ROOT)
 
@@ -172,7 +180,7 @@ class Convergence(RuleBasedStateMachine):
     @rule(pick=picks)
     def delete(self, pick: int) -> None:
         """An entry is deleted."""
-        anchor = self._live(pick, "user", "group")
+        anchor = self._live(pick, "user", "group", "contact")
         if anchor:
             self.world.ever_gone.add(anchor)  # type: ignore[attr-defined]
             self.world.directory.delete(anchor)
@@ -187,26 +195,27 @@ class Convergence(RuleBasedStateMachine):
     @rule(pick=picks)
     def recreate(self, pick: int) -> None:
         """Deleted, and made again with the same names: another entry."""
-        anchor = self._live(pick, "user")
+        anchor = self._live(pick, "user", "contact")
         if anchor:
             node = self.world.directory.nodes[anchor]
             self.world.ever_gone.add(anchor)  # type: ignore[attr-defined]
             self.world.directory.delete(anchor)
             fresh = self._new_anchor()
-            self.world.directory.create(fresh, "user", node.name)
+            self.world.directory.create(fresh, node.object_type, node.name)
             self.world.directory.nodes[fresh].attributes.update(node.attributes)
 
     @rule(pick=picks, name=names)
     def set_mail(self, pick: int, name: str) -> None:
         """An address changes, perhaps to one that is taken."""
-        anchor = self._live(pick, "user")
+        anchor = self._live(pick, "user", "contact")
         if anchor:
             self.world.directory.set(anchor, "mail", f"{name}@{DOMAIN}")
 
     @rule(one=picks, other=picks, attribute=st.sampled_from(["mail", "userPrincipalName"]))
     def swap(self, one: int, other: int, attribute: str) -> None:
         """Two people swap a unique value."""
-        a, b = self._live(one, "user"), self._live(other, "user")
+        kinds = ("user", "contact") if attribute == "mail" else ("user",)
+        a, b = self._live(one, *kinds), self._live(other, *kinds)
         if a and b and a != b:
             nodes = self.world.directory.nodes
             mine, theirs = nodes[a].attributes.get(attribute), nodes[b].attributes.get(attribute)
@@ -216,7 +225,7 @@ class Convergence(RuleBasedStateMachine):
     @rule(pick=picks, value=st.sampled_from([None, "Sales", "Staff", "Zoë & Łukasz 🎉"]))
     def set_department(self, pick: int, value: str | None) -> None:
         """An ordinary attribute changes or is cleared."""
-        anchor = self._live(pick, "user")
+        anchor = self._live(pick, "user", "contact")
         if anchor:
             self.world.directory.set(anchor, "department", *([value] if value else []))
 
@@ -241,6 +250,16 @@ class Convergence(RuleBasedStateMachine):
                 prefix = "Group_" if node.object_type == "group" else "User_"
                 self.world.directory.set(anchor, "adminDescription", f"{prefix}{self.count}")
 
+    @rule(pick=picks, name=names)
+    def toggle_contact_scope(self, pick: int, name: str) -> None:
+        """A contact loses its address, and is of no use without, or gets one again."""
+        anchor = self._live(pick, "contact")
+        if anchor and self.world.directory.nodes[anchor].attributes.get("mail"):
+            self.world.ever_gone.add(anchor)  # type: ignore[attr-defined]
+            self.world.directory.set(anchor, "mail")
+        elif anchor:
+            self.world.directory.set(anchor, "mail", f"{name}@{DOMAIN}")
+
     @rule(group=picks, member=picks)
     def add_member(self, group: int, member: int) -> None:
         """A member comes; groups may contain groups, in rings too."""
@@ -260,7 +279,7 @@ class Convergence(RuleBasedStateMachine):
     def fill_group(self, group: int) -> None:
         """A group gets everybody as a member: more than one part of a list holds."""
         anchor = self._live(group, "group")
-        for node in self.world.directory.live("user", "group") if anchor else ():
+        for node in self.world.directory.live("user", "group", "contact") if anchor else ():
             if node.anchor != anchor and not node.hidden:
                 self.world.directory.add_member(str(anchor), node.anchor)
 
@@ -273,8 +292,8 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(pick=picks)
     def hide(self, pick: int) -> None:
-        """The reader loses its right on a person."""
-        anchor = self._live(pick, "user")
+        """The reader loses its right on a person or contact."""
+        anchor = self._live(pick, "user", "contact")
         if anchor:
             self.world.directory.hide(anchor)
 
@@ -297,8 +316,8 @@ class Convergence(RuleBasedStateMachine):
 
     async def _meddle(self, pick: int, back: bool) -> None:
         rows = await self.world.rows(
-            """select id, object_type from directory_objects where tenant = %s and deleted_at is null
-               order by immutable_id"""
+            """select id, object_type from directory_objects
+               where tenant = %s and deleted_at is null and object_type <> 'contact' order by immutable_id"""
         )
         if not rows:
             return
@@ -312,7 +331,7 @@ class Convergence(RuleBasedStateMachine):
     @rule(pick=picks, manager=picks)
     def set_manager(self, pick: int, manager: int) -> None:
         """A manager changes or goes."""
-        anchor, above = self._live(pick, "user"), self._live(manager, "user")
+        anchor, above = self._live(pick, "user", "contact"), self._live(manager, "user", "contact")
         if anchor:
             self.world.directory.set_manager(anchor, above if above != anchor else None)
 

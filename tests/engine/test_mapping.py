@@ -57,14 +57,16 @@ def ticks(moment: datetime) -> str:
 
 
 def test_default_schema_maps_everything_that_is_published() -> None:
-    """136 rows for people; contacts and their like have their own releases."""
+    """136 rows for people; a contact has those that need no account, and one of its own."""
     rule = default_schema("job").synchronization_rules[0]
     rows = {
         m.source_object_name: {row.target_attribute_name for row in m.attribute_mappings} for m in rule.object_mappings
     }
     assert {name: len(found) for name, found in rows.items()} | {"group": 0} == {
-        "user": 136, "inetOrgPerson": 136, "group": 0,
+        "user": 136, "inetOrgPerson": 136, "group": 0, "contact": 110,
     }  # fmt: skip
+    assert rows["contact"] - rows["user"] == {"MSExchBypassModerationLink"}
+    assert not {"UserPrincipalName", "AccountEnabled", "OnPremiseSecurityIdentifier"} & rows["contact"]
     assert {"Member", "ManagedBy", "SecurityEnabled", "DisplayName", "Mail", "ProxyAddresses"} <= rows["group"]
 
 
@@ -99,7 +101,7 @@ def full(kind: str) -> Entry:
     return Entry(str(GUID), kind, "Ann Lee", attributes=attributes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["user", "inetOrgPerson", "group"])
+@pytest.mark.parametrize("kind", ["user", "inetOrgPerson", "group", "contact"])
 def test_every_row_flows(kind: str) -> None:
     """Of an entry with all attributes, every row of the default mapping gives a value of its type."""
     (rule,) = PLAN.rules[kind]
@@ -285,14 +287,16 @@ def test_default_value_flows_on_creation_only() -> None:
 def test_selection_asks_for_what_is_mapped_and_filtered() -> None:
     """Short references, memberships and binary attributes apart; no attribute that only the engine knows."""
     selection = PLAN.selection
-    assert selection.object_types == ("user", "inetOrgPerson", "group")
+    assert selection.object_types == ("user", "inetOrgPerson", "group", "contact")
     assert {"isCriticalSystemObject", "adminDescription", "accountExpires", "cn", "objectGUID"} <= set(
         selection.attributes["user"]
     )
     assert not {"accountExpired", "manager", "member"} & set(selection.attributes["user"])
     assert {"manager", "assistant"} <= set(selection.references["user"])
     assert "managedBy" in selection.references["group"]
-    assert selection.memberships == {"user": (), "inetOrgPerson": (), "group": ("member",)}
+    assert {"manager", "authOrig", "msExchModeratedByLink"} <= set(selection.references["contact"])
+    assert not {"sAMAccountName", "userAccountControl", "objectSid"} & set(selection.attributes["contact"])
+    assert selection.memberships == {"user": (), "inetOrgPerson": (), "group": ("member",), "contact": ()}
     assert {"objectGUID", "objectSid", "thumbnailPhoto", "mS-DS-ConsistencyGuid"} <= set(selection.binary)
 
 
@@ -304,7 +308,7 @@ def test_disabled_mapping_is_neither_read_nor_compiled() -> None:
         rule["objectMappings"][2]["attributeMappings"][0]["targetAttributeName"] = "ShoeSize"
 
     plan = compile_schema(altered(change), MACROS)
-    assert set(plan.rules) == set(plan.selection.object_types) == {"user", "inetOrgPerson"}
+    assert set(plan.rules) == set(plan.selection.object_types) == {"user", "inetOrgPerson", "contact"}
 
 
 def _no_rule(rule: dict[str, Any]) -> None:

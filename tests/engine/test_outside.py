@@ -270,3 +270,25 @@ async def test_no_batch_is_larger_than_a_hundred(world: World) -> None:
     await world.cycle()
     rows = await world.rows("select changed_at from links where tenant = %s")
     assert sorted(rows.count(one) for one in set(rows)) == [53, 100, 100]
+
+
+async def test_contact_is_deleted_for_good(world: World) -> None:
+    """What the target keeps of no contact is not looked for: one that comes back is made anew."""
+    pat, quin = "00000000-0000-4000-8000-000000000007", "00000000-0000-4000-8000-000000000008"
+    world.partner(pat, "Pat")
+    world.partner(quin, "Quin")
+    world.directory.set_manager(pat, ANN)
+    await world.cycle()
+    before = (await world.contacts())[key(pat)]["id"]
+    world.directory.delete(pat)
+    await world.cycle()
+    assert before not in cloud_of(world).records
+    world.directory.restore(pat, with_links=True)
+    await world.cycle()
+    assert (await world.contacts())[key(pat)]["id"] != before
+    assert await world.references("manager") == {(key(pat), key(ANN))}
+    assert [action for source, action, status, _ in await happened(world) if source == pat and status == "success"] == [
+        "create",
+        "delete",
+        "create",
+    ]

@@ -172,6 +172,10 @@ class World:
         """Give live groups' properties by immutable id."""
         return await self._objects("group")
 
+    async def contacts(self) -> dict[str, dict[str, Any]]:
+        """Give contacts' properties by immutable id."""
+        return await self._objects("contact")
+
     async def _objects(self, kind: str) -> dict[str, dict[str, Any]]:
         if self.cloud:
             return {str(r.values["SourceAnchor"]): self._shown(r) for r in self.cloud.live(kind.title())}
@@ -236,6 +240,11 @@ class World:
         """Add an ordinary group to the directory."""
         attributes = {"sAMAccountName": name, "groupType": "-2147483646", **more}
         self.directory.create(anchor, "group", name, **attributes)
+
+    def partner(self, anchor: str, name: str, **more: Any) -> None:
+        """Add an ordinary contact to the directory: somebody elsewhere with an address of their own."""
+        address = f"{name.lower().replace(' ', '.')}@partner.test"
+        self.directory.create(anchor, "contact", name, **{"mail": address, "targetAddress": f"SMTP:{address}", **more})
 
 
 def key(anchor: str) -> str:

@@ -8,15 +8,17 @@ from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.tenant import schema
 
 
-def test_directory_has_users_and_groups() -> None:
-    """Under Graph's name, with soft deletion and the flag that says who is active."""
+def test_directory_has_users_groups_and_contacts() -> None:
+    """Under Graph's name, with the recycle bin, which contacts do not have, and the flag that says who is active."""
     directory = schema.directory("id")
     assert (directory.id, directory.name) == ("id", "Azure Active Directory")
     metadata = {one.name: {m.key: m.value for m in one.metadata} for one in directory.objects}
     assert metadata == {
         "User": {"IsSoftDeletionSupported": "true", "PropertyNameAccountEnabled": "AccountEnabled"},
         "Group": {"IsSoftDeletionSupported": "true"},
+        "Contact": {"IsSoftDeletionSupported": "false"},
     }
+    assert schema.soft_deleting() == {"User", "Group"}
 
 
 @pytest.mark.parametrize("definition", schema.directory("id").objects, ids=lambda one: one.name)
@@ -42,6 +44,9 @@ def test_attributes(definition: ObjectDefinition) -> None:
         ("Group", "Member", "Reference", True),
         ("Group", "ManagedBy", "Reference", False),
         ("Group", "SecurityEnabled", "Boolean", False),
+        ("Contact", "Manager", "Reference", False),
+        ("Contact", "MSExchBypassModerationLink", "Reference", True),
+        ("Contact", "UserSMIMECertificate", "Binary", True),
     ],
 )
 def test_types(kind: str, name: str, type_of: str, multivalued: bool) -> None:

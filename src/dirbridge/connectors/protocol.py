@@ -22,12 +22,13 @@ class Capabilities(msgspec.Struct, frozen=True):
 
     Attributes:
         joins_transaction: its writes commit together with links and log, so each happens exactly once.
-        soft_deletes: a deleted object can be restored with the same id.
+        soft_deletes: the object types of which a deleted object can be restored with the same id. Of others nothing is
+            left: what comes back is another object.
         most_references: how many references one call of `refer` may carry; None where any number.
     """
 
     joins_transaction: bool = False
-    soft_deletes: bool = False
+    soft_deletes: frozenset[str] = frozenset()
     most_references: int | None = None
 
 

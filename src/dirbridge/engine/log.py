@@ -195,10 +195,12 @@ def removed(
     fault: Fault | None,
     now: datetime,
     began: datetime,
+    permanent: bool = False,
 ) -> Event:
-    """A delete, done, staged or failed."""
+    """A delete, done, staged or failed; a permanent one leaves nothing to restore."""
     status = Status.FAILURE if fault else Status.SUCCESS
     code = "EntryStagedDelete" if staged else "EntryExportDelete"
+    details = {"name": link.name, "type": target_type, **({"permanent": "True"} if permanent else {})}
     return _event(
         run,
         now,
@@ -210,7 +212,7 @@ def removed(
         target=(str(link.target or ""), target_type, link.name),
         steps=[
             Step("EntryImport", StepType.IMPORT, Status.SUCCESS, {"name": link.name, "evidence": evidence}),
-            Step(code, StepType.EXPORT, Status.WARNING if staged else status, {"name": link.name, "type": target_type}),
+            Step(code, StepType.EXPORT, Status.WARNING if staged else status, details),
         ],
         fault=fault,
     )

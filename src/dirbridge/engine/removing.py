@@ -20,6 +20,7 @@ from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
 from dirbridge.store import due, events, jobs, links, references, removals
 from dirbridge.store.database import Connection
+from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
 
 BATCH = 500
@@ -173,7 +174,11 @@ async def _stage(run: Run, conn: Connection, staged: Sequence[Removal]) -> None:
 
 
 async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombstones: set[str]) -> None:
-    """Export deletes: objects go to the recycle bin, their references turn to missing, their links stay."""
+    """Export deletes: objects go, to the recycle bin where their type has one, and their references turn to missing.
+
+    A link stays, to restore its object by it; where nothing is left to restore it leads nowhere, and goes with its
+    entry.
+    """
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     began = run.context.clock()
     anchors = sorted(r.anchor for r in deletes)
@@ -183,12 +188,11 @@ async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombst
     exports = [Export(link.anchor, link.target_type, Action.DELETE, str(link.target), {}) for link in live]
     outcomes = await run.context.target.export(run.unit(conn, began), exports) if exports else []
     now = run.context.clock()
-    await links.put(
-        conn,
-        run.tenant,
-        run.job.id,
-        [msgspec.structs.replace(link, state="deprovisioned", reason="", digest=None) for link in live],
-    )
+    ended = [_ended(run, link) for link in live]
+    await links.put(conn, run.tenant, run.job.id, ended)
+    lost = [link.anchor for link in ended if link.target is None and link.anchor in tombstones]
+    if lost:
+        await links.forget(conn, run.tenant, run.job.id, lost)
     await references.lose(conn, run.tenant, run.job.id, anchors)
     gone = sorted(tombstones & set(anchors))
     if gone:
@@ -211,10 +215,21 @@ async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombst
                 fault=None,
                 now=now,
                 began=began,
+                permanent=not _is_restorable(run, link),
             )
             for link in live
         ],
     )
+
+
+def _ended(run: Run, link: Link) -> Link:
+    """The link of an entry whose object was deleted just now."""
+    target = link.target if _is_restorable(run, link) else None
+    return msgspec.structs.replace(link, state="deprovisioned", reason="", digest=None, target=target)
+
+
+def _is_restorable(run: Run, link: Link) -> bool:
+    return link.target_type in run.context.target.capabilities.soft_deletes
 
 
 async def _disable(run: Run, disables: Sequence[Removal]) -> None:

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 
 class ObjectRow(msgspec.Struct, frozen=True, gc=False):
-    """One user or group: `properties` by Graph's names; `shadow` holds what was asked for and is not visible."""
+    """One user, group or contact: `properties` by Graph's names; `shadow` has what was asked for and is not visible."""
 
     id: UUID
     object_type: str
@@ -120,9 +120,23 @@ async def soft_delete(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UU
         (at, at, tenant, list(ids)),
     )
     found = [row[0] for row in await cursor.fetchall()]
-    await conn.execute("delete from directory_references where tenant = %s and owner = any(%s)", (tenant, found))
-    await conn.execute("delete from directory_references where tenant = %s and referenced = any(%s)", (tenant, found))
+    await _cut_off(conn, tenant, found)
     return found
+
+
+async def remove(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]) -> None:
+    """Remove objects for good, without a stay in the recycle bin; their references go with them."""
+    if ids:
+        await conn.execute("delete from directory_objects where tenant = %s and id = any(%s)", (tenant, list(ids)))
+        await _cut_off(conn, tenant, ids)
+
+
+async def _cut_off(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]) -> None:
+    """Take away the references of objects and those to them."""
+    await conn.execute("delete from directory_references where tenant = %s and owner = any(%s)", (tenant, list(ids)))
+    await conn.execute(
+        "delete from directory_references where tenant = %s and referenced = any(%s)", (tenant, list(ids))
+    )
 
 
 async def refer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[str, str, str]]) -> None:

@@ -22,7 +22,7 @@ Conn = AsyncConnection[Any]
 
 
 class DirectoryObject(msgspec.Struct, frozen=True):
-    """A user or group as it is stored; `properties` is keyed by Graph's property names."""
+    """A user, group or contact as it is stored; `properties` is keyed by Graph's property names."""
 
     id: UUID
     object_type: str
@@ -98,14 +98,17 @@ _COMMON = (
     _time("createdDateTime", sql.SQL("o.created_at")),
     _time("deletedDateTime", sql.SQL("o.deleted_at")),
     _time("onPremisesLastSyncDateTime", _LAST_SYNC, ""),
-    _text("onPremisesSamAccountName"),
-    _text("onPremisesSecurityIdentifier", _EQUALITY, kind=Kind.EXACT),
     _boolean("onPremisesSyncEnabled"),
     _texts("proxyAddresses"),
+)
+_PRINCIPAL = (
+    _text("onPremisesSamAccountName"),
+    _text("onPremisesSecurityIdentifier", _EQUALITY, kind=Kind.EXACT),
 )
 
 USER = _table(
     *_COMMON,
+    *_PRINCIPAL,
     _boolean("accountEnabled"),
     _text("city", "eq ge in startsWith"),
     _text("companyName"),
@@ -135,6 +138,7 @@ USER = _table(
 )
 GROUP = _table(
     *_COMMON,
+    *_PRINCIPAL,
     _text("description", "eq in startsWith"),
     _text("onPremisesDomainName"),
     _text("onPremisesNetBiosName"),
@@ -146,8 +150,16 @@ GROUP = _table(
     _text("uniqueName", _EQUALITY),
     _texts("groupTypes", "eq startsWith"),
 )
-ANY_OBJECT = _table(*_COMMON)
-PROPERTIES = {"user": USER, "group": GROUP}
+CONTACT = _table(
+    *_COMMON,
+    _text("companyName"),
+    _text("department", _RANGE),
+    _text("givenName", _RANGE),
+    _text("jobTitle", "eq ge le in"),
+    _text("surname", _RANGE),
+)
+ANY_OBJECT = _table(*_COMMON, *_PRINCIPAL)
+PROPERTIES = {"user": USER, "group": GROUP, "contact": CONTACT}
 
 # Single objects -------------------------------------------------------------------------------------------------------
 
@@ -172,14 +184,14 @@ async def get_user(conn: Conn, tenant: UUID, name: str) -> DirectoryObject | Non
     return await _one(conn, text, {"tenant": tenant, "name": name})
 
 
-async def manager(conn: Conn, tenant: UUID, user: UUID) -> DirectoryObject | None:
-    """Give a user's manager."""
+async def manager(conn: Conn, tenant: UUID, owner: UUID) -> DirectoryObject | None:
+    """Give the manager of a user or contact."""
     text = sql.SQL(
         "select {columns} from directory_references r"
         " join directory_objects o on o.tenant = r.tenant and o.id = r.referenced and o.deleted_at is null"
-        " where r.tenant = %(tenant)s and r.owner = %(user)s and r.attribute = 'manager' order by r.referenced limit 1"
+        " where r.tenant = %(tenant)s and r.owner = %(owner)s and r.attribute = 'manager' order by r.referenced limit 1"
     ).format(columns=_COLUMNS)
-    return await _one(conn, text, {"tenant": tenant, "user": user})
+    return await _one(conn, text, {"tenant": tenant, "owner": owner})
 
 
 async def get_many(conn: Conn, tenant: UUID, ids: Iterable[UUID], types: Iterable[str]) -> list[DirectoryObject]:

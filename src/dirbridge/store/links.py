@@ -20,7 +20,7 @@ class Link(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         state: `provisioned` (the target object is ours), `skipped` (not in scope), `failed` (never reached the target),
-            `deprovisioned` (the target object was removed and can come back).
+            `deprovisioned` (the target object was removed; it can come back while `target` still names it).
         reason: code of the skip, or of the failure of the last attempt; a provisioned entry may carry one too.
         digest: of the values last written; None where it must be compared with the target.
         target_type: what the entry became at the target, or would have; empty where no mapping said so.

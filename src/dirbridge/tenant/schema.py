@@ -1,6 +1,6 @@
 """The tenant directory as the schema document describes it: its objects, their attributes and types.
 
-Source: the default cloud sync schema's target attributes; Microsoft Graph resource types user and group.
+Source: the default cloud sync schema's target attributes; Microsoft Graph resource types user, group and orgContact.
 """
 
 from __future__ import annotations
@@ -69,13 +69,35 @@ _GROUP: dict[tuple[AttributeType, bool], str] = {
         MSExchBypassModerationLink MSExchCoManagedByLink MSExchModeratedByLink""",
 }
 
+# A contact is a user without an account, a mailbox and a line.
+_OF_ACCOUNTS = """AccountEnabled ChangeDate dnsDomainName EmployeeId LastPasswordChangeTimestamp netBiosName
+    OnPremiseSecurityIdentifier onPremisesDistinguishedName onPremisesSamAccountName onPremisesUserPrincipalName
+    PreferredLanguage ThumbnailPhoto UsageLocation UserPrincipalName UserType
+    AltRecipient MSExchDelegateListLink MSExchTeamMailboxExpiration MSExchTeamMailboxOwners
+    MSExchTeamMailboxSharePointLinkedBy MSExchTeamMailboxSharePointUrl
+    MSRtcSipApplicationOptions MSRtcSipDeploymentLocator MSRtcSipLine MSRtcSipOptionFlags MSRtcSipOwnerUrn
+    MSRtcSipPrimaryUserAddress MSRtcSipUserEnabled"""
+_CONTACT = {
+    kind: " ".join(name for name in names.split() if name not in _OF_ACCOUNTS.split()) for kind, names in _USER.items()
+}
+_CONTACT["Reference", True] += " MSExchBypassModerationLink"
+
 _ANCHOR = "onPremisesObjectIdentifier"
 
 # What ties an object to its entry for good. The anchor above follows a person who moves to another domain.
 _SOURCE_ANCHOR = "SourceAnchor"
 
 
-def _object(name: str, table: dict[tuple[AttributeType, bool], str], *metadata: MetadataEntry) -> ObjectDefinition:
+_ANYBODY = (ReferencedObject("User"), ReferencedObject("Group"), ReferencedObject("Contact"))
+_SOFT_DELETES = "IsSoftDeletionSupported"
+
+
+def _object(
+    name: str,
+    table: dict[tuple[AttributeType, bool], str],
+    *metadata: MetadataEntry,
+    soft_deletes: bool = True,
+) -> ObjectDefinition:
     attributes = [
         AttributeDefinition(
             name=attribute,
@@ -85,7 +107,7 @@ def _object(name: str, table: dict[tuple[AttributeType, bool], str], *metadata: 
             required=attribute == _ANCHOR,
             case_exact=True,
             mutability="Immutable" if attribute == _SOURCE_ANCHOR else "ReadWrite",
-            referenced_objects=((ReferencedObject("User"), ReferencedObject("Group")) if kind == "Reference" else ()),
+            referenced_objects=_ANYBODY if kind == "Reference" else (),
         )
         for (kind, multivalued), names in table.items()
         for attribute in names.split()
@@ -93,7 +115,7 @@ def _object(name: str, table: dict[tuple[AttributeType, bool], str], *metadata: 
     return ObjectDefinition(
         name=name,
         attributes=tuple(sorted(attributes, key=lambda a: a.name.lower())),
-        metadata=(MetadataEntry("IsSoftDeletionSupported", "true"), *metadata),
+        metadata=(MetadataEntry(_SOFT_DELETES, str(soft_deletes).lower()), *metadata),
         supported_apis=(name,),
     )
 
@@ -106,5 +128,12 @@ def directory(directory_id: str) -> DirectoryDefinition:
         objects=(
             _object("User", _USER, MetadataEntry("PropertyNameAccountEnabled", "AccountEnabled")),
             _object("Group", _GROUP),
+            _object("Contact", _CONTACT, soft_deletes=False),
         ),
     )
+
+
+def soft_deleting() -> frozenset[str]:
+    """The objects that go to the recycle bin when they are deleted; the others are gone at once."""
+    found = directory("").objects
+    return frozenset(one.name for one in found if MetadataEntry(_SOFT_DELETES, "true") in one.metadata)

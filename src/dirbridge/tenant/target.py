@@ -1,4 +1,4 @@
-"""The tenant directory as a target: the step of the walk in which a mapped entry becomes a user or group.
+"""The tenant directory as a target: the step of the walk in which a mapped entry becomes a user, group or contact.
 
 Called by `engine/page` and `engine/removing` inside their transaction, so that object, link and log commit together.
 Knows nothing of sources.
@@ -22,7 +22,8 @@ from dirbridge.tenant import claims as claiming
 from dirbridge.tenant import properties as shapes
 from dirbridge.tenant import rules, schema
 
-_TYPES = {"User": "user", "Group": "group"}
+_TYPES = {"User": "user", "Group": "group", "Contact": "contact"}
+_NAMES = {kind: name for name, kind in _TYPES.items()}
 _ATTRIBUTES = {
     definition.name: frozenset(a.name for a in definition.attributes if a.type != "Reference")
     for definition in schema.directory("").objects
@@ -30,13 +31,13 @@ _ATTRIBUTES = {
 
 
 class TenantTarget:
-    """The tenant's users and groups.
+    """The tenant's users, groups and contacts.
 
     Args:
         new_id: makes the ids of new objects.
     """
 
-    capabilities = Capabilities(joins_transaction=True, soft_deletes=True)
+    capabilities = Capabilities(joins_transaction=True, soft_deletes=schema.soft_deleting())
 
     def __init__(self, new_id: Callable[[], UUID]) -> None:
         self._new_id = new_id
@@ -47,7 +48,7 @@ class TenantTarget:
         """Match new entries with objects that exist.
 
         First by source anchor (hard match), the recycle bin included; then, among objects made in the cloud, by sign-in
-        name or primary address (soft match; a group by address only). An object that a link holds is not matched.
+        name or primary address (soft match; groups and contacts by address only). What a link holds is not matched.
         """
         kind = _TYPES[object_type]
         anchors = {str(values["SourceAnchor"]): anchor for anchor, values in wanted if values.get("SourceAnchor")}
@@ -95,7 +96,9 @@ class TenantTarget:
 
     async def _delete(self, unit: Unit, batch: Sequence[Export]) -> dict[str, Outcome]:
         ids = [UUID(export.target) for export in batch if export.target]
-        await directory.soft_delete(unit.conn, unit.tenant, ids, unit.now)
+        kept = [UUID(e.target) for e in batch if e.target and e.object_type in self.capabilities.soft_deletes]
+        await directory.soft_delete(unit.conn, unit.tenant, kept, unit.now)
+        await directory.remove(unit.conn, unit.tenant, sorted(set(ids) - set(kept)))
         held = await unique.held(unit.conn, unit.tenant, ids)
         await unique.release(unit.conn, unit.tenant, {(key, owner) for owner, keys in held.items() for key in keys})
         return {
@@ -176,8 +179,7 @@ class _Draft(msgspec.Struct, frozen=True, gc=False):
 
 
 def _present(row: ObjectRow) -> dict[str, TargetValue]:
-    kind = "User" if row.object_type == "user" else "Group"
-    values = shapes.keep({**row.properties, **row.shadow}, _ATTRIBUTES[kind])
+    values = shapes.keep({**row.properties, **row.shadow}, _ATTRIBUTES[_NAMES[row.object_type]])
     if row.deleted_at is not None:
         values["IsSoftDeleted"] = True
     return values

@@ -26,13 +26,14 @@ def _same(target: str) -> re.Pattern[str]:
     return re.compile(rf"(Trim\()?\[{re.escape(target)}\]\)?", re.IGNORECASE)
 
 
-def test_rule_maps_three_types(rule: Rule) -> None:
+def test_rule_maps_four_types(rule: Rule) -> None:
     assert (rule.id, rule.name) == ("6c409270-f78a-4bc6-af23-7cf3ab6482fe", "AD2AADProvisioning")
     assert (rule.source_directory_name, rule.target_directory_name) == ("Active Directory", "Azure Active Directory")
     assert [(one.name, one.source_object_name, one.target_object_name) for one in rule.object_mappings] == [
         ("Provision Active Directory users", "user", "User"),
         ("Provision Active Directory inetOrgPersons", "inetOrgPerson", "User"),
         ("Provision Active Directory groups", "group", "Group"),
+        ("Provision Active Directory contacts", "contact", "Contact"),
     ]
 
 
@@ -94,6 +95,10 @@ def test_one_row_matches(rule: Rule) -> None:
         ("group", "SecurityEnabled", "CBool(BitAnd([groupType], -2147483648))"),
         ("group", "Member", "[member]"),
         ("group", "MSOrgIsOrganizational", "[msOrg-IsOrganizational]"),
+        ("contact", "Alias", "IIF(IsPresent([mailNickname]), [mailNickname], [cn])"),
+        ("contact", "DisplayName", "IIF(IsPresent([displayName]), [displayName], [cn])"),
+        ("contact", "MSExchBypassModerationLink", "[msExchBypassModerationLink]"),
+        ("contact", "TelephoneNumber", "Trim([telephoneNumber])"),
     ],
 )
 def test_expression_reads_as_published(rule: Rule, kind: str, target: str, expression: str) -> None:
@@ -144,17 +149,18 @@ def test_types_of_the_definition() -> None:
     assert (users["pwdLastSet"].type, users["accountExpires"].type) == ("Integer", "Integer")
     assert users["isCriticalSystemObject"].type == "Boolean"
     assert users["proxyAddresses"].multivalued
-    assert [one.name for kind in objects.values() for one in kind.values() if one.anchor] == ["objectGUID"] * 3
+    assert [one.name for kind in objects.values() for one in kind.values() if one.anchor] == ["objectGUID"] * 4
     assert {one.referenced_object_name for one in users["manager"].referenced_objects} == {
         "user",
         "inetOrgPerson",
         "group",
+        "contact",
     }
 
 
 def test_default_exclusions(rule: Rule) -> None:
-    """Eleven tests of one group for people; for groups one group for each kind that is of use."""
-    users, _, groups = rule.object_mappings
+    """Eleven tests of one group for people; for groups and contacts one for each way to be of use."""
+    users, _, groups, contacts = rule.object_mappings
     (group,) = users.scope.input_filter_groups
     assert [(one.source_operand_name, one.operator_name) for one in group.clauses] == [
         ("isCriticalSystemObject", "IS FALSE"),
@@ -170,6 +176,12 @@ def test_default_exclusions(rule: Rule) -> None:
         ("distinguishedName", "NOT REGEX MATCH"),
     ]
     assert len(groups.scope.input_filter_groups) == 3
+    assert [[one.source_operand_name for one in each.clauses[3:]] for each in contacts.scope.input_filter_groups] == [
+        ["displayName", "mail"],
+        ["displayName", "proxyAddresses"],
+        ["msExchHideFromAddressLists", "mail"],
+        ["msExchHideFromAddressLists", "proxyAddresses"],
+    ]
     pattern = group.clauses[-1].target_operand
     assert pattern is not None
     assert re.search(pattern.values[0], r"CN=Ann\0ACNF:342da973-89ec-4db4-84f7-51f07a4899f7,OU=x,DC=b")

@@ -245,7 +245,7 @@ async def test_schema_of_a_new_job(world: World, job: dict[str, Any]) -> None:
     shown = (await world.get(job["at"] + "/schema")).json()
     assert shown["id"] == job["shown"]["id"]
     (rule,) = shown["synchronizationRules"]
-    assert [mapping["targetObjectName"] for mapping in rule["objectMappings"]] == ["User", "User", "Group"]
+    assert [mapping["targetObjectName"] for mapping in rule["objectMappings"]] == ["User", "User", "Group", "Contact"]
     names = {rule["sourceDirectoryName"], rule["targetDirectoryName"]}
     assert {directory["name"] for directory in shown["directories"]} == names
     assert msgspec.convert(shown, Schema)
@@ -292,7 +292,7 @@ async def test_patch_replaces_what_the_body_has(world: World, job: dict[str, Any
     assert shown["directories"] == document["directories"]
     stored = shown["synchronizationRules"][0]["objectMappings"]
     assert [(m["enabled"], m["flowTypes"]) for m in stored] == [
-        (flag, "Add,Update,Delete") for flag in (False, True, True)
+        (flag, "Add,Update,Delete") for flag in (False, True, True, True)
     ]
 
 

@@ -32,7 +32,7 @@ PRIMARY_GROUP = "primaryGroup"
 _CORE = ("objectClass", "name", "parentGUID", "lastKnownParent", "isDeleted", "whenCreated")
 # Used where the policy lets them through: to resolve primary groups, to tell trusts from users.
 _HELPERS = ("objectSid", "primaryGroupID", "userAccountControl")
-# An account of the domain has each of these: where one is missing, the reader may not see it.
+# An entry of the type has each of these: where one is missing, the reader may not see it.
 _ALWAYS_PRESENT = {
     "user": (
         "accountExpires",
@@ -44,6 +44,7 @@ _ALWAYS_PRESENT = {
         "userAccountControl",
     ),
     "group": ("cn", "groupType", "objectSid", "sAMAccountName"),
+    "contact": ("cn",),
 }
 _ALWAYS_PRESENT["inetOrgPerson"] = _ALWAYS_PRESENT["user"]
 # Each domain controller has its own value, so DirSync never sends them; an ordinary search does.

@@ -1,4 +1,4 @@
-"""What Active Directory knows of users and groups, and how they flow to the tenant by default.
+"""What Active Directory knows of users, groups and contacts, and how they flow to the tenant by default.
 
 Data for the schema document of a new job: the source directory's definition, and the rule with its object mappings
 and exclusions. The engine reads the document, never this file.
@@ -197,6 +197,16 @@ PhysicalDeliveryOfficeName PostalCode PreferredLanguage StreetAddress TelephoneA
 OtherFacsimileTelephoneNumber OtherHomePhone OtherIPPhone<-otherIpPhone OtherMobile OtherPager OtherTelephone
 {_EXCHANGE_EXTENSIONS}
 """
+# What a contact lacks: an account, its names and password, its mailbox, its line.
+_OF_ACCOUNTS = """
+AccountEnabled ChangeDate dnsDomainName EmployeeId LastPasswordChangeTimestamp netBiosName OnPremiseSecurityIdentifier
+onPremisesDistinguishedName onPremisesSamAccountName onPremisesUserPrincipalName PreferredLanguage ThumbnailPhoto
+UsageLocation UserPrincipalName
+AltRecipient MSExchDelegateListLink MSExchTeamMailboxExpiration MSExchTeamMailboxOwners
+MSExchTeamMailboxSharePointLinkedBy MSExchTeamMailboxSharePointUrl
+MSRtcSipApplicationOptions MSRtcSipDeploymentLocator MSRtcSipLine MSRtcSipOptionFlags MSRtcSipOwnerUrn
+MSRtcSipPrimaryUserAddress MSRtcSipUserEnabled
+"""
 _GROUP_DIRECT = """
 Member ManagedBy AuthOrig UnauthOrig DLMemRejectPerms DLMemSubmitPerms PublicDelegates HideDLMembership
 LegacyExchangeDN MSExchBypassModerationLink MSExchCoManagedByLink MSExchModeratedByLink
@@ -275,6 +285,15 @@ def _group_rows() -> dict[str, Source]:
     }
 
 
+def _contact_rows() -> dict[str, Source]:
+    left_out = set(_OF_ACCOUNTS.split())
+    return {
+        **{target: source for target, source in _user_rows().items() if target not in left_out},
+        "Alias": when(present("mailNickname"), attribute("mailNickname"), attribute("cn")),
+        "MSExchBypassModerationLink": attribute("msExchBypassModerationLink"),
+    }
+
+
 def _mappings(rows: Mapping[str, Source]) -> tuple[AttributeMapping, ...]:
     return tuple(
         AttributeMapping(target, source, matching_priority=1 if target == "onPremisesObjectIdentifier" else 0)
@@ -313,12 +332,22 @@ _GROUP_EXCLUSIONS = (
     clause("msExchRecipientTypeDetails", "!&", "1073741824"),
     clause("distinguishedName", "NOT REGEX MATCH", _REPLICATION_VICTIM),
 )
-# A group is of use to the cloud when it carries rights or can be written to.
-_GROUP_KINDS = {
-    "Security": clause("groupType", "&", "-2147483648"),
+_CONTACT_EXCLUSIONS = (
+    clause("isCriticalSystemObject", "IS FALSE"),
+    clause("mailNickname", "NOT REGEX MATCH", r"^CAS_.*\}"),
+    clause("distinguishedName", "NOT REGEX MATCH", _REPLICATION_VICTIM),
+)
+# A contact that an older synchronization made of another forest's user says so in its name, and is hidden.
+_CONTACT_ORIGINS = {
+    "Named": clause("displayName", "NOT REGEX MATCH", r"\(MSOL\)"),
+    "Listed": clause("msExchHideFromAddressLists", "IS FALSE"),
+}
+_MAIL_KINDS = {
     "Mail": clause("mail", "REGEX MATCH", "@"),
     "ProxyAddresses": clause("proxyAddresses", "REGEX MATCH", "^[Ss][Mm][Tt][Pp]:.+@"),
 }
+# A group is of use to the cloud when it carries rights or can be written to; a contact only when it can be written to.
+_GROUP_KINDS = {"Security": clause("groupType", "&", "-2147483648"), **_MAIL_KINDS}
 
 
 def _user_scope() -> Filter:
@@ -334,14 +363,24 @@ def _group_scope() -> Filter:
     )
 
 
+def _contact_scope() -> Filter:
+    return Filter(
+        input_filter_groups=tuple(
+            FilterGroup((*_CONTACT_EXCLUSIONS, origin, kind), f"DefaultContactExclusions{name}{mail}")
+            for name, origin in _CONTACT_ORIGINS.items()
+            for mail, kind in _MAIL_KINDS.items()
+        )
+    )
+
+
 def default_rule() -> Rule:
-    """The rule of a new job: users, inetOrgPersons and groups."""
+    """The rule of a new job: users, inetOrgPersons, groups and contacts."""
     metadata = (
         MetadataEntry("OriginalJoiningProperty", "onPremisesObjectIdentifier"),
         MetadataEntry("EscrowBehavior", "Default"),
         MetadataEntry("Disposition", "Normal"),
     )
-    users, groups = _mappings(_user_rows()), _mappings(_group_rows())
+    users, groups, contacts = _mappings(_user_rows()), _mappings(_group_rows()), _mappings(_contact_rows())
     return Rule(
         RULE_ID,
         RULE_NAME,
@@ -361,6 +400,14 @@ def default_rule() -> Rule:
             ),
             ObjectMapping(
                 "Provision Active Directory groups", "group", "Group", groups, scope=_group_scope(), metadata=metadata
+            ),
+            ObjectMapping(
+                "Provision Active Directory contacts",
+                "contact",
+                "Contact",
+                contacts,
+                scope=_contact_scope(),
+                metadata=metadata,
             ),
         ),
     )
@@ -401,6 +448,7 @@ _USER_FURTHER = (
     "employeeType errors isCriticalSystemObject logs msDS-InclusionTrigger msDS-preferredDataLocation objectClass "
     "originatingReplicaToken PasswordChangeDate PasswordHash primaryGroup primaryGroupID userAccountControl whenChanged"
 )
+_CONTACT_FURTHER = "adminDescription distinguishedName errors logs objectClass whenChanged"
 _GROUP_FURTHER = "adminDescription distinguishedName errors isCriticalSystemObject logs objectClass whenChanged"
 
 SYNTHETIC = frozenset(
@@ -443,11 +491,11 @@ def _object(name: str, rows: Mapping[str, Source], further: str, scope: Filter) 
     found = {one for source in rows.values() for one in names(source)}
     found.update(further.split())
     found.update(part.source_operand_name for group in scope.input_filter_groups for part in group.clauses)
-    people = ("user", "inetOrgPerson", "group")
+    anybody = ("user", "inetOrgPerson", "group", "contact")
     return ObjectDefinition(
         name,
         tuple(
-            _definition(one, ("group",) if one == "primaryGroup" else people) for one in sorted(found, key=str.lower)
+            _definition(one, ("group",) if one == "primaryGroup" else anybody) for one in sorted(found, key=str.lower)
         ),
         metadata=(
             MetadataEntry("IsSoftDeletionSupported", "true"),
@@ -467,6 +515,7 @@ def directory() -> DirectoryDefinition:
             _object("user", users, _USER_FURTHER, _user_scope()),
             _object("inetOrgPerson", users, _USER_FURTHER, _user_scope()),
             _object("group", _group_rows(), _GROUP_FURTHER, _group_scope()),
+            _object("contact", _contact_rows(), _CONTACT_FURTHER, _contact_scope()),
         ),
         read_only=True,
         discoverabilities="AttributeNames",

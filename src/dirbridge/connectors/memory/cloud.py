@@ -24,6 +24,9 @@ MOST_IN_BATCH = 20
 UNIQUE = ("SourceAnchor", "UserPrincipalName")
 """Attributes that only one live object of a kind may have the same value of; case does not count."""
 
+KEPT = frozenset({"User", "Group"})
+"""Kinds of which what is deleted lies in the bin; of others nothing is left."""
+
 _NAMES = ("DisplayName", "SourceAnchor", "UserPrincipalName")
 
 SINGLE = ("Manager",)
@@ -160,7 +163,7 @@ class Cloud:
         return self._take(Request(Operation.UPDATE, about), lambda: self._update(id, values, restore=restore))
 
     def delete(self, id: str) -> Answer:
-        """Put an object into the bin; its references, and those to it, go."""
+        """Delete an object, into the bin where its kind has one; its references, and those to it, go."""
         return self._take(Request(Operation.DELETE, self._about(id)), lambda: self._delete(id))
 
     def batch(self, parts: Sequence[tuple[Request, Work]]) -> Answer:
@@ -260,7 +263,7 @@ class Cloud:
     def purge(self, id: str) -> None:
         """Remove an object for good, by hand."""
         self._delete(id)
-        del self.records[id]
+        self.records.pop(id, None)
 
     def live(self, kind: str) -> list[Record]:
         """Give the objects of a kind that are not in the bin."""
@@ -290,6 +293,8 @@ class Cloud:
         if record is None or record.deleted:
             return Answer(404, said=f"There is no object {id}")
         record.deleted, record.references = True, {}
+        if record.kind not in KEPT:
+            del self.records[id]
         for other in self.records.values():
             for ids in other.references.values():
                 if id in ids:

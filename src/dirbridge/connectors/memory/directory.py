@@ -190,7 +190,7 @@ class Directory:
 
     def below(self, container: str) -> Iterable[Node]:
         """List every live entry below a container, at any depth."""
-        for node in self.live("user", "inetOrgPerson", "group"):
+        for node in self.live("user", "inetOrgPerson", "group", "contact"):
             above = node.container
             while above and above != container:
                 above = self.nodes[above].container

@@ -24,7 +24,8 @@ from dirbridge.contract.entry import (
 from dirbridge.contract.errors import WatermarkExpired
 from dirbridge.contract.wire import CheckReport, Finding, Located
 
-_ENTRIES = ("user", "inetOrgPerson", "group")
+_ACCOUNTS = ("user", "inetOrgPerson")
+_ENTRIES = (*_ACCOUNTS, "group", "contact")
 
 
 class MemorySource:
@@ -119,7 +120,7 @@ class MemorySource:
             "distinguishedName": (self.directory.dn(node),),
         }
         references: dict[str, tuple[str, ...]] = {"manager": (node.manager,)} if node.manager else {}
-        if node.object_type != "group":
+        if node.object_type in _ACCOUNTS:
             references["primaryGroup"] = (node.primary_group,) if node.primary_group else ()
         return Entry(
             anchor=node.anchor,

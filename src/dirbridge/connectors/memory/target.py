@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from dirbridge.connectors import answers
 from dirbridge.connectors.memory.cloud import (
+    KEPT,
     MOST_IN_BATCH,
     MOST_REFERENCES,
     Answer,
@@ -39,7 +40,7 @@ class MemoryTarget:
         in_batches: send many exports in one request.
     """
 
-    capabilities = Capabilities(soft_deletes=True, most_references=MOST_REFERENCES)
+    capabilities = Capabilities(soft_deletes=KEPT, most_references=MOST_REFERENCES)
 
     def __init__(self, cloud: Cloud, clock: Callable[[], datetime], *, in_batches: bool = False) -> None:
         self.cloud = cloud

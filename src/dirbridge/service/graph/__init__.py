@@ -9,6 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from dirbridge.service.graph import (
+    contacts,
     deleted_items,
     errors,
     groups,
@@ -27,7 +28,17 @@ def router() -> APIRouter:
     """Give all routes, under each version's prefix."""
     routes = APIRouter()
     for version in VERSIONS:
-        for part in (users, groups, deleted_items, tenant, synchronization, secrets, provisioning_logs, ondemand):
+        for part in (
+            users,
+            groups,
+            contacts,
+            deleted_items,
+            tenant,
+            synchronization,
+            secrets,
+            provisioning_logs,
+            ondemand,
+        ):
             routes.include_router(part.router, prefix=f"/{version}")
     routes.include_router(previews.router)
     return routes

@@ -19,7 +19,7 @@ from dirbridge.store.directory_queries import After, Collection, DirectoryObject
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
-CASTS = {"graph.user": "user", "graph.group": "group"}
+CASTS = {f"graph.{name}": kind for kind, name in objects.GRAPH_TYPES.items()}
 _ORDERS = {order.value.lower(): order for order in (Order.DISPLAY_NAME,)}
 
 
@@ -35,14 +35,14 @@ async def listing(
     """Answer a list request.
 
     Args:
-        object_type: the only type in it, or None where users and groups mix.
+        object_type: the only type in it, or None where several mix.
         sortable: its objects come from the index on names when asked to.
         typed: each object says of which type it is.
     """
     query = odata.read(request, odata.LIST if sortable else odata.LIST - {"orderby"})
     select = objects.selected(query, object_type)
     where = query.where(*_properties(object_type))
-    order, descending = odata.order(query, _ORDERS, _type_name(object_type)) or (Order.ID, False)
+    order, descending = odata.order(query, _ORDERS, objects.type_name(object_type)) or (Order.ID, False)
     if query.filter is not None and query.order is not None and not query.advanced:
         raise bad_request(
             "$filter together with $orderby is an advanced query. Send the header 'ConsistencyLevel: eventual' and the"
@@ -150,11 +150,7 @@ def checked(wanted: Shape) -> Shape:
 
 def _properties(object_type: str | None) -> tuple[Any, str]:
     table = directory_queries.ANY_OBJECT if object_type is None else directory_queries.PROPERTIES[object_type]
-    return table, _type_name(object_type)
-
-
-def _type_name(object_type: str | None) -> str:
-    return f"microsoft.graph.{object_type or 'directoryObject'}"
+    return table, objects.type_name(object_type)
 
 
 def _typed(row: DirectoryObject) -> str:

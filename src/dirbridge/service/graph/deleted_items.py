@@ -15,7 +15,7 @@ from starlette.responses import Response
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.graph import collections, objects, odata
 from dirbridge.service.graph.context import context, database, guid
-from dirbridge.service.graph.errors import not_found
+from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
 from dirbridge.store import audits, directory_queries
 from dirbridge.store.directory_queries import Conn, DirectoryObject
@@ -48,7 +48,7 @@ Writer = Annotated[Caller, _any(_WRITE)]
 async def get_or_list(request: Request, key: str, caller: Reader) -> Response:
     """List deleted objects of the type that a cast names, or give one by its id."""
     if key in collections.CASTS:
-        kind = collections.CASTS[key]
+        kind = _kept(key)
         caller.need(_READ[kind])
         return await collections.listing(
             request, directory_queries.deleted(caller.tenant, kind), fragment=f"{kind}s", object_type=kind
@@ -63,7 +63,7 @@ async def get_or_list(request: Request, key: str, caller: Reader) -> Response:
 @router.get("/directory/deletedItems/{cast}/$count")
 async def count(request: Request, cast: str, caller: Reader) -> Response:
     """Count deleted objects of a type."""
-    kind = collections.object_type_of(cast)
+    kind = _kept(cast)
     caller.need(_READ[kind])
     return await collections.counting(request, directory_queries.deleted(caller.tenant, kind), object_type=kind)
 
@@ -94,6 +94,14 @@ async def purge(request: Request, key: str, caller: Writer) -> Response:
             conn, caller.tenant, actor=caller.actor, activity=f"Hard Delete {row.object_type}", target=str(row.id)
         )
     return no_content()
+
+
+def _kept(cast: str) -> str:
+    """Read a cast that names a type of which deleted objects are kept."""
+    kind = collections.object_type_of(cast)
+    if kind not in _READ:
+        raise bad_request(f"Objects of the type '{cast}' are deleted for good: the recycle bin has none.")
+    return kind
 
 
 async def _find(conn: Conn, caller: Caller, key: str, permissions: Mapping[str, Sequence[str]]) -> DirectoryObject:

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dirbridge.service.graph import objects
 from dirbridge.service.graph.errors import bad_request, envelope
 
 VERSIONS = ("v1.0", "beta")
@@ -21,14 +22,18 @@ VERSIONS = ("v1.0", "beta")
 _SEGMENTS = {
     segment.lower(): segment
     for segment in (
-        "applicationTemplates", "auditLogs", "deletedItems", "delta", "directReports", "directory", "directoryObjects",
-        "dirbridge", "domains", "filterOperators", "functions", "getByIds", "groups", "instantiate", "jobs", "manager",
-        "memberOf", "members", "organization", "pause", "provisioning", "restart", "restore", "schema", "secrets",
-        "servicePrincipals", "start", "synchronization", "templates", "transitiveMemberOf", "transitiveMembers",
-        "users", "$count", "$ref",
+        "applicationTemplates", "auditLogs", "contacts", "deletedItems", "delta", "directReports", "directory",
+        "directoryObjects", "dirbridge", "domains", "filterOperators", "functions", "getByIds", "groups",
+        "instantiate", "jobs", "manager", "memberOf", "members", "organization", "pause", "provisioning", "restart",
+        "restore", "schema", "secrets", "servicePrincipals", "start", "synchronization", "templates",
+        "transitiveMemberOf", "transitiveMembers", "users", "$count", "$ref",
     )
 }  # fmt: skip
-_CASTS = {f"{prefix}.{kind}": f"graph.{kind}" for prefix in ("microsoft.graph", "graph") for kind in ("user", "group")}
+_CASTS = {
+    f"{prefix}.{name}".lower(): f"graph.{name}"
+    for prefix in ("microsoft.graph", "graph")
+    for name in objects.GRAPH_TYPES.values()
+}
 _KEYED = re.compile(r"^([^/()]+)\((.*)\)$", re.DOTALL)
 
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
-from dirbridge.service.graph import collections, objects, odata
+from dirbridge.service.graph import collections, objects, odata, relations
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
@@ -148,25 +148,19 @@ async def transitive_members(request: Request, key: str, caller: MemberReader, c
 @router.get("/groups/{key}/memberOf/{cast}")
 async def member_of(request: Request, key: str, caller: MemberReader, cast: str | None = None) -> Response:
     """List the groups that a group is in."""
-    group = await _id(request, caller, key)
-    return await collections.related(
-        request, lambda kind: directory_queries.referring(caller.tenant, group, "members", kind), cast
-    )
+    return await relations.member_of(request, caller, await _id(request, caller, key), cast)
 
 
 @router.get("/groups/{key}/transitiveMemberOf")
 @router.get("/groups/{key}/transitiveMemberOf/{cast}")
 async def transitive_member_of(request: Request, key: str, caller: MemberReader, cast: str | None = None) -> Response:
     """List the groups that a group is in, through other groups too."""
-    group = await _id(request, caller, key)
-    return await collections.related(
-        request, lambda kind: directory_queries.groups_of_groups(caller.tenant, group, kind), cast
-    )
+    return await relations.transitive_member_of(request, caller, await _id(request, caller, key), cast)
 
 
 @router.get("/directoryObjects/{key}")
 async def get_object(request: Request, key: str, caller: AnyReader) -> Response:
-    """Give a user or group by its id."""
+    """Give a user, group or contact by its id."""
     query = odata.read(request, odata.ITEM)
     id = guid(key)
     async with database(request).connection() as conn:
@@ -184,7 +178,8 @@ async def get_by_ids(request: Request, caller: AnyReader) -> Response:
     ids = [guid(each) for each in wanted.ids]
     if None in ids:
         raise bad_request(f"Invalid GUID '{wanted.ids[ids.index(None)]}' in ids.", code="Request_BadRequest")
-    types = [each.rpartition(".")[2] for each in wanted.types or ("user", "group")]
+    asked = {each.rpartition(".")[2].lower() for each in wanted.types or objects.GRAPH_TYPES.values()}
+    types = [kind for kind, name in objects.GRAPH_TYPES.items() if name.lower() in asked or kind in asked]
     async with database(request).connection() as conn:
         rows = await directory_queries.get_many(conn, caller.tenant, [id for id in ids if id], types)
     return GraphResponse({

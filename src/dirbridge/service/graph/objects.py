@@ -1,12 +1,13 @@
-"""How users and groups look from outside: their properties, the sets shown by default, one object as JSON.
+"""How users, groups and contacts look from outside: their properties, the sets shown by default, one object as JSON.
 
 The store keeps a document keyed by Graph's names; what has a column of its own is put in here.
 
-Source: Graph resource types user and group.
+Source: Graph resource types user, group and orgContact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -16,6 +17,9 @@ from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.odata import Query
 from dirbridge.service.graph.responses import moment
 from dirbridge.store.directory_queries import DirectoryObject
+
+GRAPH_TYPES = {"user": "user", "group": "group", "contact": "orgContact"}
+"""Graph's name of each type of object."""
 
 _COLLECTIONS = frozenset({
     "businessPhones", "proxyAddresses", "otherMails", "groupTypes", "onPremisesProvisioningErrors",
@@ -48,16 +52,23 @@ _GROUP_DEFAULT = (
 )  # fmt: skip
 _GROUP = (*_GROUP_DEFAULT, "onPremisesExtensionAttributes", "onPremisesObjectIdentifier", "uniqueName")
 
-_DEFAULT = {"user": _USER_DEFAULT, "group": _GROUP_DEFAULT}
-_KNOWN = {kind: {name.lower(): name for name in names} for kind, names in (("user", _USER), ("group", _GROUP))}
-_SHARED = {**_KNOWN["group"], **_KNOWN["user"]}
+_CONTACT = (
+    "id", "deletedDateTime", "addresses", "companyName", "department", "displayName", "givenName", "jobTitle", "mail",
+    "mailNickname", "onPremisesLastSyncDateTime", "onPremisesProvisioningErrors", "onPremisesSyncEnabled", "phones",
+    "proxyAddresses", "serviceProvisioningErrors", "surname",
+)  # fmt: skip
+
+_DEFAULT = {"user": _USER_DEFAULT, "group": _GROUP_DEFAULT, "contact": _CONTACT}
+_ALL = {"user": _USER, "group": _GROUP, "contact": _CONTACT}
+_KNOWN = {kind: {name.lower(): name for name in names} for kind, names in _ALL.items()}
+_SHARED = {**_KNOWN["contact"], **_KNOWN["group"], **_KNOWN["user"]}
 
 
 def selected(query: Query, object_type: str | None) -> tuple[str, ...] | None:
     """Give the asked properties in Graph's spelling; None where nothing was asked.
 
     Args:
-        object_type: None for a list that holds users and groups: what either has can be asked.
+        object_type: None for a list that holds several types: what any of them has can be asked.
 
     Raises:
         GraphError: 400 where there is no such property.
@@ -69,10 +80,14 @@ def selected(query: Query, object_type: str | None) -> tuple[str, ...] | None:
     for asked in query.select:
         name = known.get(asked.lower())
         if name is None and not asked.startswith("extension_"):
-            kind = object_type or "directoryObject"
-            raise bad_request(f"Could not find a property named '{asked}' on type 'microsoft.graph.{kind}'.")
+            raise bad_request(f"Could not find a property named '{asked}' on type '{type_name(object_type)}'.")
         names.append(name or asked)
     return tuple(names)
+
+
+def type_name(object_type: str | None) -> str:
+    """Give Graph's name of a type, or of what all have in common."""
+    return f"microsoft.graph.{GRAPH_TYPES[object_type] if object_type else 'directoryObject'}"
 
 
 def render(
@@ -92,7 +107,7 @@ def render(
         names = _DEFAULT[row.object_type] if version(request) == "v1.0" else tuple(_KNOWN[row.object_type].values())
         if row.deleted_at is not None:
             names = tuple(dict.fromkeys((*names, "deletedDateTime")))
-    shown: dict[str, Any] = {"@odata.type": f"#microsoft.graph.{row.object_type}"} if typed else {}
+    shown: dict[str, Any] = {"@odata.type": f"#{type_name(row.object_type)}"} if typed else {}
     if typed and "id" not in names:
         shown["id"] = str(row.id)
     for name in names:
@@ -109,7 +124,35 @@ def value(row: DirectoryObject, name: str) -> Any:
             return moment(row.created_at)
         case "deletedDateTime":
             return moment(row.deleted_at)
+        case "addresses":
+            return _addresses(row.properties)
+        case "phones":
+            return _phones(row.properties)
     found = row.properties.get(name)
     if found is None and name in _COLLECTIONS:
         return []
     return found
+
+
+def _addresses(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A contact's one address, as Graph's physicalOfficeAddress."""
+    address = {
+        "city": properties.get("city"),
+        "countryOrRegion": properties.get("country"),
+        "officeLocation": properties.get("officeLocation"),
+        "postalCode": properties.get("postalCode"),
+        "state": properties.get("state"),
+        "street": properties.get("streetAddress"),
+    }
+    return [address] if any(address.values()) else []
+
+
+def _phones(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A contact's numbers, one of a kind, as Graph's phone."""
+    business = properties.get("businessPhones") or [None]
+    numbers = {
+        "business": business[0],
+        "mobile": properties.get("mobilePhone"),
+        "businessFax": properties.get("faxNumber"),
+    }
+    return [{"number": number, "type": kind} for kind, number in numbers.items() if number]

@@ -7,6 +7,7 @@ and type, then filled from the event and from these details, where they are ther
     passed, clause  whether the scope holds, and the clause that did not (scoping)
     matched         an object that nobody had linked was taken over (matching)
     restored        the object came back from the recycle bin (export)
+    permanent       the object was deleted for good, as its type has no recycle bin (export)
     evidence        how the removal of an entry was proved: Tombstone, OutOfScope, Disabled (import)
     written, waiting    how many references were written, how many wait for their other end (reference resolution)
     note1, note2 …  what the target did otherwise than asked, each a sentence (export)
@@ -80,6 +81,11 @@ def _updated(scene: Scene, details: Mapping[str, str]) -> str:
     return f"{scene.target} was {done} in {scene.target_system}."
 
 
+def _deleted(scene: Scene, details: Mapping[str, str]) -> str:
+    for_good = ", for good" if details.get("permanent") else ""
+    return f"{scene.target} was deleted in {scene.target_system}{for_good}."
+
+
 def _resolved(scene: Scene, details: Mapping[str, str]) -> str:
     waiting = details.get("waiting", "0")
     said = f"{details.get('written', '0')} references of {scene.source} changed"
@@ -99,7 +105,7 @@ _SENTENCES: dict[str, Sentence] = {
     "EntrySynchronizationReferences": _resolved,
     "EntryExportAdd": lambda s, _: f"{s.target} was created in {s.target_system}.",
     "EntryExportUpdate": _updated,
-    "EntryExportDelete": lambda s, _: f"{s.target} was deleted in {s.target_system}.",
+    "EntryExportDelete": _deleted,
     "EntryStagedDelete": lambda s, _: f"{s.target} stays until a person allows its delete.",
 }
 _FAILED: dict[str, Sentence] = {

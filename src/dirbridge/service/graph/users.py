@@ -6,15 +6,15 @@ Source: Graph user resource; what a synchronized user allows comes from `tenant/
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
-from uuid import uuid4
+from typing import Annotated
+from uuid import UUID, uuid4
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
-from dirbridge.service.graph import collections, objects, odata
+from dirbridge.service.graph import collections, objects, odata, relations
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
@@ -144,57 +144,34 @@ async def delete_user(request: Request, key: str, caller: Remover) -> Response:
 @router.get("/users/{key}/manager")
 async def get_manager(request: Request, key: str, caller: Reader) -> Response:
     """Give a user's manager; 404 where there is none."""
-    query = odata.read(request, odata.ITEM)
-    select = objects.selected(query, "user")
-    async with database(request).connection() as conn:
-        user = await find(conn, caller, key)
-        row = await directory_queries.manager(conn, caller.tenant, user.id)
-    if row is None:
-        raise not_found("manager of a user", "manager")
-    return collections.entity(request, row, query, select, "directoryObjects", typed=True)
+    return await relations.manager(request, caller, await _id(request, caller, key))
 
 
 @router.get("/users/{key}/manager/$ref")
 async def get_manager_reference(request: Request, key: str, caller: Reader) -> Response:
     """Give the address of a user's manager."""
-    async with database(request).connection() as conn:
-        user = await find(conn, caller, key)
-        row = await directory_queries.manager(conn, caller.tenant, user.id)
-    if row is None:
-        raise not_found("manager of a user", "manager")
-    return GraphResponse({
-        "@odata.context": context(request, "$ref"), "@odata.id": f"{root(request)}/directoryObjects/{row.id}",
-    })  # fmt: skip
+    return await relations.manager_reference(request, caller, await _id(request, caller, key))
 
 
 @router.get("/users/{key}/directReports")
 @router.get("/users/{key}/directReports/{cast}")
 async def direct_reports(request: Request, key: str, caller: Reader, cast: str | None = None) -> Response:
     """List whom a user manages."""
-    user = await _id(request, caller, key)
-    return await collections.related(
-        request, lambda kind: directory_queries.referring(caller.tenant, user, "manager", kind), cast
-    )
+    return await relations.direct_reports(request, caller, await _id(request, caller, key), cast)
 
 
 @router.get("/users/{key}/memberOf")
 @router.get("/users/{key}/memberOf/{cast}")
 async def member_of(request: Request, key: str, caller: Reader, cast: str | None = None) -> Response:
     """List the groups that a user is in."""
-    user = await _id(request, caller, key)
-    return await collections.related(
-        request, lambda kind: directory_queries.referring(caller.tenant, user, "members", kind), cast
-    )
+    return await relations.member_of(request, caller, await _id(request, caller, key), cast)
 
 
 @router.get("/users/{key}/transitiveMemberOf")
 @router.get("/users/{key}/transitiveMemberOf/{cast}")
 async def transitive_member_of(request: Request, key: str, caller: Reader, cast: str | None = None) -> Response:
     """List the groups that a user is in, through other groups too."""
-    user = await _id(request, caller, key)
-    return await collections.related(
-        request, lambda kind: directory_queries.groups_of_groups(caller.tenant, user, kind), cast
-    )
+    return await relations.transitive_member_of(request, caller, await _id(request, caller, key), cast)
 
 
 async def find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
@@ -214,6 +191,6 @@ async def find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
     return row
 
 
-async def _id(request: Request, caller: Caller, key: str) -> Any:
+async def _id(request: Request, caller: Caller, key: str) -> UUID:
     async with database(request).connection() as conn:
         return (await find(conn, caller, key)).id

@@ -34,10 +34,6 @@ create table configuration_secrets (
 -- The values that a target outside has, as far as we know (msgpack); the tenant's own objects are read instead.
 alter table links add column written bytea;
 
--- Contacts ------------------------------------------------------------------------------------------------------------
-
-select 1;
-
 -- Previews ------------------------------------------------------------------------------------------------------------
 
 -- A preview's copy lies under a tenant of its own, which nobody else knows.
