@@ -11,11 +11,11 @@ _CODE = re.compile(r"[A-Za-z]+(?:_[A-Za-z]+)?")
 _STEP = re.compile(r"Entry(?:Import|Export|Synchronization|StagedDelete)\w*")
 """Codes of steps in the log: names of what ran, not of what failed."""
 
-_POSITION = {"Fault": 0, "_Refusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1, "quarantine": 1}
+_POSITION = {"Fault": 0, "_Refusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1}
 """Where these take a code."""
 
-_HOLDERS = {"_BY_STATUS", "Failure"}
-"""A table and an enumeration whose values are codes."""
+_HOLDERS = {"_BY_STATUS", "Failure", "Reason"}
+"""A table and enumerations whose values are codes."""
 
 _NO_CODES = {"Other"}
 """What the enumeration calls that which gets no code."""

@@ -91,7 +91,7 @@ async def test_unreadable_attribute_of_the_scope_deletes_nobody(world: World, fu
     assert "sAMAccountName" in (await failures(world))[ANN]
     assert "delete" not in [e["action"] for e in await world.events()]
     readable(world)
-    world.clock.forward(hours=1)
+    world.clock.forward(hours=6)
     await world.cycle()
     assert (await world.users())[key(ANN)]["jobTitle"] == "Clerk"
 

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from dirbridge.store import due
 from dirbridge.store.due import COLLISION, EXPIRY, NOT_VISIBLE, Due
 from tests.engine.world import World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.mark.parametrize(
-    ("attempt", "wait"),
-    [
-        (0, timedelta(minutes=1)),
-        (1, timedelta(minutes=2)),
-        (8, timedelta(minutes=256)),
-        (9, 6 * HOUR),
-        (10**6, 6 * HOUR),
-    ],
-)
-def test_back_off(attempt: int, wait: timedelta) -> None:
-    """A minute, doubling up to six hours."""
-    assert due.back_off(attempt) == wait
 
 
 async def test_put_tells_what_is_new(world: World) -> None:
@@ -94,3 +77,33 @@ async def test_wake_reaches_all_jobs_that_wait_for_a_value(world: World) -> None
         await due.wake(conn, world.tenant, ["address:x", "address:z"], NOW)
     rows = await world.rows("select anchor, at from due where tenant = %s order by anchor, job")
     assert rows == [("a", NOW)] * 2 + [("b", NOW - HOUR)] * 2 + [("c", NOW + HOUR)] * 2
+
+
+async def test_settle_gives_what_was_set_aside(world: World) -> None:
+    """How often an entry failed and since when outlives its row: whoever fails again hands it back."""
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await due.put(
+            *key,
+            [
+                Due("a", "EntryFailed", NOW + HOUR, 3, since=NOW),
+                Due("a", EXPIRY, NOW),
+                Due("b", EXPIRY, NOW),
+                Due("c", COLLISION, NOW, 1, "address:x", since=NOW - HOUR),
+                Due("d", "EntryFailed", NOW, 7),
+            ],
+        )
+        assert await due.count_escrows(*key) == 3
+        assert await due.settle(*key, ["a", "b", "c"]) == {"a": (3, NOW), "c": (1, NOW - HOUR)}
+        assert await due.count_escrows(*key) == 1
+        assert await due.settle(*key, ["a", "b", "c"]) == {}
+    assert await world.rows("select anchor from due where tenant = %s") == [("d",)]
+
+
+async def test_put_keeps_the_first_failure(world: World) -> None:
+    """Whatever is stored later for the same anchor and reason, the clock goes on from the first time."""
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await due.put(*key, [Due("a", COLLISION, NOW, 2, "address:x", since=NOW - HOUR)])
+        await due.put(*key, [Due("a", COLLISION, NOW, 0, "address:y")])
+        assert await due.settle(*key, ["a"]) == {"a": (2, NOW - HOUR)}

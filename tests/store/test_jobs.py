@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -27,12 +26,14 @@ async def begin(world: World) -> Job:
     return job
 
 
-async def finish(world: World, job: Job, *, wait: timedelta | None = None, succeeded: bool = True) -> timedelta:
+async def finish(
+    world: World, job: Job, *, wait: timedelta | None = None, succeeded: bool = True, faultless: bool = True
+) -> timedelta:
     """Close a cycle; gives how long it is until the next."""
     async with world.database.transaction() as conn:
         await jobs.finish(
-            conn, world.tenant, world.job, execution={"state": "x"}, succeeded=succeeded, exported=True,
-            quarantine=None, wait=wait, scheduled=job.next_run, at=NOW,
+            conn, world.tenant, world.job, execution={"state": "x"}, succeeded=succeeded, faultless=faultless,
+            exported=True, quarantine=None, wait=wait, scheduled=job.next_run, at=NOW,
         )  # fmt: skip
         (found,) = await (
             await conn.execute("select next_run - now() from jobs where id = %s", (world.job,))
@@ -109,7 +110,11 @@ async def test_nudge_during_a_cycle_is_kept(world: World) -> None:
 
 
 async def test_finish_keeps_the_story(world: World) -> None:
-    """Failures count until a success; the last success stays known."""
+    """Failures count until a success; the last one without errors stays known, one with failed entries is none."""
+    await finish(world, await begin(world), faultless=False)
+    job = await world.state()
+    assert (job.last_success, job.last_success_with_exports) == (None, {"state": "x"})
+    assert job.steady_last == job.steady_first == NOW
     await finish(world, await begin(world))
     await finish(world, await begin(world), succeeded=False)
     await finish(world, await begin(world), succeeded=False)
@@ -120,61 +125,19 @@ async def test_finish_keeps_the_story(world: World) -> None:
 
 
 async def _lay_down(world: World) -> None:
-    """Something of everything that a restart may clear."""
+    """Something of everything that a job has."""
     async with world.database.transaction() as conn:
         key = (conn, world.tenant, world.job)
-        await jobs.begin_full_read(*key, uuid4())
-        await jobs.end_full_read(*key)
         await jobs.keep_watermark(*key, Watermark("dc", b"1"), idle=None)
         await seen.add(*key, uuid4(), ["a"])
-        reasons = ("EntryFailed", due.COLLISION, due.EXPIRY, due.NOT_VISIBLE, "TargetChanged")
-        await due.put(*key, [Due("a", reason, NOW) for reason in reasons])
+        await due.put(*key, [Due("a", "EntryFailed", NOW, 1)])
         await links.put(*key, [Link("a", "user", "a", None, uuid4(), "provisioned", "", b"digest")])
-        await removals.put(*key, [Removal(a, "user", "delete", "Tombstone") for a in "abc"])
-        await removals.stage(*key, ["a", "b"])
+        await removals.put(*key, [Removal("a", "user", "delete", "Tombstone")])
         await conn.execute(
             "insert into entry_references (tenant, job, owner, attribute, referenced, is_written)"
             " values (%s, %s, 'g', 'member', 'a', true)",
             (world.tenant, world.job),
         )
-        await conn.execute("update jobs set quarantine = '{}', successive_failures = 5 where id = %s", (world.job,))
-
-
-OPEN = {due.EXPIRY, due.NOT_VISIBLE, "TargetChanged"}
-ALL = {*OPEN, "EntryFailed", due.COLLISION}
-
-
-@pytest.mark.parametrize(
-    ("scopes", "full", "reasons", "quarantined", "digest", "states"),
-    [
-        (set(), True, OPEN, False, b"digest", ["pending"] * 3),
-        ({"None"}, False, ALL, True, b"digest", ["staged", "staged", "pending"]),
-        ({"Escrows"}, False, OPEN, True, b"digest", ["staged", "staged", "pending"]),
-        ({"Watermark"}, True, ALL, True, b"digest", ["staged", "staged", "pending"]),
-        ({"QuarantineState"}, False, ALL, False, b"digest", ["pending"] * 3),
-        ({"ConnectorDataStore"}, True, ALL, True, None, ["staged", "staged", "pending"]),
-        ({"ForceDeletes"}, False, ALL, True, b"digest", ["allowed", "allowed", "pending"]),
-        ({"ForceDeletes", "QuarantineState"}, False, ALL, False, b"digest", ["allowed", "allowed", "pending"]),
-        ({"Full"}, True, OPEN, False, None, ["pending"] * 3),
-        ({"Full", "ForceDeletes"}, True, OPEN, False, None, ["allowed", "allowed", "pending"]),
-    ],
-)
-async def test_restart_clears_what_is_named(  # type: ignore[no-untyped-def]
-    world: World, scopes, full, reasons, quarantined, digest, states
-) -> None:
-    """And nothing else; links keep their targets, references what was written."""
-    await _lay_down(world)
-    await world.restart(*scopes)
-    job = await world.state()
-    rows: Any = {row[0] for row in await world.rows("select reason from due where tenant = %s")}
-    assert (job.full_read_wanted, rows, job.quarantine is not None) == (full, reasons, quarantined)
-    assert job.state == "Active"
-    assert job.next_run is not None
-    assert bool(await world.rows("select 1 from watermarks where tenant = %s")) is not full
-    (found,) = await world.rows("select digest, target is not null from links where tenant = %s")
-    assert (found[0] and bytes(found[0]), found[1]) == (digest, True)
-    assert [r[0] for r in await world.rows("select state from removals where tenant = %s order by anchor")] == states
-    assert await world.rows("select is_written from entry_references where tenant = %s") == [(True,)]
 
 
 async def test_idle_position_is_stored_seldom(world: World) -> None:

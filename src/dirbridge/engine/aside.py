@@ -5,11 +5,14 @@ Called by `page` and `exporting` inside the page's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 import msgspec
 
 from dirbridge.contract.entry import Entry
-from dirbridge.contract.export import Fault
-from dirbridge.engine import log
+from dirbridge.engine import disposition, log
+from dirbridge.engine.disposition import Failure, History, Origin
 from dirbridge.engine.provision import Outside
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Work
@@ -39,12 +42,12 @@ def remove(run: Run, work: Work, link: Link, evidence: str) -> None:
         work.removals.append(Removal(link.anchor, link.object_type, "delete", evidence))
 
 
-def failed(
-    run: Run, work: Work, entry: Entry, link: Link | None, target_type: str, fault: Fault, waits_for: str | None = None
-) -> None:
+def failed(run: Run, work: Work, entry: Entry, link: Link | None, target_type: str, failure: Failure) -> None:
     """Set one entry aside: it is logged, and tried again later or as soon as it changes."""
+    fault = failure.fault
     run.counts.escrowed += 1
-    work.failures[entry.anchor] = (due.COLLISION if waits_for else fault.code, waits_for)
+    work.settled.add(entry.anchor)
+    work.failures[entry.anchor] = failure
     work.links[entry.anchor] = (
         msgspec.structs.replace(link, reason=fault.code, name=entry.name, container=entry.container)
         if link is not None and link.target is not None
@@ -59,12 +62,27 @@ def _stranger(entry: Entry, state: str, reason: str, target_type: str) -> Link:
     return Link(entry.anchor, entry.object_type, entry.name, entry.container, None, state, reason, None, target_type)
 
 
-async def keep(run: Run, work: Work) -> None:
-    """Say when what failed is tried again."""
-    if not work.failures:
-        return
-    conn, tenant, job = work.unit.conn, run.tenant, run.job.id
-    tried = await due.attempts(conn, tenant, job, sorted(work.failures))
-    for anchor, (reason, waits_for) in work.failures.items():
-        attempt = tried[anchor][0] + 1 if anchor in tried else 1
-        work.due.append(Due(anchor, reason, work.unit.now + due.back_off(attempt - 1), attempt, waits_for))
+def keep(run: Run, work: Work, escrows: Mapping[str, tuple[int, datetime]]) -> None:
+    """Say when what failed is tried again, and count what quarantine depends on.
+
+    Args:
+        escrows: of the page's entries, those that were set aside before: how often they failed, and since when.
+    """
+    counts = run.counts
+    counts.tried += len(work.exported)
+    counts.first_tried += len(work.exported - escrows.keys())
+    for anchor, failure in work.failures.items():
+        before = History(*escrows[anchor]) if anchor in escrows else None
+        fate = disposition.of_failure(failure, before, work.unit.now)
+        if failure.origin is Origin.EXPORT:
+            counts.tried += 1
+            counts.refused += 1
+            counts.first_tried += fate.counts
+            counts.first_refused += fate.counts
+        if fate.retry_at is None:
+            counts.pruned += 1
+            work.events[anchor] = log.given_up(work.events[anchor], fate.history.attempts, fate.history.since)
+            continue
+        reason = due.COLLISION if failure.waits_for else failure.fault.code
+        history = fate.history
+        work.due.append(Due(anchor, reason, fate.retry_at, history.attempts, failure.waits_for, since=history.since))

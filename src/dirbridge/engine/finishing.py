@@ -1,58 +1,86 @@
 """The end of a cycle: its result, the quarantine if there is one, and when the next cycle is due.
 
-Called by `cycle` in its last transaction, whether it went well or not.
+Called by `cycle` in its last transaction, whether it went well or not. Counts what `quarantine` decides on, and stores
+what it says.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
-from dirbridge.contract.errors import ConfigurationError, DirbridgeError
-from dirbridge.engine import status
+from dirbridge.contract.errors import DirbridgeError
+from dirbridge.engine import disposition, quarantine, status
+from dirbridge.engine.quarantine import Decision, Findings, Quarantine, Reason
 from dirbridge.engine.run import Run
-from dirbridge.store import jobs, removals
+from dirbridge.store import audits, due, jobs, references, removals
 from dirbridge.store.database import Connection
+from dirbridge.store.jobs import Job
+
+ENGINE = "dirbridge"
+"""Who did it, in the audit trail, where no person did."""
 
 
 async def finish(run: Run, conn: Connection, error: DirbridgeError | None, waiting: int) -> None:
     """Store the result, the quarantine if there is one, and when the next cycle is due."""
-    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    job = await jobs.fenced(conn, run.tenant, run.job.id, run.generation)
     now = run.context.clock()
-    job = run.job
-    quarantine: dict[str, Any] | None = None
-    wait: timedelta | None = None
-    if error is not None:
-        failures = job.successive_failures + 1
-        wait = status.failure_wait(job.interval, failures - 1)
-        if isinstance(error, ConfigurationError) or failures >= status.FAILURES_TO_QUARANTINE or job.quarantine:
-            quarantine = status.quarantine(
-                job.quarantine, "EncounteredQuarantineException", status.error_document(error), now, wait
-            )
-    elif waiting:
-        quarantine = status.quarantine(job.quarantine, "TooManyDeletes", _too_many(run, waiting), now, job.interval)
+    # A person may have put or lifted a quarantine while the cycle ran: what counts is the row as it is now.
+    before = quarantine.read(job.quarantine)
+    found = await _findings(run, conn, job, before, failed=error is not None, waiting=waiting)
+    trouble = None if error is None else disposition.of_error(error)
+    decision = quarantine.decide(found, before, run.policy, job.interval, now, trouble)
     await removals.prune(conn, run.tenant, job.id, now - 2 * removals.WINDOW)
     await jobs.finish(
         conn,
         run.tenant,
         job.id,
-        execution=status.execution(run, now, error),
-        succeeded=error is None,
+        execution=status.execution(run, now, trouble),
+        succeeded=trouble is None,
+        faultless=run.counts.escrowed == 0,
         exported=run.counts.exported > 0,
-        quarantine=quarantine,
-        wait=wait,
-        scheduled=job.next_run,
+        quarantine=quarantine.written(decision.quarantine),
+        wait=decision.wait,
+        scheduled=run.job.next_run,
         at=now,
+        disables=decision.disables,
+        pruned=run.counts.pruned > 0,
+        whole=run.full_read is not None and trouble is None,
+    )
+    if job.state != jobs.PREVIEW:
+        await _tell(conn, run, before, decision)
+
+
+async def _findings(
+    run: Run, conn: Connection, job: Job, before: Quarantine | None, *, failed: bool, waiting: int
+) -> Findings:
+    counts = run.counts
+    escrowed = await due.count_escrows(conn, run.tenant, job.id)
+    # Idle cycles change no number; they do not count what may be many rows.
+    matters = counts.tried > 0 or (before is not None and before.reason is Reason.TOTAL)
+    references_waiting = 0
+    if escrowed and matters:
+        attributes = sorted(run.plan.reference_targets)
+        references_waiting = await references.count_failed(conn, run.tenant, job.id, attributes)
+    return Findings(
+        first_exports=counts.first_tried,
+        first_failures=counts.first_refused,
+        exports=counts.tried,
+        failures=counts.refused,
+        escrowed=escrowed,
+        waiting_references=references_waiting,
+        staged=waiting,
+        failed_cycles=job.successive_failures + 1 if failed else 0,
     )
 
 
-def _too_many(run: Run, waiting: int) -> dict[str, Any]:
-    return {
-        "code": "TooManyDeletes",
-        "message": (
-            f"{waiting} deletes or disables of job '{run.job.id}' are more than may go without a person's word; "
-            "creates and updates go on. If they are meant, restart the job with ForceDeletes; if not, mend the source "
-            "and restart it."
-        ),
-        "tenantActionable": True,
-    }
+async def _tell(conn: Connection, run: Run, before: Quarantine | None, decision: Decision) -> None:
+    """Leave a trace of what became of the quarantine."""
+    after = decision.quarantine
+    if after is not None and (before is None or before.reason is not after.reason):
+        await _audit(conn, run, "Quarantine", {"reason": after.reason, "code": after.error.code})
+    if before is not None and after is None:
+        await _audit(conn, run, "Quarantine lifted", {"reason": before.reason})
+    if decision.disables:
+        await _audit(conn, run, "Disable provisioning configuration", {"reason": "28 days in quarantine"})
+
+
+async def _audit(conn: Connection, run: Run, activity: str, detail: dict[str, object]) -> None:
+    await audits.record(conn, run.tenant, actor=ENGINE, activity=activity, target=run.job.id, detail=detail)

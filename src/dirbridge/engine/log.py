@@ -137,6 +137,19 @@ def broken(
     )
 
 
+def given_up(event: Event, attempts: int, since: datetime) -> Event:
+    """Of an entry that failed: it has done so for so long that it is not tried again by itself."""
+    name = event.source_name
+    step = Step(
+        "EntryEscrowRemoved",
+        StepType.PROCESSING,
+        Status.WARNING,
+        {"name": name, "attempts": str(attempts), "since": f"{since:%Y-%m-%d %H:%M} UTC"},
+    )
+    detail = msgspec.structs.replace(event.detail, steps=(*event.detail.steps, step))
+    return msgspec.structs.replace(event, detail=detail)
+
+
 _EXPORT_CODES = {
     Action.CREATE: "EntryExportAdd",
     Action.UPDATE: "EntryExportUpdate",

@@ -11,6 +11,7 @@ import msgspec
 
 from dirbridge.contract.export import Action, Export, Outcome
 from dirbridge.engine import aside, log, provision
+from dirbridge.engine.disposition import Failure, Origin
 from dirbridge.engine.provision import Outside
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
@@ -26,8 +27,7 @@ def sort(run: Run, work: Work, planned: list[Planned], manner: Manner) -> list[P
     for step in planned:
         if step.fault is not None:
             one = step.inside
-            work.settled.add(one.entry.anchor)
-            aside.failed(run, work, one.entry, one.link, one.rule.target_type, step.fault)
+            aside.failed(run, work, one.entry, one.link, one.rule.target_type, Failure(step.fault, Origin.MAPPING))
         elif step.export is None or not provision.allowed(step):
             _agree(run, work, step)
         elif not step.disables:
@@ -92,6 +92,7 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
     one = step.inside
     entry = one.entry
     run.counts.exported += 1
+    work.exported.add(entry.anchor)
     work.freed.update(outcome.freed)
     work.written[entry.anchor] = {name: v for name, v in {**step.present, **step.changes}.items() if v is not None}
     work.events[entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
@@ -122,9 +123,9 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
 def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
     one = step.inside
     assert outcome.error is not None
-    work.settled.add(one.entry.anchor)
     work.events[one.entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
-    aside.failed(run, work, one.entry, one.link, one.rule.target_type, outcome.error, outcome.collision)
+    failure = Failure(outcome.error, Origin.EXPORT, outcome.transient, outcome.collision)
+    aside.failed(run, work, one.entry, one.link, one.rule.target_type, failure)
     if outcome.transient:
         # It may have been written all the same: what the target has must be read before the next comparison.
         work.links[one.entry.anchor] = msgspec.structs.replace(work.links[one.entry.anchor], digest=None)

@@ -13,6 +13,7 @@ import msgspec
 
 from dirbridge.contract.entry import ChangePage, Entry, Tombstone, storable
 from dirbridge.engine import aside, exporting, log, mapping, provision, referring
+from dirbridge.engine.disposition import Failure, Origin
 from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Unchanged
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
@@ -109,14 +110,17 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
             case Outside():
                 aside.outside(run, work, judgement)
             case Broken():
-                work.settled.add(entry.anchor)
-                aside.failed(run, work, judgement.entry, judgement.link, judgement.rule.target_type, judgement.fault)
+                failure = Failure(judgement.fault, Origin.MAPPING)
+                aside.failed(run, work, judgement.entry, judgement.link, judgement.rule.target_type, failure)
             case Unchanged():
+                run.counts.entitled += 1
                 work.settled.add(entry.anchor)
                 _moved(work, judgement)
     if inside:
         await exporting.export(run, work, inside, manner)
-    run.counts.entitled += len(inside) - len(work.left)
+    now_done = len(inside) - len(work.left)
+    run.counts.entitled += now_done
+    run.counts.provisionable += now_done
 
 
 def _expiry(work: Work, judgement: Judgement) -> None:
@@ -169,6 +173,7 @@ async def _not_visible(run: Run, work: Work, anchors: Sequence[str], manner: Man
     later = work.unit.now + HELD_FOR
     await due.postpone(conn, tenant, job, held, later)
     new = await due.put(conn, tenant, job, [Due(anchor, due.NOT_VISIBLE, later) for anchor in held])
+    run.counts.held += len(new)
     for anchor in sorted(new):
         link = work.known.get(anchor)
         if link is not None and link.state == "provisioned":
@@ -182,13 +187,13 @@ async def _keep(run: Run, work: Work) -> None:
     await links.put(conn, tenant, job, list(work.links.values()))
     if not run.context.target.capabilities.joins_transaction:
         await links.keep_written(conn, tenant, job, work.written)
-    await aside.keep(run, work)
     if work.revived:
         # Deleted behind the job's back: its references went with it, and are written again.
         await references.lose(conn, tenant, job, sorted(work.revived))
     if work.settled:
         ordered = sorted(work.settled)
-        await due.settle(conn, tenant, job, ordered)
+        escrows = await due.settle(conn, tenant, job, ordered)
+        aside.keep(run, work, escrows)
         # One that was found again keeps its state: what a person allowed stays allowed.
         found = {removal.anchor for removal in work.removals}
         await removals.cancel(conn, tenant, job, [anchor for anchor in ordered if anchor not in found])

@@ -34,15 +34,29 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """What a cycle has done so far, by the words of Graph's synchronizationTaskExecution."""
+    """What a cycle has done so far, by the words of Graph's synchronizationTaskExecution.
+
+    Attributes:
+        entitled: entries found in scope. provisionable: those of them that could be mapped.
+        exports: writes that were to be made. exported: those that were.
+        escrowed: entries set aside because they failed. held: because the source shows them no more, nor a tombstone.
+        tried, refused: entries handed to the target, and those that failed there. first_tried, first_refused: the same
+            without those that had been set aside before. pruned: entries that are not tried again by themselves.
+    """
 
     imported: int = 0
-    deltas: int = 0
     reference_deltas: int = 0
     entitled: int = 0
+    provisionable: int = 0
     exports: int = 0
     exported: int = 0
     escrowed: int = 0
+    held: int = 0
+    tried: int = 0
+    refused: int = 0
+    first_tried: int = 0
+    first_refused: int = 0
+    pruned: int = 0
 
 
 class Run(msgspec.Struct):

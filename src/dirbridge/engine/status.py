@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from dirbridge.contract.errors import ConfigurationError, DirbridgeError
+from dirbridge.contract.errors import DirbridgeError
+from dirbridge.engine import disposition
+from dirbridge.engine.disposition import Trouble
 from dirbridge.engine.run import Run
-
-FAILURES_TO_QUARANTINE = 3
-"""Cycles that must fail one after the other before a fault that waiting may mend quarantines a job."""
-
-LONGEST_WAIT = timedelta(hours=24)
 
 
 def stamp(moment: datetime) -> str:
@@ -21,50 +18,34 @@ def stamp(moment: datetime) -> str:
 
 def error_document(error: DirbridgeError) -> dict[str, Any]:
     """Graph's synchronizationError."""
-    return {
-        "code": error.code,
-        "message": str(error),
-        "tenantActionable": isinstance(error, ConfigurationError),
-    }
+    return _document(disposition.of_error(error))
 
 
-def execution(run: Run, ended: datetime, error: DirbridgeError | None) -> dict[str, Any]:
-    """Graph's synchronizationTaskExecution."""
+def _document(trouble: Trouble) -> dict[str, Any]:
+    return {"code": trouble.code, "message": trouble.message, "tenantActionable": trouble.tenant_actionable}
+
+
+def execution(run: Run, ended: datetime, trouble: Trouble | None) -> dict[str, Any]:
+    """Graph's synchronizationTaskExecution.
+
+    Args:
+        trouble: what ended the cycle before its end.
+    """
     counts = run.counts
-    state = "Failed" if error else "EntryLevelErrors" if counts.escrowed else "Succeeded"
+    state = "Failed" if trouble else "EntryLevelErrors" if counts.escrowed else "Succeeded"
     return {
         "activityIdentifier": str(run.cycle),
         "timeBegan": stamp(run.began),
         "timeEnded": stamp(ended),
         "state": state,
-        "error": error_document(error) if error else None,
+        "error": _document(trouble) if trouble else None,
         "countImported": counts.imported if run.full_read else 0,
         "countImportedDeltas": 0 if run.full_read else counts.imported,
         "countImportedReferenceDeltas": counts.reference_deltas,
         "countEntitled": counts.entitled,
-        "countEntitledForProvisioning": counts.entitled,
+        "countEntitledForProvisioning": counts.provisionable,
         "countExports": counts.exports,
         "countExported": counts.exported,
         "countEscrowed": counts.escrowed,
-        "countEscrowedRaw": counts.escrowed,
+        "countEscrowedRaw": counts.escrowed + counts.held,
     }
-
-
-def quarantine(
-    before: dict[str, Any] | None, reason: str, error: dict[str, Any], now: datetime, wait: timedelta
-) -> dict[str, Any]:
-    """Graph's synchronizationQuarantine; an unbroken series goes on counting."""
-    return {
-        "reason": reason,
-        "error": error,
-        "currentBegan": stamp(now),
-        "nextAttempt": stamp(now + wait),
-        "seriesBegan": before["seriesBegan"] if before else stamp(now),
-        "seriesCount": (before["seriesCount"] if before else 0) + 1,
-    }
-
-
-def failure_wait(interval: timedelta, failures: int) -> timedelta:
-    """How long to wait after so many failed cycles: the interval, doubling up to a day."""
-    factor: int = 2 ** min(failures, 20)
-    return min(interval * factor, LONGEST_WAIT)

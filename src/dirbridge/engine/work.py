@@ -10,6 +10,7 @@ from dirbridge.contract.entry import Entry
 from dirbridge.contract.errors import DirbridgeError
 from dirbridge.contract.event import Event
 from dirbridge.contract.export import TargetValue
+from dirbridge.engine.disposition import Failure
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
@@ -43,6 +44,9 @@ class Work(msgspec.Struct):
         written: what target objects have now, by anchor.
         left: entries that the target had no time for; they are the page's next batch.
         halted: what the target as a whole answered instead of going on.
+        failures: entries that are to be set aside.
+        exported: entries of which something was written.
+        settled: entries that have an outcome, good or bad: nothing of what was due for them before is due any more.
     """
 
     unit: Unit
@@ -51,7 +55,8 @@ class Work(msgspec.Struct):
     links: dict[str, Link] = {}
     events: dict[str, Event] = {}
     due: list[Due] = []
-    failures: dict[str, tuple[str, str | None]] = {}
+    failures: dict[str, Failure] = {}
+    exported: set[str] = set()
     removals: list[Removal] = []
     appeared: set[str] = set()
     revived: set[str] = set()

@@ -2,12 +2,14 @@
 
 Reasons: `UniqueValueTaken` (another holds a value it wants), `NotVisibleInSource` (neither live nor tombstone),
 `AccountExpires` (its expiry passes), `TargetChanged` (its object was changed by hand), and any failure's own code.
+
+A row with attempts is an escrow: an entry that failed. When it is tried again is the engine's affair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +22,20 @@ NOT_VISIBLE = "NotVisibleInSource"
 
 
 class Due(msgspec.Struct, frozen=True):
-    """One anchor that is due for one reason."""
+    """One anchor that is due for one reason.
+
+    Attributes:
+        attempt: how often it failed; 0 for what is due for another reason.
+        waits_for: the unique value that another holds, as `kind:value`.
+        since: when it began to be due; None for now.
+    """
 
     anchor: str
     reason: str
     at: datetime
     attempt: int = 0
     waits_for: str | None = None
+    since: datetime | None = None
 
 
 async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Due]) -> set[str]:
@@ -38,10 +47,14 @@ async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence
     if not rows:
         return set()
     cursor = await conn.execute(
-        """insert into due as d (tenant, job, anchor, reason, at, attempt, waits_for)
-           select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[]) as u
+        """insert into due as d (tenant, job, anchor, reason, at, attempt, waits_for, since)
+           select %s, %s, u.anchor, u.reason, u.at, u.attempt, u.waits_for, coalesce(u.since, now())
+           from unnest(
+             %s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[], %s::timestamptz[]
+           ) as u(anchor, reason, at, attempt, waits_for, since)
            on conflict (tenant, job, anchor, reason) do update
-             set at = excluded.at, attempt = greatest(d.attempt, excluded.attempt), waits_for = excluded.waits_for
+             set at = excluded.at, attempt = greatest(d.attempt, excluded.attempt), waits_for = excluded.waits_for,
+               since = least(d.since, excluded.since)
            returning d.anchor, (xmax = 0)""",
         (
             tenant,
@@ -51,6 +64,7 @@ async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence
             [row.at for row in rows],
             [row.attempt for row in rows],
             [row.waits_for for row in rows],
+            [row.since for row in rows],
         ),
     )
     return {row[0] for row in await cursor.fetchall() if row[1]}
@@ -86,11 +100,30 @@ async def attempts(
     return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
 
 
-async def settle(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:
-    """These have been handled: nothing is due for them any more."""
-    await conn.execute(
-        "delete from due where tenant = %s and job = %s and anchor = any(%s)", (tenant, job, list(anchors))
+async def settle(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]
+) -> dict[str, tuple[int, datetime]]:
+    """These have been handled: nothing is due for them any more.
+
+    Returns:
+        Of those that were set aside, how often they had failed, and since when.
+    """
+    cursor = await conn.execute(
+        """with gone as (
+             delete from due where tenant = %s and job = %s and anchor = any(%s) returning anchor, attempt, since)
+           select anchor, max(attempt), min(since) from gone where attempt > 0 group by anchor""",
+        (tenant, job, list(anchors)),
     )
+    return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+
+async def count_escrows(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
+    """Count the entries that are set aside because they failed."""
+    cursor = await conn.execute(
+        "select count(distinct anchor) from due where tenant = %s and job = %s and attempt > 0", (tenant, job)
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def postpone(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime) -> None:
@@ -106,8 +139,3 @@ async def wake(conn: AsyncConnection[Any], tenant: UUID, freed: Sequence[str], a
     await conn.execute(
         "update due set at = least(at, %s) where tenant = %s and waits_for = any(%s)", (at, tenant, list(freed))
     )
-
-
-def back_off(attempt: int) -> timedelta:
-    """How long to wait after so many failed attempts: a minute, doubling up to six hours."""
-    return min(timedelta(minutes=2 ** min(attempt, 12)), timedelta(hours=6))

@@ -23,6 +23,9 @@ from dirbridge.contract.schema import Schema
 RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
 """Graph's synchronizationJobRestartScope."""
 
+PREVIEW = "Preview"
+"""State of the copy of a job in which a preview runs: nobody is told of it."""
+
 DEFAULT_RESET = frozenset({"QuarantineState", "Watermark", "Escrows"})
 """What a restart without criteria clears."""
 
@@ -55,6 +58,7 @@ class Job(msgspec.Struct, frozen=True):
     successive_failures: int
     deletes_allowed: bool
     created_at: datetime
+    escrows_pruned: bool
 
     def document(self) -> Schema:
         """Give the schema document."""
@@ -109,7 +113,7 @@ async def list_all(conn: AsyncConnection[Any], tenant: UUID, service_principal: 
 
 
 async def start(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
-    """Let a job run, now. False where there is none."""
+    """Let a job run, now, also from quarantine or when it was disabled. False where there is none."""
     result = await conn.execute(
         """update jobs set state = 'Active', next_run = now(), quarantine = null, successive_failures = 0
            where tenant = %s and id = %s""",
@@ -132,6 +136,62 @@ async def nudge(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Make an active job due now. False where it is not active."""
     result = await conn.execute(
         "update jobs set next_run = now() where tenant = %s and id = %s and state = 'Active'", (tenant, job)
+    )
+    return result.rowcount == 1
+
+
+async def wake(
+    conn: AsyncConnection[Any], tenant: UUID, *, domains: Collection[str] = (), principal: UUID | None = None
+) -> list[str]:
+    """What jobs failed at may be mended: those that wait longer because they failed are due now.
+
+    Args:
+        domains: jobs that read these; principal: or jobs of this configuration.
+
+    Returns:
+        The ids of the jobs that do not wait any more. One that a person put into quarantine goes on waiting.
+    """
+    cursor = await conn.execute(
+        """update jobs set next_run = now()
+           where tenant = %s and (domain = any(%s) or service_principal = %s) and state = 'Active' and next_run > now()
+             and (quarantine is not null or successive_failures > 0)
+             and quarantine ->> 'reason' is distinct from 'QuarantinedOnDemand'
+           returning id""",
+        (tenant, list(domains), principal),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def clear_quarantine(conn: AsyncConnection[Any], tenant: UUID, job: str, at: datetime) -> bool:
+    """Lift a quarantine and go on from the last position, with all that is set aside tried again.
+
+    The stored position is one whose changes all have an outcome: it is stored with them. A job that was disabled after
+    a long quarantine is active again; one that is paused stays so. False where there is no such job.
+
+    Args:
+        at: when escrows become due.
+    """
+    result = await conn.execute(
+        """update jobs set generation = generation + 1, quarantine = null, successive_failures = 0, cycle = null,
+             progress = null, state = case when state = 'Disabled' then 'Active' else state end,
+             next_run = case when state = 'Paused' then null else now() end
+           where tenant = %s and id = %s""",
+        (tenant, job),
+    )
+    await conn.execute(
+        "update due set at = least(at, %s) where tenant = %s and job = %s and attempt > 0", (at, tenant, job)
+    )
+    return result.rowcount == 1
+
+
+async def put_quarantine(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, record: dict[str, Any], wait: timedelta
+) -> bool:
+    """Put a job into quarantine by a person's word. False where there is no such job."""
+    result = await conn.execute(
+        """update jobs set quarantine = %s, next_run = case when state = 'Active' then now() + %s end
+           where tenant = %s and id = %s""",
+        (Jsonb(record), wait, tenant, job),
     )
     return result.rowcount == 1
 
@@ -169,7 +229,9 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
         chosen |= {"ConnectorDataStore", "Escrows", "Watermark", "QuarantineState"}
     key = (tenant, job)
     result = await conn.execute(
-        "update jobs set generation = generation + 1, state = 'Active', next_run = now() where tenant = %s and id = %s",
+        """update jobs set generation = generation + 1, state = 'Active', next_run = now(), cycle = null,
+             progress = null
+           where tenant = %s and id = %s""",
         key,
     )
     if result.rowcount == 0:
@@ -182,22 +244,16 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
     if "Watermark" in chosen:
         await want_full_read(conn, tenant, job)
     if "Escrows" in chosen:
-        # Failures only: an expiry, an object changed by hand and an entry out of sight are open questions.
-        await conn.execute(
-            """delete from due where tenant = %s and job = %s
-               and reason not in ('AccountExpires', 'TargetChanged', 'NotVisibleInSource')""",
-            key,
-        )
-        await conn.execute("update jobs set successive_failures = 0 where tenant = %s and id = %s", key)
+        # Failures only: what is due for another reason was never tried.
+        await conn.execute("delete from due where tenant = %s and job = %s and attempt > 0", key)
+        await conn.execute("update jobs set escrows_pruned = false where tenant = %s and id = %s", key)
     if "QuarantineState" in chosen:
-        await conn.execute("update jobs set quarantine = null where tenant = %s and id = %s", key)
         await conn.execute(
-            "update removals set state = 'pending' where tenant = %s and job = %s and state = 'staged'", key
+            "update jobs set quarantine = null, successive_failures = 0 where tenant = %s and id = %s", key
         )
     if "ConnectorDataStore" in chosen:
         # References stay as they are: only what is known to be written is taken away when the source ends it.
-        await conn.execute("update links set digest = null where tenant = %s and job = %s", key)
-        await want_full_read(conn, tenant, job)
+        await conn.execute("update links set digest = null where tenant = %s and job = %s and digest is not null", key)
     return True
 
 
@@ -259,6 +315,14 @@ async def hold(conn: AsyncConnection[Any], tenant: UUID, job: str) -> None:
     cursor = await conn.execute("select from jobs where tenant = %s and id = %s for no key update", (tenant, job))
     if await cursor.fetchone() is None:
         raise Fenced(f"The job '{job}' does not exist any more.")
+
+
+async def fenced(conn: AsyncConnection[Any], tenant: UUID, job: str, generation: int) -> Job:
+    """Lock the job's row as `fence` does, and give it as it is now."""
+    await fence(conn, tenant, job, generation)
+    found = await get(conn, tenant, job)
+    assert found is not None
+    return found
 
 
 async def is_current(conn: AsyncConnection[Any], tenant: UUID, job: str, generation: int) -> bool:
@@ -348,29 +412,38 @@ async def finish(
     *,
     execution: dict[str, Any],
     succeeded: bool,
+    faultless: bool,
     exported: bool,
     quarantine: dict[str, Any] | None,
     wait: timedelta | None,
     scheduled: datetime | None,
     at: datetime,
+    disables: bool = False,
+    pruned: bool = False,
+    whole: bool = False,
 ) -> None:
     """Close a cycle: its result, and when the next one is due.
 
     Args:
         execution: Graph's synchronizationTaskExecution.
+        succeeded: it went through: no change is left. faultless: and no entry failed in it.
+        disables: it is the last one until a person starts the job.
+        pruned: entries were given up. whole: everything was read, and so tried.
         wait: until the next cycle; None keeps to the job's interval.
         scheduled: the next run as `begin` set it. Any other that has passed is a nudge that came meanwhile: it is kept.
     """
     await conn.execute(
         """update jobs set
              cycle = null, progress = null, last_execution = %(execution)s, quarantine = %(quarantine)s,
-             last_success = case when %(succeeded)s then %(execution)s else last_success end,
+             last_success = case when %(succeeded)s and %(faultless)s then %(execution)s else last_success end,
              last_success_with_exports =
                  case when %(succeeded)s and %(exported)s then %(execution)s else last_success_with_exports end,
              steady_first = case when %(succeeded)s then coalesce(steady_first, %(at)s) else steady_first end,
              steady_last = case when %(succeeded)s then %(at)s else steady_last end,
              successive_failures = case when %(succeeded)s then 0 else successive_failures + 1 end,
-             next_run = case when state <> 'Active' then null
+             escrows_pruned = %(pruned)s or (escrows_pruned and not %(whole)s),
+             state = case when %(disables)s and state = 'Active' then 'Disabled' else state end,
+             next_run = case when state <> 'Active' or %(disables)s then null
                              when next_run <= now() and next_run is distinct from %(scheduled)s then next_run
                              else now() + coalesce(%(wait)s, interval) end
            where tenant = %(tenant)s and id = %(job)s""",
@@ -378,10 +451,14 @@ async def finish(
             "execution": Jsonb(execution),
             "quarantine": None if quarantine is None else Jsonb(quarantine),
             "succeeded": succeeded,
+            "faultless": faultless,
             "exported": exported,
             "wait": wait,
             "scheduled": scheduled,
             "at": at,
+            "disables": disables,
+            "pruned": pruned,
+            "whole": whole,
             "tenant": tenant,
             "job": job,
         },

@@ -329,6 +329,24 @@ async def ended(
     return [Resolved(*row) for row in await cursor.fetchall()]
 
 
+async def count_failed(conn: AsyncConnection[Any], tenant: UUID, job: str, attributes: Sequence[str]) -> int:
+    """Count the missing references whose other end never reached the target because it failed.
+
+    Args:
+        attributes: source attributes that are mapped.
+    """
+    cursor = await conn.execute(
+        """select count(*) from links t
+           join entry_references r on r.tenant = t.tenant and r.job = t.job and r.referenced = t.anchor
+             and r.attribute = any(%(attributes)s) and not r.is_written
+           join links o on o.tenant = r.tenant and o.job = r.job and o.anchor = r.owner and o.state = 'provisioned'
+           where t.tenant = %(tenant)s and t.job = %(job)s and t.state = 'failed'""",
+        {"tenant": tenant, "job": job, "attributes": list(attributes)},
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 async def count_missing(conn: AsyncConnection[Any], tenant: UUID, job: str, owners: Sequence[str]) -> dict[str, int]:
     """Count the references of these owners that the target does not have yet."""
     cursor = await conn.execute(

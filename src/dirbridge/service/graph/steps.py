@@ -11,6 +11,7 @@ and type, then filled from the event and from these details, where they are ther
     evidence        how the removal of an entry was proved: Tombstone, OutOfScope, Disabled (import)
     written, waiting    how many references were written, how many wait for their other end (reference resolution)
     note1, note2 …  what the target did otherwise than asked, each a sentence (export)
+    attempts, since     how often an entry failed, and the time of the first failure (its escrow is removed)
     reason          why, as a sentence that ends the step's own
 
 Unknown names are shown as they are: a new step in the engine is readable before it has a sentence here.
@@ -94,6 +95,14 @@ def _resolved(scene: Scene, details: Mapping[str, str]) -> str:
     return f"{said}."
 
 
+def _given_up(scene: Scene, details: Mapping[str, str]) -> str:
+    return (
+        f"{_capital(scene.source)} has failed {details.get('attempts', 'several')} times since "
+        f"{details.get('since', 'long ago')}. It is not tried again by itself, but when it changes in "
+        f"{scene.source_system}, or when everything is read."
+    )
+
+
 _SENTENCES: dict[str, Sentence] = {
     "EntryImportAdd": lambda s, _: f"{s.source_system} reported {s.source}, which was not known before.",
     "EntryImport": _imported,
@@ -103,6 +112,7 @@ _SENTENCES: dict[str, Sentence] = {
     "EntrySynchronizationSkip": lambda s, _: f"Nothing was to be done for {s.source} in {s.target_system}.",
     "EntrySynchronizationError": lambda s, _: f"{_capital(s.source)} could not be mapped.",
     "EntrySynchronizationReferences": _resolved,
+    "EntryEscrowRemoved": _given_up,
     "EntryExportAdd": lambda s, _: f"{s.target} was created in {s.target_system}.",
     "EntryExportUpdate": _updated,
     "EntryExportDelete": _deleted,

@@ -14,7 +14,11 @@ select 1;
 
 -- Failures and quarantine ---------------------------------------------------------------------------------------------
 
-select 1;
+-- Entries that failed are counted with every cycle.
+create index due_escrows on due (tenant, job, anchor) where attempt > 0;
+
+-- Whether entries were given up that had failed for four weeks, since everything was read last.
+alter table jobs add column escrows_pruned boolean not null default false;
 
 -- Notifications and secrets -------------------------------------------------------------------------------------------
 
