@@ -93,6 +93,9 @@ async def test_out_of_scope_is_shown_and_provisioned_only_if_wished(world: World
     assert brief(shown)[:2] == ("other", "skipped")
     scoped = next(step for step in shown.event.detail.steps if step.type is StepType.SCOPING)
     assert "adminDescription" in scoped.details["clause"]
+    answers = {name: said for name, said in scoped.details.items() if "adminDescription" in name}
+    assert list(answers.values()) == ["False: found User_x"]
+    assert {said for name, said in scoped.details.items() if "NOT REGEX MATCH" in name} > {"True"}
     assert await world.users() == {}
     shown = await provision(world, ANN, regardless_of_scope=True)
     assert brief(shown) == ("create", "success", "")

@@ -17,7 +17,7 @@ import msgspec
 from dirbridge.contract.entry import Entry, Value
 from dirbridge.contract.errors import EntryError, TransientError
 from dirbridge.contract.event import Event, Status, Step, StepType
-from dirbridge.engine import batches, log, plan, policies, provision
+from dirbridge.engine import batches, log, plan, policies, provision, scoping
 from dirbridge.engine.cycle import macros
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.run import Context, Counts, Run
@@ -217,5 +217,19 @@ def _scoped(entry: Entry, judgement: provision.Judgement | None) -> Step:
         details["clause"] = judgement.clause
     if isinstance(judgement, Inside) and judgement.rule.enabled is not None:
         details["Active in the source system"] = str(judgement.mapped.values.get(judgement.rule.enabled) is not False)
+    if judgement is not None:
+        details |= _clauses(judgement, entry)
     status = Status.SUCCESS if passed else Status.SKIPPED
     return Step("EntrySynchronizationScoping", StepType.SCOPING, status, details)
+
+
+def _clauses(judgement: provision.Judgement, entry: Entry) -> dict[str, str]:
+    """Say what each clause of the scope answers, by its text; of one that does not hold, what it met."""
+    if not isinstance(judgement, Inside | Outside):
+        return {}
+    said = {}
+    for clause in scoping.explain(judgement.rule.scope, entry):
+        text = " ".join(part for part in (clause.group, clause.attribute, clause.operator, clause.operand) if part)
+        met = clause.note or f"found {', '.join(clause.met) if clause.met else 'nothing'}"
+        said[text] = "True" if clause.passed else f"False: {met}"
+    return said
