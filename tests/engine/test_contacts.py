@@ -251,3 +251,52 @@ async def test_many_contacts_wait_for_a_person(world: World) -> None:
     await world.restart("ForceDeletes")
     await world.cycle()
     assert len(await contacts(world)) == 9
+
+
+async def test_contact_that_became_a_person_keeps_its_object(world: World) -> None:
+    """A contact's object cannot become a user: that entry fails with a reason, and nothing is deleted."""
+    world.partner(PAT, "Pat")
+    await world.cycle()
+    before = await contacts(world)
+    world.directory.nodes[PAT].object_type = "user"
+    world.directory.set(PAT, "sAMAccountName", "pat")
+    await world.cycle()
+    assert await contacts(world) == before
+    assert await world.users() == {}
+    assert [(event["status"], event["reason"]) for event in await log(world, PAT)] == [
+        ("success", ""),
+        ("failure", "ObjectTypeMismatch"),
+    ]
+
+
+async def test_person_that_became_an_inet_org_person_stays_the_same(world: World) -> None:
+    """Both are users of the tenant: same object, same groups, and the counts go by the new type."""
+    world.person(ANN, "Ann Lee")
+    world.team(TEAM, "Team")
+    world.directory.add_member(TEAM, ANN)
+    await world.cycle()
+    before = (await world.users())[key(ANN)]["id"]
+    world.directory.nodes[ANN].object_type = "inetOrgPerson"
+    world.directory.set(ANN, "title", "Clerk")
+    await world.cycle()
+    found = (await world.users())[key(ANN)]
+    assert (found["id"], found["jobTitle"]) == (before, "Clerk")
+    assert await world.references("members") == {(key(TEAM), key(ANN))}
+    assert await world.rows("select object_type, target_type from links where tenant = %s and anchor = %s", ANN) == [
+        ("inetOrgPerson", "User")
+    ]
+    await settled(world)
+
+
+async def test_member_that_nobody_knows_waits(world: World) -> None:
+    """Of another domain or a trusted one: the group is written without it, its event says so, and nothing repeats."""
+    world.person(ANN, "Ann Lee")
+    world.team(TEAM, "Team")
+    world.directory.add_member(TEAM, ANN)
+    world.directory.add_member(TEAM, "11111111-2222-4333-8444-555555555555")
+    await world.cycle()
+    assert await world.references("members") == {(key(TEAM), key(ANN))}
+    (event,) = await log(world, TEAM)
+    (resolved,) = [step for step in event["detail"].steps if step.code == "EntrySynchronizationReferences"]
+    assert resolved.details == {"written": "1", "waiting": "1"}
+    await settled(world)
