@@ -165,6 +165,40 @@ def test_who_may_not_and_what_is_not_there(command: Command) -> None:
     assert (nothing.returncode, "DIRBRIDGE_URL" in nothing.stderr) == (3, True)
 
 
+def add_staged(command: Command, job: str, *anchors: str) -> None:
+    """Let deletes of users wait in a job."""
+    for anchor in anchors:
+        command.sql(
+            """insert into removals (tenant, job, anchor, object_type, action, evidence, state, staged_at)
+               values (%s, %s, %s, 'user', 'delete', 'Tombstone', 'staged', now())""",
+            command.tenant,
+            job,
+            anchor,
+        )
+
+
+def test_staged_deletes_and_a_persons_word(command: Command, job: dict[str, Any]) -> None:
+    """They are listed, allowed and rejected, some or all, after a question; what does not wait leaves with 1."""
+    assert "Nothing waits" in command("jobs", "staged")
+    assert "Nothing waits" in command("jobs", "allow-deletes")
+    add_staged(command, job["id"], *"abcd")
+    assert [row["id"] for row in command.json("jobs", "staged")] == list("abcd")
+    assert [row["id"] for row in command.json("jobs", "staged", "--limit", "2")] == ["a", "b"]
+    assert "2 more" in command("jobs", "staged", "--limit", "2")
+    assert "Tombstone" in command("jobs", "staged", "contoso.test")
+    asked = command.run("jobs", "allow-deletes")
+    assert (asked.returncode, "Remove 4 objects or members of contoso.test?" in asked.stderr) == (130, True)
+    assert len(command.json("jobs", "staged")) == 4
+    said = command.json("jobs", "allow-deletes", "--only", "a", "--yes")
+    assert said == {"id": job["id"], "count": 1, "missing": []}
+    assert "x does not wait" in command("jobs", "reject-deletes", "--only", "b", "--only", "x", "--yes", code=1)
+    assert [row["id"] for row in command.json("jobs", "staged", "--rejected")] == ["b"]
+    assert "2 will stay." in command("jobs", "reject-deletes", "--yes")
+    assert "1 will be removed now." in command("jobs", "allow-deletes", "--only", "c", "--yes")
+    assert command.json("jobs", "staged") == []
+    assert "Nothing was rejected" not in command("jobs", "staged", "--rejected")
+
+
 EXECUTION = {
     "activityIdentifier": "cycle-1",
     "countImported": 340,

@@ -24,20 +24,21 @@ _NO_CODES = {"Other"}
 def in_source() -> dict[str, set[str]]:
     """Give every code, with the files that use it."""
     found: dict[str, set[str]] = {}
-    for file in sorted(SOURCE.rglob("*.py")):
-        tree = ast.parse(file.read_text("utf-8"))
-        constants = {
-            target.id: statement.value
-            for statement in tree.body
-            if isinstance(statement, ast.Assign)
-            for target in statement.targets
-            if isinstance(target, ast.Name)
-        }
+    trees = {file: ast.parse(file.read_text("utf-8")) for file in sorted(SOURCE.rglob("*.py"))}
+    elsewhere = {f"{file.stem}.{name}": value for file, tree in trees.items() for name, value in _constants(tree)}
+    for file, tree in trees.items():
+        constants = {**elsewhere, **dict(_constants(tree))}
         for node in ast.walk(tree):
             for value in _places(node):
                 for code in _texts(value, constants):
                     found.setdefault(code, set()).add(str(file.relative_to(SOURCE)))
     return found
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            yield from ((target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name))
 
 
 def _places(node: ast.AST) -> Iterator[ast.expr]:
@@ -83,3 +84,5 @@ def _texts(value: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
                 yield from _texts(each, constants)
         case ast.Name(id=name) if name in constants:
             yield from _texts(constants[name], {})
+        case ast.Attribute(value=ast.Name(id=module), attr=name) if f"{module}.{name}" in constants:
+            yield from _texts(constants[f"{module}.{name}"], {})

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
-from dirbridge.store import removals
+from dirbridge.store import directory, links, removals, staged
+from dirbridge.store.directory import ObjectRow
+from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
+from dirbridge.store.staged import Staged
 from tests.engine.world import World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -23,8 +27,8 @@ async def test_story_of_a_removal(world: World) -> None:
         await removals.put(
             *key, [Removal("a", "user", "disable", "Disabled"), Removal("b", "user", "delete", "Tombstone")]
         )
-        assert await removals.stage(*key, ["a", "b", "c"]) == ["a", "b"]
-        assert await removals.stage(*key, ["a"]) == []
+        assert await removals.stage(*key, ["a", "b", "c"], NOW) == ["a", "b"]
+        assert await removals.stage(*key, ["a"], NOW) == []
         assert await removals.staged(*key) == 2
         await removals.put(*key, [Removal("a", "user", "delete", "Tombstone")])
         await removals.done(*key, ["b"], NOW)
@@ -42,7 +46,7 @@ async def test_open_ones_come_in_order_and_in_batches(world: World) -> None:
     async with world.database.transaction() as conn:
         key = (conn, world.tenant, world.job)
         await removals.put(*key, [Removal(a, "user", "delete", "Tombstone") for a in "cabd"])
-        await removals.stage(*key, ["b"])
+        await removals.stage(*key, ["b"], NOW)
         await removals.done(*key, ["c"], NOW)
         assert [r.anchor for r in await removals.open_ones(*key, limit=2)] == ["a", "b"]
         assert [r.anchor for r in await removals.open_ones(*key, after="b", limit=2)] == ["d"]
@@ -67,3 +71,39 @@ async def test_what_counts_within_a_day(world: World) -> None:
         assert await removals.done_since(*key, since, "delete") == {"user": 1}
         await removals.prune(*key, since)
     assert set(await states(world)) == {"a", "b", "d", "e", "g"}
+
+
+async def test_a_persons_word(world: World) -> None:
+    """All that is staged or some of it; what was rejected can be allowed by name, and stays until evidence is new."""
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await removals.put(*key, [Removal(a, "user", "delete", "OutOfScope") for a in "abcde"])
+        await removals.stage(*key, list("abcd"), NOW)
+        assert await staged.reject(*key, ["a", "b", "e", "x"], NOW) == {"a", "b"}
+        assert await staged.allow(*key, None) == {"c", "d"}
+        assert await staged.allow(*key, ["a", "c"]) == {"a"}
+        assert await staged.reject(*key, None, NOW) == set()
+        assert [r.anchor for r in await removals.open_ones(*key, limit=9)] == ["a", "c", "d", "e"]
+        assert await removals.still_open(*key, list("abx")) == ["a"]
+        assert await removals.pending_by_type(*key) == {"user": 1}
+        await removals.put(*key, [Removal("b", "user", "delete", "OutOfScope")])
+        assert (await staged.count(*key, "rejected"), await staged.count(*key)) == (1, 0)
+        await removals.put(*key, [Removal("b", "user", "delete", "Tombstone")])
+        assert await removals.pending_by_type(*key) == {"user": 2}
+
+
+async def test_staged_ones_are_listed_page_by_page(world: World) -> None:
+    """In the order of anchors, with what the link and the tenant know of them; what is not staged is not there."""
+    target = uuid4()
+    async with world.database.transaction() as conn:
+        key = (conn, world.tenant, world.job)
+        await removals.put(*key, [Removal(a, "user", "delete", "Tombstone") for a in "cabd"])
+        await removals.stage(*key, list("abc"), NOW)
+        await links.put(*key, [Link("b", "user", "Bob", None, target, "provisioned", "", None)])
+        row = ObjectRow(target, "user", None, world.job, {"userPrincipalName": "bob@contoso.test"}, {})
+        await directory.insert(conn, world.tenant, [row], NOW)
+        first = await staged.page(*key, state="staged", after=None, limit=2)
+        rest = await staged.page(*key, state="staged", after=staged.After(first[-1].id), limit=2)
+    assert [each.id for each in first + rest] == ["a", "b", "c"]
+    assert first[1] == Staged("b", "delete", "Tombstone", "staged", NOW, "b", "user", "Bob", target, "bob@contoso.test")
+    assert (first[0].source_name, first[0].target_id, first[0].target_name) == ("", None, "")

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from dirbridge.contract.entry import Container, Watermark
-from dirbridge.store import containers, due, jobs, links, references, removals, seen
+from dirbridge.store import containers, due, jobs, links, references, removals, seen, staged
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
@@ -62,8 +62,9 @@ async def _lay_down(world: World, *, under_way: bool) -> None:
         )
         await references.add(*key, [("d", "member", "a"), ("d", "member", "b")], ["member"])
         await references.note_whole(*key, [("d", "member", "a")])
-        await removals.put(*key, [Removal(each, "user", "delete", "Tombstone") for each in "abcde"])
-        await removals.stage(*key, ["a", "b"])
+        await removals.put(*key, [Removal(each, "user", "delete", "Tombstone") for each in "abcdef"])
+        await removals.stage(*key, ["a", "b", "f"], NOW)
+        await staged.reject(*key, ["f"], NOW)
         await removals.done(*key, ["c"], NOW)
         await conn.execute(
             """update jobs set quarantine = '{"reason": "TooManyDeletes"}', successive_failures = 5, next_run = %s,
@@ -119,6 +120,8 @@ def _expected(state: State, scopes: frozenset[str]) -> State:
     if scopes & {"Watermark", "Full"}:
         after["watermarks"], after["seen"] = [], []
         job |= {"full_read_wanted": True, "full_read": None, "full_read_watermarked": False}
+        for row in after["removals"]:
+            row |= {"state": "pending", "staged_at": None} if row["state"] == "rejected" else {}
     if scopes & {"Escrows", "Full"}:
         after["due"] = [row for row in after["due"] if not _escrow(row)]
         job |= {"escrows_pruned": False}

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
 from dirbridge.cli.finding import Found, again, all_jobs, find, path
+from dirbridge.cli.staged import allow_deletes, reject_deletes, staged
 from dirbridge.contract.errors import DirbridgeError
 
 APPLICATION_TEMPLATE = "1a4721b3-e57f-4451-ae87-ef078703ec94"
@@ -33,6 +34,10 @@ def jobs() -> None:
 
     JOB is a job's id, the beginning of it, or its domain; where there is only one job, it can be left out.
     """
+
+
+for _command in (staged, allow_deletes, reject_deletes):
+    jobs.add_command(_command)
 
 
 @jobs.command()

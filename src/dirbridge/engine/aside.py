@@ -16,7 +16,7 @@ from dirbridge.engine.disposition import Failure, History, Origin
 from dirbridge.engine.provision import Outside
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Work
-from dirbridge.store import due
+from dirbridge.store import due, links
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
@@ -26,13 +26,24 @@ def outside(run: Run, work: Work, found: Outside) -> None:
     """Leave an entry alone that is not in scope, or begin to remove what it became."""
     entry, link = found.entry, found.link
     if link is not None and link.state == "provisioned":
-        remove(run, work, link, "OutOfScope")
+        if run.policy.skip_out_of_scope_deletions:
+            _leave_alone(run, work, found, link)
+        else:
+            remove(run, work, link, "OutOfScope")
         return
     work.settled.add(entry.anchor)
     if link is not None and (link.state == "deprovisioned" or (link.state, link.reason) == ("skipped", found.clause)):
         return
     work.links[entry.anchor] = _stranger(entry, "skipped", found.clause, found.rule.target_type)
     work.events[entry.anchor] = log.skipped(run, found, work.unit.now, work.began)
+
+
+def _leave_alone(run: Run, work: Work, found: Outside, link: Link) -> None:
+    """What left scope stays at the target as it is. What was last written there is forgotten, in case it returns."""
+    work.settled.add(link.anchor)
+    if link.reason != links.LEFT_ALONE:
+        work.links[link.anchor] = msgspec.structs.replace(link, reason=links.LEFT_ALONE, digest=None)
+        work.events[link.anchor] = log.left_alone(run, found, link, work.unit.now, work.began)
 
 
 def remove(run: Run, work: Work, link: Link, evidence: str) -> None:

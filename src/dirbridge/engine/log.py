@@ -14,6 +14,7 @@ from dirbridge.engine.diff import modified
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
+from dirbridge.store import links
 from dirbridge.store.links import Link
 
 OUT_OF_SCOPE = "NotInScope"
@@ -112,6 +113,26 @@ def redundant(run: Run, inside: Inside, now: datetime, began: datetime) -> Event
             _scoped(entry),
             Step("EntryImport", StepType.MATCHING, Status.SUCCESS, details),
             Step("EntrySynchronizationSkip", StepType.EXPORT, Status.SKIPPED, {**details, "SkipReason": REDUNDANT}),
+        ],
+    )
+
+
+def left_alone(run: Run, outside: Outside, link: Link, now: datetime, began: datetime) -> Event:
+    """An entry that left scope while the job's settings keep such objects."""
+    entry = outside.entry
+    return _event(
+        run,
+        now,
+        began,
+        action=Action.OTHER,
+        status=Status.SKIPPED,
+        reason=links.LEFT_ALONE,
+        source=_source(entry),
+        target=(str(link.target or ""), link.target_type, link.name),
+        steps=[
+            _imported(entry, link),
+            _scoped(entry, outside.clause),
+            Step("EntrySynchronizationSkip", StepType.EXPORT, Status.SKIPPED, {"SkipReason": links.LEFT_ALONE}),
         ],
     )
 

@@ -32,7 +32,7 @@ def sort(run: Run, work: Work, planned: list[Planned], manner: Manner) -> list[P
             _agree(run, work, step)
         elif not step.disables:
             writes.append(step)
-        elif manner.may_disable:
+        elif manner.may_disable and step.inside.entry.anchor not in work.rejected:
             writes.append(provision.disable_alone(step))
         else:
             writes += _to_review(work, step)

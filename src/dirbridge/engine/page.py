@@ -56,6 +56,8 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
     touched = {*anchors, *(tombstone.anchor for tombstone in page.deleted), *page.not_visible}
     known = await links.get(conn, run.tenant, run.job.id, sorted(touched)) if touched else {}
     work = Work(run.unit(conn, now), run.context.clock(), known)
+    if manner.may_disable and not manner.on_demand:
+        work.rejected = set(anchors) - set(await removals.still_open(conn, run.tenant, run.job.id, sorted(anchors)))
     await _entries(run, work, entries, manner)
     await _deleted(run, work, page.deleted)
     await _not_visible(run, work, page.not_visible, manner)
@@ -107,6 +109,8 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
         match judgement:
             case Inside():
                 inside.append(judgement)
+                if link is not None and link.reason == links.LEFT_ALONE:
+                    work.appeared.add(entry.anchor)
             case Outside():
                 aside.outside(run, work, judgement)
             case Broken():

@@ -236,8 +236,8 @@ def _described(reason: Reason, found: Findings, policy: Policy) -> _Cause:
                 "updates go on."
             )
             action = (
-                "If they are meant, restart the job with ForceDeletes; if not, mend the source: they are looked at "
-                "again with each cycle."
+                "See them by `dirbridge jobs staged`; let them go by `dirbridge jobs allow-deletes` if they are meant, "
+                "keep them by `dirbridge jobs reject-deletes` if not."
             )
     return _Cause(reason, Fault(str(reason), f"{message} {action}"), action)
 

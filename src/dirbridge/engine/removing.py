@@ -1,12 +1,12 @@
 """Deletes and disables: reviewed against the source, held under the threshold, then exported.
 
 Nothing is removed because it was absent somewhere. Each removal was found on evidence, and just before it happens the
-source is asked again.
+source is asked again. What a person rejected is not even looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import msgspec
@@ -17,6 +17,7 @@ from dirbridge.engine import batches, log, provision
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
+from dirbridge.engine.threshold import allowance
 from dirbridge.engine.work import Manner, Work
 from dirbridge.store import due, events, jobs, links, references, removals
 from dirbridge.store.database import Connection
@@ -26,14 +27,6 @@ from dirbridge.store.removals import Removal
 BATCH = 500
 """Removals that are reviewed and exported together."""
 
-LEAST, MOST, SHARE = 10, 500, 0.2
-"""A type may lose max(LEAST, min(MOST, SHARE of it)) entries in 24 hours without a person's word."""
-
-
-def threshold(total: int) -> int:
-    """How many of so many entries may go in 24 hours without a person's word."""
-    return max(LEAST, min(MOST, int(total * SHARE)))
-
 
 class Reviewed(msgspec.Struct):
     """What the source said about pending removals, by what is to be done.
@@ -42,7 +35,7 @@ class Reviewed(msgspec.Struct):
         deletes: confirmed by a tombstone, or by a position outside scope read just now.
         disables: still disabled at the source.
         tombstones: of the deletes, those whose entry is gone for good.
-        pages: live and in scope after all, or not visible: they go the common way.
+        pages: live and in scope after all, or out of it and to be left alone, or not visible: the common way.
     """
 
     deletes: list[Removal] = []
@@ -60,13 +53,7 @@ async def run_removals(run: Run) -> int:
     async with run.context.database.connection() as conn:
         if not await removals.open_ones(conn, run.tenant, run.job.id, limit=1):
             return 0
-        totals = await jobs.counts_by_type(conn, run.tenant, run.job.id)
-        since = run.context.clock() - removals.WINDOW
-        done = await removals.done_since(conn, run.tenant, run.job.id, since)
-        for object_type, gone in (await removals.done_since(conn, run.tenant, run.job.id, since, "delete")).items():
-            # A share of all that there were: what was deleted meanwhile counts, what was disabled still does.
-            totals[object_type] = totals.get(object_type, 0) + gone
-        pending = await removals.pending_by_type(conn, run.tenant, run.job.id)
+        blocked = await _blocked(run, conn) if run.policy.delete_threshold_enabled else frozenset()
     after = ""
     while True:
         async with run.context.database.connection() as conn:
@@ -74,23 +61,43 @@ async def run_removals(run: Run) -> int:
         if not batch:
             break
         after = batch[-1].anchor
-        await _batch(run, batch, totals, done, pending)
+        await _batch(run, batch, blocked)
     async with run.context.database.connection() as conn:
         return await removals.staged(conn, run.tenant, run.job.id)
 
 
-async def _batch(
-    run: Run, batch: Sequence[Removal], totals: dict[str, int], done: dict[str, int], pending: dict[str, int]
-) -> None:
+async def _blocked(run: Run, conn: Connection) -> frozenset[str]:
+    """Give the types of which more is pending, with what went in the last 24 hours, than may go unseen."""
+    totals = await jobs.counts_by_type(conn, run.tenant, run.job.id)
+    since = run.context.clock() - removals.WINDOW
+    done = await removals.done_since(conn, run.tenant, run.job.id, since)
+    for object_type, gone in (await removals.done_since(conn, run.tenant, run.job.id, since, "delete")).items():
+        # A share of all that there were: what was deleted meanwhile counts, what was disabled still does.
+        totals[object_type] = totals.get(object_type, 0) + gone
+    pending = await removals.pending_by_type(conn, run.tenant, run.job.id)
+    limit = run.policy.delete_threshold
+    return frozenset(
+        object_type
+        for object_type, going in pending.items()
+        if _exceeds(totals.get(object_type, 0), done.get(object_type, 0), going, limit)
+    )
+
+
+def _exceeds(total: int, gone: int, going: int, limit: int) -> bool:
+    """Tell whether so many are too many, or all that there are.
+
+    Args:
+        total: how many there were 24 hours ago and are not gone for another reason.
+        gone: of these, how many went since, and `going` are to go.
+    """
+    return gone + going > allowance(total, limit) or gone + going >= total
+
+
+async def _batch(run: Run, batch: Sequence[Removal], blocked: Collection[str]) -> None:
     reviewed = await _review(run, batch)
     for answer in reviewed.pages:
         await batches.carry_out(run, answer, Manner())
     confirmed = [*reviewed.deletes, *reviewed.disables]
-    blocked = {
-        object_type
-        for object_type in {removal.object_type for removal in confirmed}
-        if _exceeds(object_type, totals, done, pending)
-    }
     staged = [r for r in confirmed if r.object_type in blocked and r.state != "allowed"]
     go = {r.anchor for r in confirmed} - {r.anchor for r in staged}
     if staged:
@@ -103,18 +110,6 @@ async def _batch(
         await _disable(run, disables)
 
 
-def _exceeds(object_type: str, totals: dict[str, int], done: dict[str, int], pending: dict[str, int]) -> bool:
-    """Tell whether what is pending, with what went in the last 24 hours, is more than may go unseen.
-
-    Args:
-        totals: how many there were 24 hours ago and are not gone for another reason.
-    """
-    total = totals.get(object_type, 0)
-    going = pending.get(object_type, 0)
-    gone = done.get(object_type, 0)
-    return gone + going > threshold(total) or (going > 0 and gone + going >= total)
-
-
 async def _review(run: Run, batch: Sequence[Removal]) -> Reviewed:
     """Ask the source again about each, and sort the answers."""
     removal = {r.anchor: r for r in batch}
@@ -125,7 +120,7 @@ async def _review(run: Run, batch: Sequence[Removal]) -> Reviewed:
         for entry in answer.entries:
             judgement = provision.judge(run.plan, entry, None, now, trust_digest=False)
             found = removal.get(entry.anchor)
-            if found is not None and isinstance(judgement, Outside):
+            if found is not None and isinstance(judgement, Outside) and not run.policy.skip_out_of_scope_deletions:
                 reviewed.deletes.append(found)
             elif found is not None and found.action == "disable" and _is_disabled(judgement):
                 reviewed.disables.append(found)
@@ -150,9 +145,9 @@ def _is_disabled(judgement: provision.Judgement | None) -> bool:
 async def _stage(run: Run, conn: Connection, staged: Sequence[Removal]) -> None:
     """Set removals aside for a person; each is logged once."""
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
-    new = set(await removals.stage(conn, run.tenant, run.job.id, sorted(r.anchor for r in staged)))
-    known = await links.get(conn, run.tenant, run.job.id, sorted(new))
     now = run.context.clock()
+    new = set(await removals.stage(conn, run.tenant, run.job.id, sorted(r.anchor for r in staged), now))
+    known = await links.get(conn, run.tenant, run.job.id, sorted(new))
     await events.write(
         conn,
         run.tenant,
@@ -181,7 +176,7 @@ async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombst
     """
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     began = run.context.clock()
-    anchors = sorted(r.anchor for r in deletes)
+    anchors = await removals.still_open(conn, run.tenant, run.job.id, sorted(r.anchor for r in deletes))
     evidence = {r.anchor: r.evidence for r in deletes}
     known = await links.get(conn, run.tenant, run.job.id, anchors)
     live = [link for link in known.values() if link.state == "provisioned" and link.target is not None]

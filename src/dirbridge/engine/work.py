@@ -41,6 +41,7 @@ class Work(msgspec.Struct):
     """What one page's transaction gathers on its way.
 
     Attributes:
+        rejected: of the disables that may happen, those that a person has rejected meanwhile.
         written: what target objects have now, by anchor.
         left: entries that the target had no time for; they are the page's next batch.
         halted: what the target as a whole answered instead of going on.
@@ -63,6 +64,7 @@ class Work(msgspec.Struct):
     freed: set[str] = set()
     settled: set[str] = set()
     disabled: set[str] = set()
+    rejected: set[str] = set()
     written: dict[str, dict[str, TargetValue]] = {}
     left: list[Entry] = []
     halted: DirbridgeError | None = None

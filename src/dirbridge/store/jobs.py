@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from dirbridge.contract.entry import Watermark
 from dirbridge.contract.errors import Fenced
 from dirbridge.contract.schema import Schema
+from dirbridge.store import staged
 
 RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
 """Graph's synchronizationJobRestartScope."""
@@ -238,11 +239,10 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
         return False
     if "ForceDeletes" in chosen:
         # Before anything else touches them: what was staged is what the person saw.
-        await conn.execute(
-            "update removals set state = 'allowed' where tenant = %s and job = %s and state = 'staged'", key
-        )
+        await staged.allow(conn, tenant, job, None)
     if "Watermark" in chosen:
         await want_full_read(conn, tenant, job)
+        await staged.reopen(conn, tenant, job)
     if "Escrows" in chosen:
         # Failures only: what is due for another reason was never tried.
         await conn.execute("delete from due where tenant = %s and job = %s and attempt > 0", key)

@@ -14,6 +14,9 @@ from dirbridge.contract.export import TargetValue
 
 _encoder = msgspec.msgpack.Encoder()
 
+LEFT_ALONE = "SkipOutOfScopeDeletions"
+"""Reason of a provisioned link whose entry left scope and whose object nobody touches any more."""
+
 
 class Link(msgspec.Struct, frozen=True, gc=False):
     """One entry of one job.

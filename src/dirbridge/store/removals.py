@@ -17,7 +17,7 @@ class Removal(msgspec.Struct, frozen=True):
 
     Attributes:
         action: `delete` or `disable`. evidence: `Tombstone`, `OutOfScope` or `Disabled`.
-        state: `pending`, `staged` (over the threshold), `allowed` (by a person), `done`.
+        state: `pending`, `staged` (over the threshold), `rejected` or `allowed` (by a person), `done`.
     """
 
     anchor: str
@@ -28,7 +28,7 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Removal]) -> None:
-    """Store what was found. One that is staged or allowed already stays so."""
+    """Store what was found. One that is staged or allowed already stays so; a rejected one, until evidence is new."""
     if not rows:
         return
     await conn.execute(
@@ -36,7 +36,9 @@ async def put(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence
            select %s, %s, u.* from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) as u
            on conflict (tenant, job, anchor) do update set
              action = excluded.action, evidence = excluded.evidence,
-             state = case when r.state = 'done' then 'pending' else r.state end""",
+             state = case when r.state = 'done' then 'pending'
+                          when r.state = 'rejected' and (r.action, r.evidence) <> (excluded.action, excluded.evidence)
+                          then 'pending' else r.state end""",
         (
             tenant,
             job,
@@ -63,7 +65,8 @@ async def open_ones(
     async with conn.cursor(row_factory=class_row(Removal)) as cursor:
         await cursor.execute(
             """select anchor, object_type, action, evidence, state from removals
-               where tenant = %s and job = %s and state <> 'done' and anchor > %s order by anchor limit %s""",
+               where tenant = %s and job = %s and state in ('pending', 'staged', 'allowed') and anchor > %s
+               order by anchor limit %s""",
             (tenant, job, after, limit),
         )
         return await cursor.fetchall()
@@ -96,11 +99,22 @@ async def done_since(
     return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
-async def stage(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> list[str]:
+async def stage(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime) -> list[str]:
     """Set aside for a person what exceeds the threshold; gives the ones that were not staged before."""
     cursor = await conn.execute(
-        """update removals set state = 'staged'
+        """update removals set state = 'staged', staged_at = %s
            where tenant = %s and job = %s and anchor = any(%s) and state = 'pending' returning anchor""",
+        (at, tenant, job, list(anchors)),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def still_open(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> list[str]:
+    """Give those that may still go, locked in anchor order: a person may have rejected some meanwhile."""
+    cursor = await conn.execute(
+        """select anchor from removals
+           where tenant = %s and job = %s and anchor = any(%s) and state in ('pending', 'staged', 'allowed')
+           order by anchor for update""",
         (tenant, job, list(anchors)),
     )
     return [row[0] for row in await cursor.fetchall()]

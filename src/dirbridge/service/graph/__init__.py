@@ -17,6 +17,7 @@ from dirbridge.service.graph import (
     previews,
     provisioning_logs,
     secrets,
+    staged,
     synchronization,
     tenant,
     users,
@@ -41,6 +42,7 @@ def router() -> APIRouter:
         ):
             routes.include_router(part.router, prefix=f"/{version}")
     routes.include_router(previews.router)
+    routes.include_router(staged.router)
     return routes
 
 

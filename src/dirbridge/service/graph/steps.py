@@ -103,13 +103,19 @@ def _given_up(scene: Scene, details: Mapping[str, str]) -> str:
     )
 
 
+def _nothing_done(scene: Scene, details: Mapping[str, str]) -> str:
+    if details.get("SkipReason") == "SkipOutOfScopeDeletions":
+        return f"{scene.target} stays in {scene.target_system} as it is: the job leaves alone what leaves its scope."
+    return f"Nothing was to be done for {scene.source} in {scene.target_system}."
+
+
 _SENTENCES: dict[str, Sentence] = {
     "EntryImportAdd": lambda s, _: f"{s.source_system} reported {s.source}, which was not known before.",
     "EntryImport": _imported,
     "EntryImportObjectNotFound": lambda s, _: f"{s.source_system} shows {s.source} neither as live nor as deleted.",
     "EntrySynchronizationScoping": _scoped,
     "EntrySynchronizationAdd": lambda s, _: f"Nothing in {s.target_system} matches {s.source}: it is to be created.",
-    "EntrySynchronizationSkip": lambda s, _: f"Nothing was to be done for {s.source} in {s.target_system}.",
+    "EntrySynchronizationSkip": _nothing_done,
     "EntrySynchronizationError": lambda s, _: f"{_capital(s.source)} could not be mapped.",
     "EntrySynchronizationReferences": _resolved,
     "EntryEscrowRemoved": _given_up,

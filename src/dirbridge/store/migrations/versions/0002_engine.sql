@@ -10,7 +10,7 @@ select 1;
 
 -- References and removals ---------------------------------------------------------------------------------------------
 
-select 1;
+alter table removals add column staged_at timestamptz;  -- since when it waits for a person, or a person rejected it
 
 -- Failures and quarantine ---------------------------------------------------------------------------------------------
 
