@@ -77,6 +77,7 @@ class ObjectRule(msgspec.Struct, frozen=True):
         simple: rows by the one source attribute without which they have no value.
         always: rows that must be evaluated for every entry.
         references: target attribute by source reference attribute.
+        matching: target attributes by which an object is looked for that an entry could be, in their order.
         targets: every target attribute that is mapped and flows on update.
         flows: of those, the ones that flow in a manner of their own.
         rewrites: an entry is exported whenever the source reports it.
@@ -104,6 +105,7 @@ class ObjectRule(msgspec.Struct, frozen=True):
     rewrites: bool = False
     required: frozenset[str] = frozenset()
     immutable: frozenset[str] = frozenset()
+    matching: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -267,6 +269,11 @@ def _object_rule(
         rewrites=any(row.flow_behavior == "FlowAlways" for row in mapping.attribute_mappings),
         required=frozenset(a.name for a in target.attributes if a.required and a.type != "Reference"),
         immutable=frozenset(a.name for a in target.attributes if a.mutability == "Immutable"),
+        matching=tuple(
+            row.target_attribute_name
+            for row in sorted(mapping.attribute_mappings, key=lambda row: row.matching_priority)
+            if row.matching_priority > 0
+        ),
     )
 
 
