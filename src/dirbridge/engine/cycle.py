@@ -19,7 +19,7 @@ from dirbridge.contract.errors import (
 )
 from dirbridge.engine import batches, finishing, plan, policies, removing
 from dirbridge.engine.reading import read_in_pages, transaction, watched
-from dirbridge.engine.run import Context, Counts, Run
+from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner
 from dirbridge.store import due, jobs, seen
 from dirbridge.store.database import Connection
@@ -55,7 +55,8 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
     waiting = 0
     try:
         current.policy = policies.of(job.settings)
-        current.plan = plan.compile_schema(job.document(), macros(job))
+        surroundings = await environment(context, tenant)
+        current.plan = plan.compile_schema(job.document(), macros(job), surroundings)
         await _read(current)
         await _due(current, collisions=False)
         waiting = await removing.run_removals(current)

@@ -16,6 +16,7 @@ from dirbridge.contract.export import Action, Export, Fault, TargetValue
 from dirbridge.engine import diff, mapping
 from dirbridge.engine.mapping import Mapped
 from dirbridge.engine.plan import ObjectRule, Plan
+from dirbridge.engine.redaction import Veil
 from dirbridge.store.links import Link
 
 SOURCE_ANCHOR = "SourceAnchor"
@@ -216,7 +217,8 @@ def _forbidden(
                 {"attribute": name},
             )
         if name in rule.immutable and old is not None and value != old:
-            return _immutable(entry, name, old, value, matched=matched)
+            veil = Veil(rule.redacted, changes, present)
+            return veil.over_fault(_immutable(entry, name, old, value, matched=matched))
     return None
 
 
