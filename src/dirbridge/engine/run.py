@@ -77,7 +77,7 @@ class Run(msgspec.Struct):
     Attributes:
         generation: the job's, as this cycle took it; a higher one in the database ends the cycle.
         full_read: id of the full read that this cycle makes or goes on with; None in a delta.
-        estimate: entries that the read is expected to have.
+        estimate: entries that the read is expected to have. resumed: those that an earlier cycle of it had read.
         policy: the limits that the job's settings name.
         looked_at: how many entries must have been read before the planner is to look at the tables again.
     """
@@ -90,6 +90,7 @@ class Run(msgspec.Struct):
     counts: Counts
     full_read: UUID | None = None
     estimate: int | None = None
+    resumed: int = 0
     looked_at: int = 0
     policy: Policy = msgspec.field(default_factory=Policy)
 
