@@ -23,10 +23,10 @@ _SEGMENTS = {
     segment.lower(): segment
     for segment in (
         "allow", "applicationTemplates", "auditLogs", "clearQuarantine", "contacts", "deletedItems", "delta",
-        "dirbridge", "directory", "directoryObjects", "directReports", "domains", "filterOperators", "functions", "getByIds", "groups",
-        "instantiate", "jobs", "manager", "memberOf", "members", "organization", "pause", "provisioning", "reject",
-        "restart", "restore", "schema", "secrets", "servicePrincipals", "stagedRemovals", "start", "synchronization",
-        "templates", "transitiveMemberOf", "transitiveMembers", "users", "$count", "$ref",
+        "dirbridge", "directory", "directoryObjects", "directReports", "domains", "filterOperators", "functions",
+        "getByIds", "groups", "instantiate", "jobs", "manager", "memberOf", "members", "organization", "pause",
+        "provisioning", "reject", "restart", "restore", "schema", "secrets", "servicePrincipals", "stagedRemovals",
+        "start", "synchronization", "templates", "transitiveMemberOf", "transitiveMembers", "users", "$count", "$ref",
     )
 }  # fmt: skip
 _CASTS = {
