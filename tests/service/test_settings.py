@@ -102,3 +102,50 @@ def test_every_setting_is_in_the_reference() -> None:
         assert f"| {field.description} |" in page
         if name != "data" and field.default is not None:
             assert f"| `{name}` | `DIRBRIDGE_{name.upper()}` | `{field.default}` |" in page
+
+
+@pytest.mark.parametrize(
+    ("given", "security", "expected"),
+    [
+        ("mail.contoso.test", "starttls", ("mail.contoso.test", 587)),
+        ("mail.contoso.test", "tls", ("mail.contoso.test", 465)),
+        ("mail.contoso.test:2525", "tls", ("mail.contoso.test", 2525)),
+        ("[fd00::1]:25", "starttls", ("fd00::1", 25)),
+    ],
+)
+def test_mail_server_has_the_port_of_its_encryption(given: str, security: str, expected: tuple[str, int]) -> None:
+    """Unless one is given."""
+    found = load({}, {
+        "DIRBRIDGE_SMTP_SERVER": given, "DIRBRIDGE_SMTP_SECURITY": security, "DIRBRIDGE_MAIL_FROM": "a@contoso.test",
+    })  # fmt: skip
+    assert found.smtp_address == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"SMTP_SERVER": "mail.test"}, "smtp_server and mail_from belong together, mail_from is missing"),
+        ({"SMTP_USER": "x"}, "smtp_user and smtp_password belong together, smtp_password is missing"),
+        ({"WEBHOOK_URL": "https://hook.test/"}, "webhook_url and webhook_secret belong together"),
+        ({"SMTP_SERVER": "mail.test:x", "MAIL_FROM": "a@b.test"}, "DIRBRIDGE_SMTP_SERVER is 'mail.test:x'"),
+        ({"SMTP_SERVER": "user@mail.test", "MAIL_FROM": "a@b.test"}, "HOST or HOST:PORT is expected"),
+        ({"SMTP_SERVER": "mail.test", "MAIL_FROM": "dirbridge"}, "DIRBRIDGE_MAIL_FROM is 'dirbridge'"),
+        ({"WEBHOOK_URL": "http://hook.test/", "WEBHOOK_SECRET": "x" * 30}, "DIRBRIDGE_WEBHOOK_URL is no address"),
+        ({"WEBHOOK_URL": "https://hook.test/", "WEBHOOK_SECRET": "tell-nobody"}, "is a key of 11 bytes"),
+        ({"OUTGOING_NETWORKS": "10.1.0.0/99"}, "DIRBRIDGE_OUTGOING_NETWORKS '10.1.0.0/99' does not appear"),
+        ({"LOG_RETENTION": "0"}, "DIRBRIDGE_LOG_RETENTION"),
+    ],
+)
+def test_settings_of_notifications_are_checked_at_start(variables: dict[str, str], said: str) -> None:
+    """By the name they were given under; no secret is shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        load({}, {f"DIRBRIDGE_{name}": value for name, value in variables.items()})
+    assert said in caught.value.reason
+    assert "tell-nobody" not in str(caught.value)
+
+
+def test_several_lonely_settings_are_told_together() -> None:
+    """Each pair by its own sentence."""
+    with pytest.raises(ConfigurationError) as caught:
+        load({"tls_cert": "/x.pem"}, {"DIRBRIDGE_SMTP_USER": "x", "DIRBRIDGE_LOG_RETENTION": "0"})
+    assert (len(caught.value.details), "tls_key is missing" in caught.value.reason) == (3, True)

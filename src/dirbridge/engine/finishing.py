@@ -10,7 +10,7 @@ from dirbridge.contract.errors import DirbridgeError
 from dirbridge.engine import disposition, quarantine, status
 from dirbridge.engine.quarantine import Decision, Findings, Quarantine, Reason
 from dirbridge.engine.run import Run
-from dirbridge.store import audits, due, jobs, references, removals
+from dirbridge.store import audits, due, jobs, notifications, references, removals
 from dirbridge.store.database import Connection
 from dirbridge.store.jobs import Job
 
@@ -46,6 +46,16 @@ async def finish(run: Run, conn: Connection, error: DirbridgeError | None, waiti
     )
     if job.state != jobs.PREVIEW:
         await _tell(conn, run, before, decision)
+        await notifications.note(
+            conn,
+            run.tenant,
+            job.id,
+            after=quarantine.written(decision.quarantine),
+            succeeded=trouble is None,
+            now=now,
+            id=run.context.new_id(),
+            disabled=decision.disables,
+        )
 
 
 async def _findings(

@@ -22,6 +22,8 @@ from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import ConfigurationError
 from dirbridge.service.auth.sealing import Sealing
+from dirbridge.service.notify import webhook
+from dirbridge.service.settings import MAILBOX
 from dirbridge.store import secrets
 from dirbridge.store.secrets import Secret
 
@@ -49,10 +51,8 @@ ADDRESSES = ("BaseAddress", "Url", "Oauth2TokenExchangeUri", "WebhookUrl")
 SCENARIOS = ("AD2AADProvisioning", "AD2AADPasswordHash")
 LONGEST = 32 * 1024
 MOST_RECIPIENTS = 50
-LEAST_WEBHOOK_SECRET = 24
 
 _KNOWN = {key.lower(): key for key in SHOWN | CONFIDENTIAL}
-_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?=.{1,253}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 class SyncNotificationSettings(msgspec.Struct, rename="pascal"):
@@ -202,7 +202,7 @@ def _check_recipients(wish: SyncNotificationSettings) -> None:
             key, f"names {len(mailboxes)} recipients and may name {MOST_RECIPIENTS}", "Use a distribution list."
         )
     for mailbox in mailboxes:
-        if not _MAILBOX.fullmatch(mailbox):
+        if not MAILBOX.fullmatch(mailbox):
             raise _refused(
                 key, f"names '{mailbox[:80]}', which is no mail address", "Write it as name@contoso.example."
             )
@@ -226,8 +226,11 @@ def _check_webhook(values: Mapping[str, str]) -> None:
     if ("WebhookUrl" in values) != ("WebhookSecret" in values):
         missing = "WebhookSecret" if "WebhookUrl" in values else "WebhookUrl"
         raise _refused(missing, "is missing", "WebhookUrl and WebhookSecret belong together.")
-    if len(values.get("WebhookSecret", MASK * LEAST_WEBHOOK_SECRET)) < LEAST_WEBHOOK_SECRET:
-        raise _refused("WebhookSecret", f"has fewer than {LEAST_WEBHOOK_SECRET} characters", "Use a long random text.")
+    if "WebhookSecret" in values:
+        try:
+            webhook.key(values["WebhookSecret"])
+        except ValueError as error:
+            raise _refused("WebhookSecret", str(error), "Use a long random text.") from error
 
 
 def _kept(key: str, wanted: Mapping[str, str], stored: Mapping[str, str]) -> str:

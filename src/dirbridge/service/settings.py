@@ -7,6 +7,7 @@ faults are reported at once. Only `cli` reads them from outside; the rest of the
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
@@ -18,8 +19,17 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from dirbridge.contract.errors import ConfigurationError
+from dirbridge.service import outgoing
+from dirbridge.service.notify import webhook
 
 PREFIX = "DIRBRIDGE_"
+PAIRS = (
+    ("tls_cert", "tls_key"), ("smtp_server", "mail_from"), ("smtp_user", "smtp_password"),
+    ("webhook_url", "webhook_secret"),
+)  # fmt: skip
+"""Settings of which one is nothing without the other."""
+MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?=.{1,253}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+"""A mailbox: the common part of what RFC 5321 section 4.1.2 allows."""
 Role = Literal["all", "api", "worker"]
 
 
@@ -82,6 +92,42 @@ class Settings(BaseModel):
     stop_timeout: float = Field(
         default=10.0, ge=1, le=300, description="Seconds that requests and cycles under way are given when stopping."
     )
+    log_retention: int = Field(
+        default=30, ge=1, le=3650, description="Days for which the provisioning log and notifications are kept."
+    )
+    smtp_server: str | None = Field(
+        default=None,
+        description="Mail server for notifications, as HOST or HOST:PORT; no mail is sent without it.",
+    )
+    smtp_security: Literal["starttls", "tls"] = Field(
+        default="starttls",
+        description="How mail is encrypted: by STARTTLS (port 587 unless given) or by TLS from the start (port 465).",
+    )
+    smtp_user: str | None = Field(default=None, description="User at the mail server, where it asks for one.")
+    smtp_password: SecretStr | None = Field(default=None, description="That user's password.")
+    smtp_ca_file: Path | None = Field(
+        default=None,
+        description="Certificates, in PEM, that verify the mail server; those that the machine trusts if unset.",
+    )
+    mail_from: str | None = Field(default=None, description="Mailbox that notifications come from.")
+    webhook_url: SecretStr | None = Field(
+        default=None, description="Address, https, that is told of every job by signed webhook calls."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Key that signs them: text of at least 24 characters, or whsec_ and base64."
+    )
+    webhook_ca_file: Path | None = Field(
+        default=None,
+        description="Certificates, in PEM, that verify webhooks; those that the machine trusts if unset.",
+    )
+    outgoing_networks: str = Field(
+        default="",
+        description="Private networks that the mail server and webhooks may be in, such as 10.1.0.0/16, 127.0.0.1/32, "
+        "separated by commas; public addresses always may.",
+    )
+    outgoing_timeout: float = Field(
+        default=20.0, ge=1, le=25, description="Seconds that a mail or a webhook call may take in all."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severity that is logged; only `debug` shows attribute values."
     )
@@ -89,7 +135,7 @@ class Settings(BaseModel):
         default="auto", description="How log lines look: `auto` is columns at a terminal and JSON elsewhere."
     )
 
-    @field_validator("data", "sealing_key_file", "tls_cert", "tls_key")
+    @field_validator("data", "sealing_key_file", "tls_cert", "tls_key", "smtp_ca_file", "webhook_ca_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
@@ -121,10 +167,47 @@ class Settings(BaseModel):
         _ = parts.port  # raises ValueError when it is no number
         return f"https://{parts.netloc.lower()}"
 
+    @field_validator("smtp_server")
+    @classmethod
+    def _mail_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            _split_server(value, 0)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mailbox(cls, value: str | None) -> str | None:
+        if value is not None and not MAILBOX.fullmatch(value):
+            raise ValueError(f"is '{value}', a mailbox such as dirbridge@contoso.example is expected")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.port == 0:
+                raise ValueError("is no address such as https://host/path, without user and password")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            webhook.key(value.get_secret_value())
+        return value
+
+    @field_validator("outgoing_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        outgoing.networks(value)
+        return value
+
     @model_validator(mode="after")
-    def _pair(self) -> Self:
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError(_lonely("tls_key" if self.tls_key is None else "tls_cert"))
+    def _pairs(self) -> Self:
+        for one, other in PAIRS:
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(_lonely(one, other, one if getattr(self, one) is None else other))
         return self
 
     @property
@@ -136,6 +219,12 @@ class Settings(BaseModel):
     def port(self) -> int:
         """The port to listen at; 0 takes any free one."""
         return _split_address(self.listen)[1]
+
+    @property
+    def smtp_address(self) -> tuple[str, int] | None:
+        """Host and port of the mail server."""
+        port = 465 if self.smtp_security == "tls" else 587
+        return _split_server(self.smtp_server, port) if self.smtp_server is not None else None
 
     @property
     def sealing_key(self) -> Path:
@@ -187,9 +276,10 @@ def load(given: Mapping[str, object | None], environment: Mapping[str, str] | No
         return Settings.model_validate(values)
     except ValidationError as error:
         faults = [_fault(dict(fault), origins) for fault in error.errors(include_url=False)]
-    lonely = {"tls_cert", "tls_key"} - values.keys()
-    if len(lonely) == 1 and not any("belong together" in fault for fault in faults):  # pydantic stops before it
-        faults.append(_lonely(*lonely) + ".")
+    for pair in PAIRS:
+        lonely = set(pair) - values.keys()
+        if len(lonely) == 1 and not any(fault.startswith(" and ".join(pair)) for fault in faults):
+            faults.append(_lonely(*pair, *lonely) + ".")  # pydantic stops before it, or at the first
     raise ConfigurationError(
         "The settings have a fault: " + faults[0]
         if len(faults) == 1
@@ -205,12 +295,24 @@ def _fault(fault: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     said = str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
     if not name:
         return f"{said}."
-    shown = "" if name == "database_url" or fault["type"] == "value_error" else f" (value: {fault['input']!r})"
+    secret = name in {"database_url", "smtp_password", "webhook_url", "webhook_secret"}
+    shown = "" if secret or fault["type"] == "value_error" else f" (value: {fault['input']!r})"
     return f"{origins.get(name, name)} {said[0].lower()}{said[1:]}{shown}."
 
 
-def _lonely(missing: str) -> str:
-    return f"tls_cert and tls_key belong together, {missing} is missing"
+def _lonely(one: str, other: str, missing: str) -> str:
+    return f"{one} and {other} belong together, {missing} is missing"
+
+
+def _split_server(value: str, port: int) -> tuple[str, int]:
+    """Split HOST, HOST:PORT, [ADDRESS] or [ADDRESS]:PORT."""
+    try:
+        parts = urlsplit(f"//{value}")
+        if parts.hostname and parts.netloc == value and parts.username is None and parts.port != 0:
+            return parts.hostname, parts.port or port
+    except ValueError:
+        pass
+    raise ValueError(f"is '{value}', HOST or HOST:PORT is expected, such as mail.contoso.example:587")
 
 
 def _split_address(value: str) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from dirbridge.store import directory, events, previews
+from dirbridge.store import directory, events, notifications, previews
 from dirbridge.store.agents import KEEP_CODES
 from dirbridge.store.database import Database
 
@@ -28,19 +28,21 @@ _LOCK = 0x64_69_72_68
 Part = Callable[[AsyncConnection[Any]], Awaitable[object]]
 
 
-async def tidy(database: Database, now: datetime) -> None:
+async def tidy(database: Database, now: datetime, keep: timedelta = events.RETENTION) -> None:
     """Do everything once, for every tenant.
 
     Args:
         database: where.
         now: decides which day's partition is needed and what is old.
+        keep: how long the log and notifications are kept.
     """
     async with database.connection() as conn:
         cursor = await conn.execute("select id from tenants where preview_of is null")
         tenants: list[UUID] = [tenant for (tenant,) in await cursor.fetchall()]
     parts: list[Part] = [
         lambda conn: events.ensure_partitions(conn, now.date()),
-        lambda conn: events.prune(conn, now),
+        lambda conn: events.prune(conn, now, keep),
+        lambda conn: notifications.forget(conn, now - keep),
         _forget_agents_leftovers,
         lambda conn: previews.prune(conn, now),
     ]

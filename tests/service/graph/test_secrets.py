@@ -230,7 +230,8 @@ async def test_a_value_that_cannot_be_heeded_is_refused(made: Configuration, key
     [
         ({"WebhookUrl": "https://hook.example/"}, "'WebhookSecret' is missing"),
         ({"WebhookSecret": "x" * 30}, "'WebhookUrl' is missing"),
-        ({"WebhookUrl": "https://hook.example/", "WebhookSecret": "short"}, "fewer than 24 characters"),
+        ({"WebhookUrl": "https://hook.example/", "WebhookSecret": "short"}, "is a key of 5 bytes, at least 24"),
+        ({"WebhookUrl": "https://hook.example/", "WebhookSecret": "whsec_ä"}, "base64 is expected"),
     ],
 )
 async def test_a_webhook_needs_address_and_secret(made: Configuration, values: dict[str, str], said: str) -> None:

@@ -34,6 +34,65 @@ create table configuration_secrets (
 );
 
 -- Targets outside the transaction, and the synchronization service account --------------------------------------------
+-- What was told of a job, so that nothing is told twice.
+create table notification_states (
+    tenant uuid not null,
+    job text not null,
+    watched_since timestamptz,                  -- since when it was seen active; null while it is not
+    quarantine_told text[] not null default '{}',   -- reason/code of all that was told of the present quarantine
+    late_told_at timestamptz,                   -- when it was told that it has no success
+    primary key (tenant, job),
+    foreign key (tenant, job) references jobs on delete cascade
+);
+
+-- The outbox: what there is to tell, written in the transaction in which it happened.
+create table notices (
+    tenant uuid not null,
+    id uuid not null,
+    job text not null,
+    kind text not null,                         -- quarantined, quarantineChanged, deletesHeld, disabled, late, recovered
+    at timestamptz not null,
+    reason text not null,                       -- of the quarantine
+    code text not null,                         -- of the error behind it
+    message text not null,
+    recommended_action text not null default '',
+    routed_at timestamptz,                      -- when it was known to whom it goes
+    primary key (tenant, id),
+    foreign key (tenant, job) references jobs on delete cascade
+);
+create index notices_job on notices (tenant, job, at);
+create index notices_unrouted on notices (at) where routed_at is null;
+
+-- Mails and webhook calls. A mail gathers notices until it is due.
+create table messages (
+    tenant uuid not null references tenants,
+    id uuid not null,                           -- Message-ID and webhook-id, the same in every attempt
+    channel text not null,                      -- mail, webhook
+    recipient text not null,                    -- a mailbox or an address
+    service_principal uuid,                     -- the configuration whose webhook it is; null for the service's own
+    state text not null,                        -- gathering, waiting, sent, failed
+    attempts integer not null default 0,
+    due timestamptz not null,
+    answer text not null default '',            -- what the other side said last
+    created_at timestamptz not null,
+    settled_at timestamptz,
+    primary key (tenant, id)
+);
+create index messages_due on messages (due) where state in ('gathering', 'waiting');
+create index messages_recipient on messages (tenant, recipient, created_at);
+create unique index messages_gathering on messages (tenant, recipient) where state = 'gathering';
+
+create table message_notices (
+    tenant uuid not null,
+    message uuid not null,
+    notice uuid not null,
+    primary key (tenant, message, notice),
+    foreign key (tenant, message) references messages on delete cascade,
+    foreign key (tenant, notice) references notices on delete cascade
+);
+create index message_notices_notice on message_notices (tenant, notice);
+
+-- The synchronization service account ---------------------------------------------------------------------------------
 
 -- The values that a target outside has, as far as we know (msgpack); the tenant's own objects are read instead.
 alter table links add column written bytea;
