@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from dirbridge.service import app, setup
+from dirbridge.service.notify import delivery
 from dirbridge.service.settings import Settings, load
 from dirbridge.service.setup import Identity, Initialised, Wishes
 from dirbridge.store.database import Database
@@ -35,10 +36,10 @@ async def identity(database: Database, settings: Settings, made: Initialised) ->
 
 
 @pytest.fixture
-async def service(database: Database, identity: Identity) -> AsyncIterator[FastAPI]:
+async def service(database: Database, identity: Identity, settings: Settings) -> AsyncIterator[FastAPI]:
     """The application."""
     async with Listener(database, app.CHANNELS) as listener:
-        yield app.build(database, identity, listener)
+        yield app.build(database, identity, listener, delivery.courier(database, identity, settings))
 
 
 @pytest.fixture

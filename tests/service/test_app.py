@@ -12,6 +12,8 @@ from fastapi import FastAPI
 
 from dirbridge.contract.errors import ConfigurationError, TransientError
 from dirbridge.service import app, logs
+from dirbridge.service.notify import delivery
+from dirbridge.service.settings import Settings
 from dirbridge.service.setup import Identity
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
@@ -160,13 +162,18 @@ async def test_lines_written_during_a_request_carry_its_id(service: FastAPI, ide
     }
 
 
-async def test_service_without_its_database_says_so_and_comes_back(identity: Identity, database_url: str) -> None:
+async def test_service_without_its_database_says_so_and_comes_back(
+    identity: Identity, settings: Settings, database_url: str
+) -> None:
     """503 while no connection is to be had, 200 as soon as one is."""
     async with (
         Database(database_url, most=1, patience=timedelta(seconds=0.2)) as starved,
         Listener(starved, app.CHANNELS) as listener,
         httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=app.build(starved, identity, listener)), base_url=BASE_URL
+            transport=httpx2.ASGITransport(
+                app=app.build(starved, identity, listener, delivery.courier(starved, identity, settings))
+            ),
+            base_url=BASE_URL,
         ) as client,
     ):
         async with starved.connection():

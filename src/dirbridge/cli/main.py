@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "jobs": ("dirbridge.cli.jobs:jobs", "Create, start, watch synchronization jobs."),
     "provision": ("dirbridge.cli.provision:provision", "Provision one user or group now."),
     "preview": ("dirbridge.cli.preview:preview", "Show what a job's next whole cycle would do."),
+    "notifications": ("dirbridge.cli.notifications:notifications", "See what people were told, and try it."),
     "logs": ("dirbridge.cli.logs:logs", "Show the provisioning log."),
     "demo": ("dirbridge.cli.demo.command:demo", "Show it all with a throw-away domain controller."),
 }

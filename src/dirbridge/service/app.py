@@ -1,7 +1,7 @@
 """The application: every room of the service, wired in one place.
 
 `service.process` builds it for `dirbridge serve`, tests build it for themselves. Routes find what they share under
-`app.state`: `database`, `base_url`, `tenant`, `tokens`, `sealing`, `door`.
+`app.state`: `database`, `base_url`, `tenant`, `tokens`, `sealing`, `courier`, `door`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from dirbridge.service.auth import endpoints
 from dirbridge.service.graph import errors
 from dirbridge.service.graph.errors import GraphError
 from dirbridge.service.graph.gate import GraphGate
+from dirbridge.service.notify import administration as notifications
+from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.relay import administration, door
 from dirbridge.service.relay.door import Door
 from dirbridge.service.setup import Identity
@@ -35,7 +37,12 @@ CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM)
 
 
 def build(
-    database: Database, identity: Identity, listener: Listener, *, stopping: asyncio.Event | None = None
+    database: Database,
+    identity: Identity,
+    listener: Listener,
+    courier: Courier,
+    *,
+    stopping: asyncio.Event | None = None,
 ) -> FastAPI:
     """Wire the service.
 
@@ -43,6 +50,7 @@ def build(
         database: opened, with its tables.
         identity: who the service is.
         listener: entered, on `CHANNELS`.
+        courier: tells people of jobs.
         stopping: set when the process begins to stop, so that requests which wait end at once.
     """
     app = FastAPI(
@@ -60,11 +68,13 @@ def build(
     app.state.sealing = identity.sealing
     stopping = stopping or asyncio.Event()
     app.state.engine = contexts.make(database, listener, stopping)
+    app.state.courier = courier
     app.state.door = Door(database, listener, identity.authority, identity.tokens)
     app.include_router(health.router(database))
     app.include_router(endpoints.router(database, identity.tokens))
     app.include_router(door.router)
     app.include_router(administration.router)
+    app.include_router(notifications.router)
     app.include_router(graph.router())
     errors.register(app)
     app.add_middleware(Leave, stopping=stopping)

@@ -26,6 +26,8 @@ from dirbridge.contract.errors import ConfigurationError, TransientError
 from dirbridge.service import app, setup, worker
 from dirbridge.service.auth import authority
 from dirbridge.service.auth.authority import ServerCertificate
+from dirbridge.service.notify import delivery
+from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.settings import Settings
 from dirbridge.service.setup import Identity, Initialised, Wishes
 from dirbridge.store.database import Database
@@ -85,18 +87,20 @@ async def serve(settings: Settings, stop: asyncio.Event, announce: Callable[[Rea
             identity = await setup.load(database, settings, port)
             setup.write_ca_file(settings.ca_file, identity.authority.certificate)
             ready = Ready(identity.tenant.base_url if listening else None, settings.ca_file, made)
+            courier = delivery.courier(database, identity, settings)
             tls = given or await _issued_certificate(settings, database, identity)
             async with Listener(database, app.CHANNELS) as listener, asyncio.TaskGroup() as tasks:
                 if listening is not None:
                     answering = asyncio.Event()
                     tasks.create_task(
-                        _answer(settings, database, identity, listener, listening, tls, stop, answering), name="api"
+                        _answer(settings, database, identity, listener, courier, listening, tls, stop, answering),
+                        name="api",
                     )
                     if given is None:
                         tasks.create_task(_renew(settings, database, identity, tls, stop), name="renewal")
                     await answering.wait()
                 if settings.role != "api":
-                    tasks.create_task(worker.work(settings, database, listener, stop), name="worker")
+                    tasks.create_task(worker.work(settings, database, listener, courier, stop), name="worker")
                 announce(ready)
 
 
@@ -188,13 +192,14 @@ async def _answer(
     database: Database,
     identity: Identity,
     listener: Listener,
+    courier: Courier,
     listening: socket.socket,
     tls: ssl.SSLContext,
     stop: asyncio.Event,
     answering: asyncio.Event,
 ) -> None:
     config = uvicorn.Config(
-        app.build(database.with_patience(ANSWER_PATIENCE), identity, listener, stopping=stop),
+        app.build(database.with_patience(ANSWER_PATIENCE), identity, listener, courier, stopping=stop),
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -15,6 +15,7 @@ from dirbridge.contract.errors import DirbridgeError
 from dirbridge.engine import cycle, preview
 from dirbridge.engine.run import Context
 from dirbridge.service import contexts
+from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.settings import Settings
 from dirbridge.store import housekeeping, previews, queue
 from dirbridge.store.database import Database
@@ -23,13 +24,16 @@ from dirbridge.store.listener import Listener
 logger = logging.getLogger(__name__)
 
 
-async def work(settings: Settings, database: Database, listener: Listener, stop: asyncio.Event) -> None:
+async def work(
+    settings: Settings, database: Database, listener: Listener, courier: Courier, stop: asyncio.Event
+) -> None:
     """Run cycles until told to stop; those under way then end at their page's edge.
 
     Args:
         settings: how many at once, how often is looked for what is due.
         database: opened, with its tables.
         listener: entered; wakes cycles when agents answer.
+        courier: tells people of jobs.
         stop: ends it in good order.
     """
     context = contexts.make(database, listener, stop)
@@ -49,11 +53,14 @@ async def work(settings: Settings, database: Database, listener: Listener, stop:
         running = tasks.create_task(worker.run(), name="worker")
         tidying = tasks.create_task(_keep_tidy(settings, database), name="housekeeping")
         showing = tasks.create_task(_keep_previewing(settings, context), name="previews")
+        telling = tasks.create_task(courier.run(stop), name="notifications")
         await stop.wait()
         worker.stop()
         tidying.cancel()
         showing.cancel()
         await running
+        await asyncio.wait({telling}, timeout=settings.stop_timeout / 2)
+        telling.cancel()
 
 
 async def _keep_previewing(settings: Settings, context: Context) -> None:
@@ -76,7 +83,7 @@ async def _keep_previewing(settings: Settings, context: Context) -> None:
 async def _keep_tidy(settings: Settings, database: Database) -> None:
     while True:
         try:
-            await housekeeping.tidy(database, datetime.now(UTC))
+            await housekeeping.tidy(database, datetime.now(UTC), timedelta(days=settings.log_retention))
         except DirbridgeError as error:
             logger.warning("Housekeeping was put off: %s", error, extra={"event": "housekeeping_failed"})
         except Exception:  # cycles and requests must not end because something could not be cleared away

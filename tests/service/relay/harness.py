@@ -21,6 +21,7 @@ from dirbridge.agent import enrol as enrolling
 from dirbridge.contract.entry import ChangePage, Selection
 from dirbridge.service import app, setup
 from dirbridge.service.auth.authority import Authority
+from dirbridge.service.notify import delivery
 from dirbridge.service.relay import administration
 from dirbridge.service.relay.door import Door
 from dirbridge.service.relay.remote import RemoteSource
@@ -90,7 +91,8 @@ class Service:
             self.made = await setup.initialise(self.database, given, Wishes(domains=["contoso.test"]))
         self.identity: Identity = await setup.load(self.database, given)
         self.listener = await self._stack.enter_async_context(Listener(self.database, app.CHANNELS))
-        wired = app.build(self.database, self.identity, self.listener)
+        courier = delivery.courier(self.database, self.identity, given)
+        wired = app.build(self.database, self.identity, self.listener, courier)
         wired.state.door = replace(wired.state.door, settings=self.settings)
         self.door: Door = wired.state.door
         context = tls_context(self.identity.authority, self._folder)
