@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import measures
+from bench import expressions, measures
 from bench.deployment import processors
 from bench.measures import Figure
 
@@ -25,6 +25,7 @@ def _measures(scale: float) -> dict[str, Measure]:
         "samba": lambda: measures.samba(int(10_000 * scale)),
         "failing": lambda: measures.failing(int(100_000 * scale)),
         "group": lambda: measures.large_group(max(20, int(100_000 * scale))),
+        "expressions": lambda: expressions.default_mapping(max(500, int(20_000 * scale))),
         "member": lambda: measures.one_member((10, int(100_000 * scale))),
     }
 

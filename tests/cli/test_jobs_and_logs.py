@@ -136,6 +136,20 @@ def test_settings_of_a_job(command: Command, job: dict[str, Any]) -> None:
     assert "NAME=VALUE" in command("jobs", "settings", "--set", "DeleteThresholdValue", code=2)
 
 
+def test_quarantine_by_a_persons_word(command: Command, job: dict[str, Any]) -> None:
+    """Imposed with a reason, shown with it, cleared; run brings the next cycle forward and a paused job refuses."""
+    assert "start it first" in command("jobs", "run", code=1)
+    assert "is paused" in command("jobs", "quarantine", job["id"], code=1)
+    command("jobs", "start")
+    imposed = command.json("jobs", "quarantine", "--reason", "The directory is moved.")
+    assert imposed["status"]["code"] == "Quarantine"
+    assert imposed["status"]["quarantine"]["reason"] == "QuarantinedOnDemand"
+    assert "The directory is moved." in command("jobs", "show")
+    assert "is due now" in command("jobs", "run", "contoso.test")
+    assert command.json("jobs", "show")["status"]["quarantine"] == imposed["status"]["quarantine"]
+    assert command.json("jobs", "clear-quarantine")["status"]["quarantine"] is None
+
+
 def test_wrong_use_is_refused_with_its_code(command: Command, job: dict[str, Any]) -> None:
     """A second job for a domain, an unknown job, domain or scope: a sentence and an exit code each."""
     assert job["id"] in command("jobs", "create", "--domain", "Contoso.test", code=1)

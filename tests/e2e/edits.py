@@ -10,8 +10,12 @@ from dirbridge.cli.demo.company import escape, line
 from dirbridge.cli.demo.reader import Found, Reader
 
 PEOPLE = "(&(objectClass=user)(!(objectClass=computer))(!(adminDescription=User_*))(!(sAMAccountName=svc-*)))"
+CONTACTS = "(objectClass=contact)"
+ANYBODY = f"(|{PEOPLE}{CONTACTS})"
 GROUPS = "(objectClass=group)"
 UNITS = "(objectClass=organizationalUnit)"
+LEAST_CONTACTS = 3
+"""Contacts that keep their address: the last of a type does not go without a person's word."""
 MOST_REMOVALS = 8
 """Deletes and disables; ten in a day go without a person's word."""
 
@@ -50,6 +54,11 @@ class Editor:
             self._disable: 2,
             self._enable: 1,
             self._retitle: 3,
+            self._create_contact: 2,
+            self._rename_contact: 2,
+            self._delete_contact: 2,
+            self._mute_contact: 2,
+            self._unmute_contact: 2,
         }
 
     async def edit(self, times: int) -> None:
@@ -64,10 +73,10 @@ class Editor:
     # Who and where ----------------------------------------------------------------------------------------------------
 
     async def _some(self, query: str, count: int = 1, base: str = demo.ROOT) -> list[Found]:
-        """Choose entries."""
+        """Choose entries; all of them where none are counted."""
         found = await self._reader.search(query, ("*",), base=f"{base},{self._reader.base_dn}")
         found.sort(key=lambda entry: entry.values("objectGUID"))
-        return self._chance.sample(found, count)
+        return self._chance.sample(found, count) if count else found
 
     async def _place(self) -> str:
         return (await self._some(UNITS, base=demo.PEOPLE))[0].dn
@@ -160,19 +169,20 @@ class Editor:
         if not self._deleted:
             return None
         entry = self._deleted.pop(self._chance.randrange(len(self._deleted)))
-        account = str(entry.text("sAMAccountName"))
         (tombstone,) = [
             found
             for found in await self._reader.search("(isDeleted=TRUE)", ("objectGUID",), deleted=True)
             if found.values("objectGUID") == entry.values("objectGUID")
         ]
+        is_contact = "contact" in entry.texts("objectClass")
+        mail = entry.text("mail") if is_contact else f"{entry.text('sAMAccountName')}@{self._realm}"
         place = f"{_first(entry.dn)},{await self._place()}"
         await self._modify(
             tombstone.dn, "delete: isDeleted", "-", "replace: distinguishedName",
             line("distinguishedName", place), deleted=True,
         )  # fmt: skip
-        lines = ["replace: mail", f"mail: {account}@{self._realm}", "-", "replace: displayName"]
-        await self._modify(place, *lines, line("displayName", str(entry.text("displayName"))))
+        lines = ["replace: mail", *([line("mail", mail)] if mail else []), "-", "replace: displayName"]
+        await self._modify(place, *lines, line("displayName", entry.text("displayName") or "Back again"))
         return f"{entry.dn} was restored as {place}"
 
     async def _recreate(self) -> str | None:
@@ -185,7 +195,7 @@ class Editor:
         return f"{entry.dn} was deleted and made anew"
 
     async def _join(self) -> str | None:
-        (group,), members = await self._some(GROUPS), await self._some(PEOPLE, 3)
+        (group,), members = await self._some(GROUPS), await self._some(ANYBODY, 3)
         new = [member.dn for member in members if member.dn not in group.texts("member")]
         if not new:
             return None
@@ -202,7 +212,7 @@ class Editor:
         return f"{len(gone)} left {group.dn}"
 
     async def _manage(self) -> str:
-        entry, manager = await self._some(PEOPLE, 2)
+        entry, manager = await self._some(ANYBODY, 2)
         lines = [line("manager", manager.dn)] if self._chance.random() < 0.8 else []
         await self._modify(entry.dn, "replace: manager", *lines)
         return f"{entry.dn} got {manager.dn if lines else 'nobody'} as manager"
@@ -238,6 +248,53 @@ class Editor:
         (entry,) = await self._some(PEOPLE)
         await self._modify(entry.dn, "replace: title", f"title: Title {self._new()}")
         return f"{entry.dn} got another title"
+
+    async def _create_contact(self) -> str:
+        number, (manager,) = self._new(), await self._some(ANYBODY)
+        name, mail = f"Partner, Nr. {number} + Søn", f"partner{number}@fabrikam.test"
+        dn = f"CN={escape(name)},{demo.PARTNERS},{self._reader.base_dn}"
+        lines = ["changetype: add", "objectClass: contact", f"mail: {mail}", line("manager", manager.dn)]
+        await self._reader.modify("\n".join([line("dn", dn), *lines, ""]))
+        (group,) = await self._some(GROUPS)
+        await self._modify(group.dn, "add: member", line("member", dn))
+        return f"{dn} was created, under {manager.dn} and in {group.dn}"
+
+    async def _rename_contact(self) -> str:
+        (entry,) = await self._some(CONTACTS)
+        name = f"Partner #{self._new()} \\ Ω"
+        await self._rename_to(entry, f"CN={escape(name)}", await self._place())
+        return f"{entry.dn} was renamed to {name} and moved"
+
+    async def _spare_contact(self) -> Found | None:
+        """Choose a contact with an address, unless there are few of them."""
+        reachable = await self._some("(&(objectClass=contact)(|(mail=*)(proxyAddresses=*)))", 0)
+        return self._chance.choice(reachable) if len(reachable) > LEAST_CONTACTS else None
+
+    async def _delete_contact(self) -> str | None:
+        entry = await self._spare_contact()
+        if entry is None or self._removals >= MOST_REMOVALS:
+            return None
+        await self._reader.modify(f"{line('dn', entry.dn)}\nchangetype: delete\n")
+        self._removals += 1
+        self._deleted.append(entry)
+        return f"{entry.dn} was deleted"
+
+    async def _mute_contact(self) -> str | None:
+        """Take a contact's addresses away, so that it is of no use any more."""
+        entry = await self._spare_contact()
+        if entry is None or self._removals >= MOST_REMOVALS:
+            return None
+        self._removals += 1
+        await self._modify(entry.dn, "replace: mail", "-", "replace: proxyAddresses")
+        return f"{entry.dn} lost its address"
+
+    async def _unmute_contact(self) -> str | None:
+        mute = await self._some("(&(objectClass=contact)(!(mail=*))(!(proxyAddresses=*)))", 0)
+        if not mute:
+            return None
+        entry = self._chance.choice(mute)
+        await self._modify(entry.dn, "replace: mail", f"mail: partner{self._new()}@fabrikam.test")
+        return f"{entry.dn} got an address"
 
 
 def _first(dn: str) -> str:

@@ -8,9 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from dirbridge.contract.export import Action, Export, Outcome, Reference, TargetValue
-from dirbridge.store import directory, links
+from dirbridge.store import directory
 from dirbridge.store.database import ValueRejected, savepoint
-from dirbridge.store.links import Link
 from dirbridge.store.unit import Unit
 from dirbridge.tenant import administration
 from dirbridge.tenant.target import TenantTarget
@@ -53,9 +52,14 @@ async def read(world: World, *targets: str | None) -> dict[str, Any]:
         return {k: dict(v) for k, v in (await TARGET.read(unit, [t for t in targets if t])).items()}
 
 
-async def find(world: World, *wanted: tuple[str, Values], object_type: str = "User", job: str = "") -> dict[str, str]:
+async def find(
+    world: World, *wanted: tuple[str, Values], object_type: str = "User", by: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """What was found for each; of several, their anchors with commas between."""
     async with world.database.transaction() as conn:
-        return await TARGET.find(Unit(conn, world.tenant, job or world.job, world.clock()), object_type, wanted)
+        unit = Unit(conn, world.tenant, world.job, world.clock())
+        matches = await TARGET.find(unit, object_type, wanted, by)
+    return {anchor: ",".join(match.targets) for anchor, match in matches.items()}
 
 
 async def held(world: World) -> set[tuple[str, str, str]]:
@@ -66,13 +70,6 @@ async def made(world: World, name: str, **more: TargetValue) -> str:
     (outcome,) = await export(world, create(f"e-{name}", person(name, **more)))
     assert outcome.error is None
     return str(outcome.target)
-
-
-async def linked(world: World, anchor: str, target: str, state: str = "provisioned", job: str = "") -> None:
-    async with world.database.transaction() as conn:
-        await links.put(
-            conn, world.tenant, job or world.job, [Link(anchor, "user", anchor, None, UUID(target), state, "", None)]
-        )
 
 
 async def test_create_reads_back_as_it_was_asked(world: World) -> None:
@@ -161,14 +158,10 @@ async def _cloud(world: World, kind: str = "user", **properties: Any) -> str:
 
 
 async def test_hard_match(world: World) -> None:
-    """By source anchor, whoever made the object, unless a link holds it."""
+    """By source anchor, whoever made the object."""
     cloud = await _cloud(world, userPrincipalName="old@contoso.test", onPremisesImmutableId="anchor-ann")
     assert await find(world, ("e", person("ann"))) == {"e": cloud}
     assert await find(world, ("e", person("ann")), object_type="Group") == {}
-    await linked(world, "e", cloud)
-    assert await find(world, ("e", person("ann"))) == {"e": cloud}
-    assert await find(world, ("another", person("ann"))) == {}
-    assert await find(world, ("e", person("ann")), job="another job") == {}
 
 
 async def test_hard_match_prefers_the_live_object(world: World) -> None:
@@ -220,7 +213,38 @@ async def test_no_soft_match(world: World) -> None:
         ("e1", person("dan")),
         ("e2", person("eve", ProxyAddresses=("SMTP:dan.office@contoso.test",))),
     )
-    assert list(found.values()) == [cloud]
+    assert found == {"e1": cloud, "e2": cloud}
+
+
+async def test_matching_attributes(world: World) -> None:
+    """Each is asked in its order, by whatever property shows it; the first that finds anything decides."""
+    one = await _cloud(world, userPrincipalName="one@contoso.test", employeeId="7", businessPhones=["+1 (2)"])
+    two = await _cloud(world, userPrincipalName="two@contoso.test", employeeId="Ab", countryCode=276, mail="o@b.test")
+    more = {"onPremisesExtensionAttributes": {"extensionAttribute3": "Ümlaut"}, "jobTitle": "Clerk"}
+    six = await _cloud(world, userPrincipalName="six@contoso.test", onPremisesImmutableId="guid-six", **more)
+    twin = await _cloud(world, userPrincipalName="twin@contoso.test", jobTitle="CLERK")
+    ann = person("ann")
+    for by, values, found in (
+        (("EmployeeId",), {"EmployeeId": "7"}, one),
+        (("EmployeeId",), {"EmployeeId": "aB"}, two),
+        (("EmployeeId",), {"EmployeeId": "8"}, None),
+        (("EmployeeId",), {}, None),
+        (("EmployeeId", "Title"), {"EmployeeId": "8", "Title": "clerk"}, ",".join(sorted([six, twin]))),
+        (("EmployeeId", "Title"), {"EmployeeId": "7", "Title": "clerk"}, one),
+        (("TelephoneNumber",), {"TelephoneNumber": "+1 (2)"}, one),
+        (("CountryCode",), {"CountryCode": 276}, two),
+        (("Mail",), {"Mail": "O@b.test"}, two),
+        (("UserPrincipalName",), {"UserPrincipalName": "Two@contoso.test"}, two),
+        (("ExtensionAttribute3",), {"ExtensionAttribute3": "ümlaut"}, six),
+        (("onPremisesObjectIdentifier",), {"onPremisesObjectIdentifier": "guid-six"}, six),
+        (("onPremisesObjectIdentifier",), {"onPremisesObjectIdentifier": "GUID-six"}, None),
+        (("SourceAnchor",), {"SourceAnchor": "guid-six"}, six),
+        (("EmployeeId",), {"EmployeeId": "8", "SourceAnchor": "guid-six"}, six),
+    ):
+        wanted: Values = {**ann, **values}
+        assert await find(world, ("e", wanted), by=by) == ({} if found is None else {"e": found}), (by, values)
+    await export(world, delete("e", one))
+    assert await find(world, ("e", {**ann, "EmployeeId": "7"}), by=("EmployeeId",)) == {}
 
 
 # Names ----------------------------------------------------------------------------------------------------------------

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
+from dirbridge.cli import steering, telling
 from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
 from dirbridge.cli.finding import Found, again, all_jobs, find, path
 from dirbridge.cli.staged import allow_deletes, reject_deletes, staged
@@ -22,8 +21,6 @@ JOB_TEMPLATE = "AD2AADProvisioning"
 POLL = 0.5
 """Seconds between two looks at a job that is watched."""
 
-RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
-_LOOK: dict[str, str] = {"Active": "green", "Quarantine": "red", "Paused": "yellow", "NotRun": "cyan"}
 
 _wanted = click.argument("job", required=False)
 
@@ -36,7 +33,18 @@ def jobs() -> None:
     """
 
 
-for _command in (staged, allow_deletes, reject_deletes):
+for _command in (
+    steering.start,
+    steering.pause,
+    steering.run,
+    steering.restart,
+    steering.clear_quarantine,
+    steering.quarantine,
+    steering.settings,
+    staged,
+    allow_deletes,
+    reject_deletes,
+):
     jobs.add_command(_command)
 
 
@@ -88,10 +96,10 @@ def list_jobs(profile: Profile, as_json: bool) -> None:
         last = status.get("lastExecution") or {}
         table.add_row(
             plain(job["domain"]),
-            _status(job),
-            _moment(last.get("timeEnded")),
+            telling.status(job),
+            telling.moment(last.get("timeEnded")),
             plain(last.get("state", "")),
-            f"{_objects(job):,}",
+            f"{telling.objects(job):,}",
             plain(job["id"]),
         )
     console().print(table)
@@ -107,66 +115,7 @@ def show(profile: Profile, job: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        console().print(_details(found))
-
-
-@jobs.command()
-@_wanted
-@options
-def start(profile: Profile, job: str | None, as_json: bool) -> None:
-    """Let a job run; from quarantine too."""
-    _act(profile, job, "start", None, as_json, "was started")
-
-
-@jobs.command()
-@_wanted
-@options
-def pause(profile: Profile, job: str | None, as_json: bool) -> None:
-    """Stop a job, keeping its state."""
-    _act(profile, job, "pause", None, as_json, "is paused")
-
-
-@jobs.command()
-@_wanted
-@click.option(
-    "--reset-scope",
-    "scopes",
-    multiple=True,
-    type=click.Choice(RESET_SCOPES, case_sensitive=False),
-    help="What is cleared; may be repeated [QuarantineState, Watermark, Escrows].",
-)
-@options
-def restart(profile: Profile, job: str | None, scopes: tuple[str, ...], as_json: bool) -> None:
-    """Clear quarantine, failures and position, and read everything again; or exactly what is named."""
-    body = {"criteria": {"resetScope": ", ".join(scopes)}} if scopes else {"criteria": {}}
-    _act(profile, job, "restart", body, as_json, "was restarted")
-
-
-@jobs.command()
-@_wanted
-@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Change one; may be repeated.")
-@click.option("--unset", "taken", multiple=True, metavar="NAME", help="Go back to its default; may be repeated.")
-@options
-def settings(profile: Profile, job: str | None, given: tuple[str, ...], taken: tuple[str, ...], as_json: bool) -> None:
-    """Show what a job allows before it stops, or change it; it holds from the next cycle on."""
-    odd = [each for each in given if not all(each.partition("="))]
-    if odd:
-        raise click.BadParameter(f"expected NAME=VALUE; found {odd[0]!r}", param_hint="--set")
-    pairs = (each.partition("=") for each in given)
-    wanted: list[dict[str, str | None]] = [{"name": name, "value": value} for name, _, value in pairs]
-    wanted += [{"name": name, "value": None} for name in taken]
-    with Client.open(profile) as client:
-        found = find(client, job)
-        if wanted:
-            client.patch(path(found), {"synchronizationJobSettings": wanted})
-            found = again(client, found)
-    if as_json:
-        print_json(found["synchronizationJobSettings"])
-        return
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for each in found["synchronizationJobSettings"]:
-        table.add_row(plain(each["name"]), plain(each["value"]))
-    console().print(table)
+        console().print(telling.details(found))
 
 
 @jobs.command()
@@ -269,12 +218,12 @@ def _watch_bar(views: Iterator[Found], follow: bool) -> int:
             if ended is None:
                 continue
             if _cycle(job) != first:
-                screen.print(_result(job))
+                screen.print(telling.result(job))
                 first = _cycle(job)
                 progress.reset(task)
             if not follow:
                 if job["status"]["code"] in {"Paused", "Quarantine"}:
-                    screen.print(_details(job))
+                    screen.print(telling.details(job))
                 return ended
     return 0
 
@@ -297,37 +246,7 @@ def _show(progress: Progress, task: Any, job: Found) -> None:
     )
 
 
-def _result(job: Found) -> str:
-    last = job["status"]["lastExecution"]
-    seconds = _seconds(last)
-    took = f" in {seconds:.1f} s" if seconds is not None else ""
-    counts = ", ".join(
-        f"{last.get(member, 0):,} {word}"
-        for member, word in (("countImported", "read"), ("countExported", "written"), ("countEscrowed", "failed"))
-    )
-    return f"{plain(job['domain'])}: {plain(last.get('state', ''))}{took}: {counts}."
-
-
-def _seconds(last: dict[str, Any]) -> float | None:
-    try:
-        began, ended = (datetime.fromisoformat(str(last[name])) for name in ("timeBegan", "timeEnded"))
-    except (KeyError, ValueError):
-        return None
-    return (ended - began).total_seconds()
-
-
 # Jobs by name ---------------------------------------------------------------------------------------------------------
-
-
-def _act(profile: Profile, job: str | None, action: str, body: Any, as_json: bool, said: str) -> None:
-    with Client.open(profile) as client:
-        found = find(client, job)
-        client.post(f"{path(found)}/{action}", body)
-        found = again(client, found)
-    if as_json:
-        print_json(found)
-    else:
-        click.echo(f"Job {found['id']} of {plain(found['domain'])} {said}.")
 
 
 def _application(client: Client, domain: str) -> str:
@@ -337,52 +256,3 @@ def _application(client: Client, domain: str) -> str:
             return str(principal["id"])
     made = client.post(f"/applicationTemplates/{APPLICATION_TEMPLATE}/instantiate", {"displayName": domain})
     return str(made["servicePrincipal"]["id"])
-
-
-# In words -------------------------------------------------------------------------------------------------------------
-
-
-def _status(job: Found) -> Text:
-    code = str(job["status"]["code"])
-    return Text(code, style=_LOOK.get(code, ""))
-
-
-def _objects(job: Found) -> int:
-    return sum(int(each["value"]) for each in job["status"].get("synchronizedEntryCountByType") or [])
-
-
-def _moment(text: str | None) -> str:
-    if not text or text.startswith("0001"):
-        return "never"
-    try:
-        return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except ValueError:
-        return plain(text)
-
-
-def _details(job: Found) -> Table:
-    """Lay a job out as a table of two columns."""
-    status = job["status"]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    table.add_row("Id", plain(job["id"]))
-    table.add_row("Domain", plain(job["domain"]))
-    table.add_row("Status", _status(job))
-    table.add_row("Interval", plain(job["schedule"]["interval"]))
-    table.add_row("In step since", _moment(status.get("steadyStateFirstAchievedTime")))
-    table.add_row("Last in step", _moment(status.get("steadyStateLastAchievedTime")))
-    for each in status.get("synchronizedEntryCountByType") or []:
-        table.add_row(plain(each["key"]), f"{each['value']:,}")
-    last = status.get("lastExecution")
-    if last:
-        table.add_row("Last cycle", f"{_moment(last.get('timeEnded'))}, {_result(job).partition(': ')[2]}")
-        if last.get("error"):
-            table.add_row("", plain(f"{last['error'].get('code')}: {last['error'].get('message')}"))
-    quarantine = status.get("quarantine")
-    if quarantine:
-        error = quarantine.get("error") or {}
-        table.add_row("Quarantine", plain(f"{quarantine.get('reason')} since {_moment(quarantine.get('seriesBegan'))}"))
-        table.add_row("", plain(f"{error.get('code', '')}: {error.get('message', '')}"))
-        table.add_row("Next attempt", _moment(quarantine.get("nextAttempt")))
-    return table

@@ -61,11 +61,13 @@ class Subject:
         async with self.unit() as unit:
             return await self.target.read(unit, targets)
 
-    async def find(self, *wanted: Values, object_type: str = "User") -> dict[str, str]:
+    async def find(self, *wanted: Values, object_type: str = "User", attributes: Sequence[str] = ()) -> dict[str, str]:
         """Match entries whose anchor is their display name."""
         async with self.unit() as unit:
             asked = [(str(values["DisplayName"]).lower(), values) for values in wanted]
-            return await self.target.find(unit, object_type, asked)
+            matches = await self.target.find(unit, object_type, asked, attributes)
+        assert all(len(match.targets) == 1 for match in matches.values()), f"a match is not the only one: {matches}"
+        return {anchor: match.targets[0] for anchor, match in matches.items()}
 
     async def refer(self, added: Sequence[Reference] = (), removed: Sequence[Reference] = ()) -> None:
         """Write references."""
@@ -102,6 +104,16 @@ async def it_is_found_by_its_source_anchor(subject: Subject) -> None:
     renamed = subject.person("ann", UserPrincipalName=f"other@{subject.domain}")
     assert await subject.find(renamed) == made, "it was not found by its source anchor"
     assert await subject.find(renamed, object_type="Group") == {}, "it was found as a group"
+
+
+async def it_is_found_by_what_is_asked_for(subject: Subject) -> None:
+    """A matching attribute goes before the target's own rules; where it finds nothing, they follow."""
+    made = await subject.make("ann", "bob")
+    twisted = subject.person("ann", DisplayName="Bob", UserPrincipalName=f"other@{subject.domain}")
+    by_name = await subject.find(twisted, attributes=["DisplayName"])
+    assert by_name == {"bob": made["bob"]}, "a matching attribute was not heeded"
+    stranger = {**twisted, "DisplayName": "Eve"}
+    assert await subject.find(stranger, attributes=["DisplayName"]) == {"eve": made["ann"]}, "own rules did not follow"
 
 
 async def an_update_changes_what_it_names(subject: Subject) -> None:
@@ -172,6 +184,7 @@ CHECKS: tuple[Check, ...] = (
     what_is_made_is_read,
     nobody_is_nobody,
     it_is_found_by_its_source_anchor,
+    it_is_found_by_what_is_asked_for,
     an_update_changes_what_it_names,
     one_that_fails_stops_nobody,
     deleting_twice_is_deleting,

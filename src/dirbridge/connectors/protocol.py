@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
-from dirbridge.contract.export import Export, Outcome, Reference, ReferenceFault, TargetValue
+from dirbridge.contract.export import Export, Match, Outcome, Reference, ReferenceFault, TargetValue
 from dirbridge.contract.wire import CheckReport, Located
 
 Unit = TypeVar("Unit", contravariant=True)
@@ -78,9 +78,22 @@ class Target(Protocol[Unit]):
         ...
 
     async def find(
-        self, unit: Unit, object_type: str, wanted: Sequence[tuple[str, Mapping[str, TargetValue]]]
-    ) -> dict[str, str]:
-        """Match new entries with objects that exist: source anchor and mapped values in, target anchors out."""
+        self,
+        unit: Unit,
+        object_type: str,
+        wanted: Sequence[tuple[str, Mapping[str, TargetValue]]],
+        attributes: Sequence[str] = (),
+    ) -> dict[str, Match]:
+        """Match new entries with objects that exist, whoever has them.
+
+        Args:
+            wanted: source anchors and mapped values.
+            attributes: target attributes by whose values objects are looked for, one after the other, before the
+                target's own rules; the first that finds anything decides. Case does not count.
+
+        Returns:
+            By source anchor; what matches nothing is missing.
+        """
         ...
 
     async def read(self, unit: Unit, targets: Sequence[str]) -> dict[str, Mapping[str, TargetValue]]:

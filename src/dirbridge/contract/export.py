@@ -75,6 +75,20 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     stale: bool = False
 
 
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """Target objects that an entry could be.
+
+    Attributes:
+        attribute: the target attribute by whose value they were found.
+        targets: their anchors, at least one; several where the value does not tell them apart.
+        soft: found by a name that may have changed hands: an object that another entry has is not this entry's.
+    """
+
+    attribute: str
+    targets: tuple[str, ...]
+    soft: bool = False
+
+
 class Reference(msgspec.Struct, frozen=True, gc=False):
     """A reference between two target objects: target anchors, target attribute name."""
 

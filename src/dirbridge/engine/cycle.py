@@ -19,9 +19,9 @@ from dirbridge.contract.errors import (
 )
 from dirbridge.engine import batches, finishing, plan, policies, removing
 from dirbridge.engine.reading import read_in_pages, transaction, watched
-from dirbridge.engine.run import Context, Counts, Run
+from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner
-from dirbridge.store import due, jobs, seen
+from dirbridge.store import due, jobs, links, seen
 from dirbridge.store.database import Connection
 from dirbridge.store.jobs import Job
 
@@ -55,7 +55,8 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
     waiting = 0
     try:
         current.policy = policies.of(job.settings)
-        current.plan = plan.compile_schema(job.document(), macros(job))
+        surroundings = await environment(context, tenant)
+        current.plan = plan.compile_schema(job.document(), macros(job), surroundings)
         await _read(current)
         await _due(current, collisions=False)
         waiting = await removing.run_removals(current)
@@ -148,12 +149,16 @@ async def _position(run: Run) -> Watermark | None:
         since = await jobs.watermark(conn, run.tenant, run.job.id)
         if under_way is not None and since is not None:
             run.full_read = under_way
+            run.resumed = await seen.count(conn, run.tenant, run.job.id, under_way)
         elif since is None or wanted:
             since = None
             run.full_read = run.context.new_id()
+            run.resumed = 0
             await jobs.begin_full_read(conn, run.tenant, run.job.id, run.full_read)
         else:
             run.full_read = None
+        # As many as are known, until the source says better; what nothing is known of has no end in sight.
+        run.estimate = await links.total(conn, run.tenant, run.job.id) or None if run.full_read else None
 
     await transaction(run, find)
     return since

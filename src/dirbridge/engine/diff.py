@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from dirbridge.contract.event import ModifiedProperty
 from dirbridge.contract.export import TargetValue
+from dirbridge.engine import redaction
 from dirbridge.engine.mapping import Mapped
 from dirbridge.engine.plan import Flow, ObjectRule
 
@@ -74,10 +75,17 @@ def _same_set(one: TargetValue, other: TargetValue) -> bool:
     return isinstance(one, tuple) and isinstance(other, tuple) and set(one) == set(other)
 
 
-def modified(changes: Mapping[str, TargetValue], present: Mapping[str, TargetValue]) -> tuple[ModifiedProperty, ...]:
-    """Put changes into the log's form, old value and new."""
+def modified(
+    changes: Mapping[str, TargetValue], present: Mapping[str, TargetValue], redacted: Collection[str] = ()
+) -> tuple[ModifiedProperty, ...]:
+    """Put changes into the log's form, old value and new, without the values of redacted attributes."""
     return tuple(
-        ModifiedProperty(name, shown(present.get(name)), shown(value)) for name, value in sorted(changes.items())
+        ModifiedProperty(
+            name,
+            redaction.value(name, shown(present.get(name)), redacted),
+            redaction.value(name, shown(value), redacted),
+        )
+        for name, value in sorted(changes.items())
     )
 
 

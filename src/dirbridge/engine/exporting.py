@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from dirbridge.contract.errors import DirbridgeError
-from dirbridge.contract.export import Fault, Outcome, TargetValue
-from dirbridge.engine import outcomes, provision
+from dirbridge.contract.export import Fault, Match, Outcome, TargetValue
+from dirbridge.engine import matching, outcomes, provision
 from dirbridge.engine.provision import Inside
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
@@ -45,22 +45,32 @@ async def _plan(run: Run, work: Work, inside: Sequence[Inside], *, trust_written
     """Let each entry meet its target object, or one that it matches, and say what is to be done."""
     linked = {i.entry.anchor: str(i.link.target) for i in inside if i.link is not None and i.link.target is not None}
     present = await _present(run, work, inside, linked, trust_written=trust_written)
-    strangers: dict[str, list[tuple[str, Any]]] = {}
-    for one in inside:
-        if linked.get(one.entry.anchor) not in present:
-            strangers.setdefault(one.rule.target_type, []).append((one.entry.anchor, one.mapped.values))
-    found: dict[str, str] = {}
-    for object_type, wanted in strangers.items():
-        found |= await run.context.target.find(work.unit, object_type, wanted)
+    found, faults = await _match(run, work, [one for one in inside if linked.get(one.entry.anchor) not in present])
     if found:
-        found = await _free(run, work, found)
         present |= await run.context.target.read(work.unit, sorted(found.values()))
     planned: list[Planned] = []
     for one in inside:
         anchor = one.entry.anchor
         where = found.get(anchor) or linked.get(anchor)
-        planned.append(provision.decide(one, where, present.get(where) if where else None, matched=anchor in found))
+        if anchor in faults:
+            planned.append(Planned(one, None, fault=faults[anchor]))
+        else:
+            planned.append(provision.decide(one, where, present.get(where) if where else None, matched=anchor in found))
     return planned
+
+
+async def _match(run: Run, work: Work, strangers: Sequence[Inside]) -> tuple[dict[str, str], dict[str, Fault]]:
+    """Find the objects that entries without one could be; gives what is theirs, and who fails over it."""
+    alike: dict[tuple[str, tuple[str, ...]], list[tuple[str, Any]]] = {}
+    for one in strangers:
+        kind = (one.rule.target_type, one.rule.matching)
+        alike.setdefault(kind, []).append((one.entry.anchor, one.mapped.values))
+    matches: dict[str, Match] = {}
+    for (object_type, attributes), wanted in alike.items():
+        matches |= await run.context.target.find(work.unit, object_type, wanted, attributes)
+    targets = [UUID(target) for match in matches.values() for target in match.targets]
+    holders = await links.holders(work.unit.conn, run.tenant, targets) if targets else {}
+    return matching.settle(run.job.id, strangers, matches, {str(target): held for target, held in holders.items()})
 
 
 async def _present(
@@ -79,18 +89,6 @@ async def _present(
         kept = {linked[anchor]: values for anchor, values in written.items()}
     rest = sorted(set(linked.values()) - kept.keys())
     return {**kept, **(await target.read(work.unit, rest) if rest else {})}
-
-
-async def _free(run: Run, work: Work, found: Mapping[str, str]) -> dict[str, str]:
-    """Of matches, keep those that no other entry holds; of several entries with one match, the lowest anchor's."""
-    if run.context.target.capabilities.joins_transaction:
-        return dict(found)  # it has looked at the links itself
-    held = await links.anchors_of_targets(work.unit.conn, run.tenant, [UUID(target) for target in found.values()])
-    kept: dict[str, str] = {}
-    for anchor, target in sorted(found.items()):
-        if held.get(UUID(target), (run.job.id, anchor)) == (run.job.id, anchor) and target not in kept.values():
-            kept[anchor] = target
-    return kept
 
 
 # A target that joins our transaction ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dirbridge.contract.export import Action, Export, Fault, Outcome
 from dirbridge.engine.diff import modified
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.provision import Step as Planned
+from dirbridge.engine.redaction import Veil
 from dirbridge.engine.run import Run
 from dirbridge.store import links
 from dirbridge.store.links import Link
@@ -97,7 +98,7 @@ def skipped(run: Run, outside: Outside, now: datetime, began: datetime) -> Event
 def redundant(run: Run, inside: Inside, now: datetime, began: datetime) -> Event:
     """An entry of which the target has it all already; told only to a person who asked."""
     entry, link = inside.entry, inside.link
-    name = str(inside.mapped.values.get("DisplayName") or entry.name)
+    name = _target_name(inside)
     details = {"name": name, "type": inside.rule.target_type}
     return _event(
         run,
@@ -183,12 +184,13 @@ def exported(run: Run, planned: Planned, export: Export, outcome: Outcome, now: 
     """An export, done or failed."""
     inside = planned.inside
     entry = inside.entry
-    target_name = str(inside.mapped.values.get("DisplayName") or entry.name)
+    target_name = _target_name(inside)
+    veil = Veil(inside.rule.redacted, planned.changes, planned.present, inside.mapped.values)
     status = Status.FAILURE if outcome.error else Status.SUCCESS
     details = {"name": target_name, "type": inside.rule.target_type}
     if export.restore:
         details["restored"] = "True"
-    details |= {f"note{number}": note for number, note in enumerate(outcome.notes, 1)}
+    details |= {f"note{number}": veil.over(note) for number, note in enumerate(outcome.notes, 1)}
     return _event(
         run,
         now,
@@ -204,9 +206,16 @@ def exported(run: Run, planned: Planned, export: Export, outcome: Outcome, now: 
             _matched(planned, target_name),
             Step(_EXPORT_CODES[export.action], StepType.EXPORT, status, details),
         ],
-        changes=modified(planned.changes, planned.present),
-        fault=outcome.error,
+        changes=modified(planned.changes, planned.present, inside.rule.redacted),
+        fault=veil.over_fault(outcome.error),
     )
+
+
+def _target_name(inside: Inside) -> str:
+    """Give the name that the log has for the object: what it is displayed as, unless that is redacted."""
+    if "DisplayName" in inside.rule.redacted:
+        return inside.entry.name
+    return str(inside.mapped.values.get("DisplayName") or inside.entry.name)
 
 
 def _matched(planned: Planned, name: str) -> Step:

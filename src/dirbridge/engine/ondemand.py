@@ -20,7 +20,7 @@ from dirbridge.contract.event import Event, Status, Step, StepType
 from dirbridge.engine import batches, log, plan, policies, provision, scoping
 from dirbridge.engine.cycle import macros
 from dirbridge.engine.provision import Inside, Outside
-from dirbridge.engine.run import Context, Counts, Run
+from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner, Work
 from dirbridge.store import events, jobs, links, removals
 from dirbridge.store.database import Connection
@@ -76,7 +76,7 @@ async def provision_one(context: Context, tenant: UUID, job_id: str, wish: Wish)
         job = await jobs.get(conn, tenant, job_id)
     if job is None:
         return None
-    compiled = plan.compile_schema(job.document(), macros(job))
+    compiled = plan.compile_schema(job.document(), macros(job), await environment(context, tenant))
     policy = policies.of(job.settings)
     run = Run(context, job, compiled, context.new_id(), context.clock(), Counts(), policy=policy)
     try:

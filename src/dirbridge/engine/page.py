@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from dirbridge.contract.entry import ChangePage, Entry, Tombstone, storable
-from dirbridge.engine import aside, exporting, log, mapping, provision, referring
+from dirbridge.engine import aside, exporting, log, mapping, provision, referring, status
 from dirbridge.engine.disposition import Failure, Origin
 from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Unchanged
 from dirbridge.engine.run import Run
@@ -77,17 +77,7 @@ async def _progress(run: Run, conn: Connection, page: ChangePage, left: int, now
     run.counts.imported += len(page.entries) + len(page.deleted) - left
     run.counts.reference_deltas += sum(len(d.added) + len(d.removed) for d in page.references)
     run.estimate = page.estimate if page.estimate is not None else run.estimate
-    await jobs.keep_progress(
-        conn,
-        run.tenant,
-        run.job.id,
-        {
-            "completedUnits": run.counts.imported,
-            "totalUnits": max(run.estimate or 0, run.counts.imported),
-            "units": "objects",
-            "progressObservationDateTime": now.isoformat().replace("+00:00", "Z"),
-        },
-    )
+    await jobs.keep_progress(conn, run.tenant, run.job.id, status.progress(run, now))
 
 
 # Entries --------------------------------------------------------------------------------------------------------------

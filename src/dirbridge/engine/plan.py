@@ -23,6 +23,8 @@ from dirbridge.contract.schema import (
     Schema,
 )
 from dirbridge.engine import expressions, scoping
+from dirbridge.engine.conversion import TYPED, Converter, converter
+from dirbridge.engine.functions.environment import CHECKING, Environment
 from dirbridge.engine.functions.values import Computed
 
 EXPIRES = "accountExpires"
@@ -44,16 +46,21 @@ class Row(msgspec.Struct, frozen=True):
     """One compiled attribute mapping.
 
     Attributes:
+        convert: brings what is computed into the target attribute's type.
+        carries_text: there is nothing to convert in one text.
         attributes: what it is computed from.
         default: what a new object gets where the source has nothing.
+        redacted: neither log nor errors show its values.
     """
 
     target: str
     compute: Computed
-    definition: AttributeDefinition
+    convert: Converter
+    carries_text: bool
     attributes: frozenset[str]
     default: str | None
     on_create_only: bool
+    redacted: bool = False
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -76,7 +83,11 @@ class ObjectRule(msgspec.Struct, frozen=True):
         category: which entries of the source type are this mapping's.
         simple: rows by the one source attribute without which they have no value.
         always: rows that must be evaluated for every entry.
+        read: source attributes that some row is computed from.
+        ignorable: rows that may leave their attribute out of the export, evaluated for every entry too.
+        redacted: target attributes whose values the log does not show.
         references: target attribute by source reference attribute.
+        matching: target attributes by which an object is looked for that an entry could be, in their order.
         targets: every target attribute that is mapped and flows on update.
         flows: of those, the ones that flow in a manner of their own.
         rewrites: an entry is exported whenever the source reports it.
@@ -104,6 +115,10 @@ class ObjectRule(msgspec.Struct, frozen=True):
     rewrites: bool = False
     required: frozenset[str] = frozenset()
     immutable: frozenset[str] = frozenset()
+    matching: tuple[str, ...] = ()
+    read: frozenset[str] = frozenset()
+    ignorable: tuple[Row, ...] = ()
+    redacted: frozenset[str] = frozenset()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -155,8 +170,13 @@ NOTHING = Plan({}, Selection({}), {})
 """The plan of a cycle whose schema document has not been compiled."""
 
 
-def compile_schema(schema: Schema, macros: Mapping[str, str]) -> Plan:
+def compile_schema(schema: Schema, macros: Mapping[str, str], environment: Environment = CHECKING) -> Plan:
     """Compile the schema document.
+
+    Args:
+        macros: what `%Name%` stands for in the mapping.
+        environment: what its functions take from outside. Without one the plan is good for looking at, not for mapping
+            by functions of the time, of chance and of the tenant.
 
     Raises:
         ConfigurationError: names the path of what is wrong.
@@ -178,7 +198,7 @@ def compile_schema(schema: Schema, macros: Mapping[str, str]) -> Plan:
         for index, mapping in enumerate(rule.object_mappings):
             if mapping.enabled:
                 path = f"synchronizationRules[{at}].objectMappings[{index}]"
-                made = _object_rule(rule, mapping, objects, macros, path)
+                made = _object_rule(rule, mapping, objects, macros, environment, path)
                 rules[made.source_type] = (*rules.get(made.source_type, ()), made)
     every = [made for found in rules.values() for made in found]
     return Plan(
@@ -207,6 +227,7 @@ def _object_rule(
     mapping: ObjectMapping,
     objects: Mapping[str, ObjectDefinition],
     macros: Mapping[str, str],
+    environment: Environment,
     path: str,
 ) -> ObjectRule:
     target = objects.get(mapping.target_object_name)
@@ -219,6 +240,9 @@ def _object_rule(
     known = {definition.name: definition for definition in target.attributes}
     simple: dict[str, tuple[Row, ...]] = {}
     always: list[Row] = []
+    ignorable: list[Row] = []
+    rows: list[Row] = []
+    redacted: set[str] = set()
     references: dict[str, str] = {}
     targets: set[str] = set()
     flows: dict[str, Flow] = {}
@@ -236,14 +260,19 @@ def _object_rule(
             continue
         if attribute.source is None and attribute.default_value is None:
             continue
-        row = _row(attribute, definition, macros, here)
+        row = _row(attribute, definition, macros, environment, here)
         if not row.on_create_only:
             targets.add(row.target)
             flow = _flow(attribute, definition)
             if flow != Flow():
                 flows[row.target] = flow
+        rows.append(row)
+        if row.redacted:
+            redacted.add(row.target)
         key = None if attribute.source is None else expressions.needs(attribute.source)
-        if key is None or row.default is not None:
+        if attribute.source is not None and expressions.may_ignore(attribute.source):
+            ignorable.append(row)
+        elif key is None or row.default is not None:
             always.append(row)
         else:
             simple[key] = (*simple.get(key, ()), row)
@@ -267,20 +296,52 @@ def _object_rule(
         rewrites=any(row.flow_behavior == "FlowAlways" for row in mapping.attribute_mappings),
         required=frozenset(a.name for a in target.attributes if a.required and a.type != "Reference"),
         immutable=frozenset(a.name for a in target.attributes if a.mutability == "Immutable"),
+        matching=tuple(
+            row.target_attribute_name
+            for row in sorted(mapping.attribute_mappings, key=lambda row: row.matching_priority)
+            if row.matching_priority > 0
+        ),
+        read=frozenset().union(*(row.attributes for row in rows)),
+        ignorable=tuple(ignorable),
+        redacted=frozenset(redacted),
     )
 
 
-def _row(mapping: AttributeMapping, definition: AttributeDefinition, macros: Mapping[str, str], path: str) -> Row:
-    if mapping.source is None:
-        constant = mapping.default_value
-        return Row(definition.name, lambda _attributes: constant, definition, frozenset(), None, False)
+def _row(
+    mapping: AttributeMapping,
+    definition: AttributeDefinition,
+    macros: Mapping[str, str],
+    environment: Environment,
+    path: str,
+) -> Row:
+    convert, carries_text = converter(definition), definition.type not in TYPED and not definition.multivalued
+    source, constant = mapping.source, mapping.default_value
+    if source is None:
+        return Row(definition.name, lambda _attributes: constant, convert, carries_text, frozenset(), None, False)
+    on_create_only = mapping.flow_type == "ObjectAddOnly"
+    expressions.check_uniqueness(
+        source,
+        path,
+        matching=mapping.matching_priority > 0,
+        on_create_only=on_create_only,
+        can_ask=environment.is_free is not None,
+    )
+    attributes = expressions.attributes_of(source)
+    if MEMBER in attributes:
+        raise ConfigurationError(
+            f"{path}: '{MEMBER}' cannot be mapped to '{definition.name}': members come apart from their group.",
+            code="InvalidSchema",
+            recommended_action="Map it to a reference, and directly.",
+        )
     return Row(
         target=definition.name,
-        compute=expressions.compile_source(mapping.source, macros, path),
-        definition=definition,
-        attributes=frozenset(expressions.attributes_of(mapping.source)),
-        default=mapping.default_value if mapping.default_value is not None else definition.default_value,
-        on_create_only=mapping.flow_type == "ObjectAddOnly",
+        compute=expressions.compile_source(source, macros, path, environment),
+        convert=convert,
+        carries_text=carries_text,
+        attributes=frozenset(attributes),
+        default=constant if constant is not None else definition.default_value,
+        on_create_only=on_create_only,
+        redacted=expressions.redacts(source),
     )
 
 

@@ -16,6 +16,7 @@ from dirbridge.contract.export import Action, Export, Fault, TargetValue
 from dirbridge.engine import diff, mapping
 from dirbridge.engine.mapping import Mapped
 from dirbridge.engine.plan import ObjectRule, Plan
+from dirbridge.engine.redaction import Veil
 from dirbridge.store.links import Link
 
 SOURCE_ANCHOR = "SourceAnchor"
@@ -170,12 +171,12 @@ def decide(inside: Inside, target: str | None, present: Mapping[str, TargetValue
     if target is None or present is None:
         missing = sorted(name for name in rule.required if mapped.values.get(name) is None)
         if missing:
-            return Step(inside, None, fault=_without(inside.entry, rule, missing))
+            return Step(inside, None, fault=_without(inside, missing))
         export = Export(anchor, rule.target_type, Action.CREATE, None, mapped.values)
         return Step(inside, export, changes=mapped.values)
     restore = bool(present.get(DELETED))
     changes = diff.compare(rule, mapped, present)
-    fault = _forbidden(inside, changes, present)
+    fault = _forbidden(inside, changes, present, matched=matched)
     if fault is not None:
         return Step(inside, None, present=present, fault=fault)
     if not changes and not restore and not matched:
@@ -188,17 +189,22 @@ def decide(inside: Inside, target: str | None, present: Mapping[str, TargetValue
     return Step(inside, export, changes=changes, present=present, disables=disables, matched=matched)
 
 
-def _without(entry: Entry, rule: ObjectRule, missing: Sequence[str]) -> Fault:
+def _without(inside: Inside, missing: Sequence[str]) -> Fault:
     names = " and ".join(f"'{name}'" for name in missing)
+    remedy = "Give the entry what the mapping takes it from, or the mapping a default value."
+    if inside.mapped.held.intersection(missing):
+        remedy = "Let the account, and the agent's list of attributes, read what the mapping takes it from."
     return Fault(
         "MandatoryFieldsMissing",
-        f"'{entry.name}' has no value for {names}, without which there is no {rule.target_type}.",
-        "Give the entry what the mapping takes it from, or the mapping a default value.",
+        f"'{inside.entry.name}' has no value for {names}, without which there is no {inside.rule.target_type}.",
+        remedy,
         {"attributes": ", ".join(missing)},
     )
 
 
-def _forbidden(inside: Inside, changes: Mapping[str, TargetValue], present: Mapping[str, TargetValue]) -> Fault | None:
+def _forbidden(
+    inside: Inside, changes: Mapping[str, TargetValue], present: Mapping[str, TargetValue], *, matched: bool
+) -> Fault | None:
     """Find a change that the target's definition rules out; None where there is none."""
     rule, entry = inside.rule, inside.entry
     for name in sorted(changes):
@@ -211,13 +217,21 @@ def _forbidden(inside: Inside, changes: Mapping[str, TargetValue], present: Mapp
                 {"attribute": name},
             )
         if name in rule.immutable and old is not None and value != old:
-            return _immutable(entry, name, old, value)
+            veil = Veil(rule.redacted, changes, present)
+            return veil.over_fault(_immutable(entry, name, old, value, matched=matched))
     return None
 
 
-def _immutable(entry: Entry, name: str, old: TargetValue, value: TargetValue) -> Fault:
+def _immutable(entry: Entry, name: str, old: TargetValue, value: TargetValue, *, matched: bool) -> Fault:
     told = f"from '{diff.shown(old)}' to '{diff.shown(value) or ''}'"
     details = {"attribute": name, "old": diff.shown(old) or "", "new": diff.shown(value) or ""}
+    if name == SOURCE_ANCHOR and matched:
+        return Fault(
+            "InvalidSoftMatch",
+            f"The object that '{entry.name}' matches has another source anchor: it would change {told}.",
+            "Let the mapping match by another attribute, or clear the object's onPremisesImmutableId if it is meant.",
+            details,
+        )
     if name == SOURCE_ANCHOR:
         return Fault(
             "SourceAnchorChanged",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from random import Random, SystemRandom
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from dirbridge.connectors.protocol import Source, Target
+from dirbridge.engine.functions.environment import Environment
 from dirbridge.engine.plan import Plan
 from dirbridge.engine.policies import Policy
+from dirbridge.store import identity
 from dirbridge.store.database import Connection, Database
 from dirbridge.store.jobs import Job
 from dirbridge.store.unit import Unit
@@ -23,6 +26,7 @@ class Context(msgspec.Struct, frozen=True):
 
     Attributes:
         sleep: lets so many seconds pass.
+        random: makes the random texts of the mapping, passwords among them.
     """
 
     database: Database
@@ -31,6 +35,14 @@ class Context(msgspec.Struct, frozen=True):
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Random = msgspec.field(default_factory=SystemRandom)
+
+
+async def environment(context: Context, tenant: UUID) -> Environment:
+    """Give what the functions of a mapping take from outside. No target can be asked yet whether a value is free."""
+    async with context.database.connection() as conn:
+        domains = await identity.domains(conn, tenant)
+    return Environment(context.clock, context.random, next((each.name for each in domains if each.is_default), ""))
 
 
 class Counts(msgspec.Struct):
@@ -65,7 +77,7 @@ class Run(msgspec.Struct):
     Attributes:
         generation: the job's, as this cycle took it; a higher one in the database ends the cycle.
         full_read: id of the full read that this cycle makes or goes on with; None in a delta.
-        estimate: entries that the read is expected to have.
+        estimate: entries that the read is expected to have. resumed: those that an earlier cycle of it had read.
         policy: the limits that the job's settings name.
         looked_at: how many entries must have been read before the planner is to look at the tables again.
     """
@@ -78,6 +90,7 @@ class Run(msgspec.Struct):
     counts: Counts
     full_read: UUID | None = None
     estimate: int | None = None
+    resumed: int = 0
     looked_at: int = 0
     policy: Policy = msgspec.field(default_factory=Policy)
 

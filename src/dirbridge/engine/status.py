@@ -49,3 +49,20 @@ def execution(run: Run, ended: datetime, trouble: Trouble | None) -> dict[str, A
         "countEscrowed": counts.escrowed,
         "countEscrowedRaw": counts.escrowed + counts.held,
     }
+
+
+def progress(run: Run, now: datetime) -> dict[str, Any]:
+    """Say how far the reading is: Graph's synchronizationProgress, and what its speed is reckoned from.
+
+    A full read that goes on where an earlier cycle stopped begins with what that one had read.
+    """
+    done = run.resumed + run.counts.imported
+    return {
+        "completedUnits": done,
+        "totalUnits": max(run.estimate or 0, done),
+        "isTotalKnown": run.estimate is not None and run.estimate >= done,
+        "units": "objects",
+        "progressObservationDateTime": stamp(now),
+        "beganDateTime": stamp(run.began),
+        "beganUnits": run.resumed,
+    }

@@ -53,18 +53,49 @@ async def by_immutable_id(
     return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
-async def cloud_holders(
-    conn: AsyncConnection[Any], tenant: UUID, object_type: str, keys: Sequence[tuple[str, str]]
+async def by_claim(
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    object_type: str,
+    keys: Sequence[tuple[str, str]],
+    *,
+    only_cloud: bool = False,
 ) -> dict[tuple[str, str], UUID]:
-    """Find live objects made in the cloud, never synchronized, by a unique value."""
+    """Find live objects by a unique value, as kind and folded value.
+
+    Args:
+        only_cloud: those made in the cloud and never synchronized.
+    """
     cursor = await conn.execute(
         """select v.kind, v.value, o.id from unnest(%s::text[], %s::text[]) as u(kind, value)
            join unique_values v on v.tenant = %s and v.kind = u.kind and v.value = u.value
            join directory_objects o on o.tenant = v.tenant and o.id = v.owner
-           where o.object_type = %s and o.immutable_id is null and o.sync_job is null and o.deleted_at is null""",
-        ([key[0] for key in keys], [key[1] for key in keys], tenant, object_type),
+           where o.object_type = %s and o.deleted_at is null
+             and (not %s or o.immutable_id is null and o.sync_job is null)""",
+        ([key[0] for key in keys], [key[1] for key in keys], tenant, object_type, only_cloud),
     )
     return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+
+
+async def by_property(
+    conn: AsyncConnection[Any], tenant: UUID, object_type: str, path: Sequence[str], values: Sequence[str]
+) -> dict[str, list[UUID]]:
+    """Find live objects by the text of any property, whatever its case. Reads every object of the type.
+
+    Args:
+        path: of the property. values: in lower case.
+    """
+    cursor = await conn.execute(
+        """with wanted as materialized (select distinct value, lower(value) as folded from unnest(%s::text[]) as value)
+           select wanted.value, o.id from directory_objects o
+           join wanted on wanted.folded = lower(o.properties #>> %s::text[])
+           where o.tenant = %s and o.object_type = %s and o.deleted_at is null order by o.id""",
+        (list(values), list(path), tenant, object_type),
+    )
+    found: dict[str, list[UUID]] = {}
+    for value, id in await cursor.fetchall():
+        found.setdefault(value, []).append(id)
+    return found
 
 
 def _arrays(rows: Sequence[ObjectRow]) -> tuple[list[Any], ...]:

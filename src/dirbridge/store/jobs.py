@@ -95,10 +95,12 @@ async def create(
     )
 
 
-async def get(conn: AsyncConnection[Any], tenant: UUID, job: str) -> Job | None:
-    """Give one job, or None."""
+async def get(conn: AsyncConnection[Any], tenant: UUID, job: str, *, lock: bool = False) -> Job | None:
+    """Give one job, or None; with its row locked where it is to be changed by what it is."""
     async with conn.cursor(row_factory=class_row(Job)) as cursor:
-        await cursor.execute("select * from jobs where tenant = %s and id = %s", (tenant, job))
+        await cursor.execute(
+            "select * from jobs where tenant = %s and id = %s" + (" for no key update" if lock else ""), (tenant, job)
+        )
         return await cursor.fetchone()
 
 

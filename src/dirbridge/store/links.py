@@ -120,16 +120,24 @@ async def forget(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Se
     )
 
 
-async def anchors_of_targets(
-    conn: AsyncConnection[Any], tenant: UUID, targets: Sequence[UUID]
-) -> dict[UUID, tuple[str, str]]:
-    """Give job and anchor of the live link that holds each of these target objects."""
+class Holder(msgspec.Struct, frozen=True, gc=False):
+    """The entry that a target object belongs to, or belonged to before it was removed."""
+
+    job: str
+    anchor: str
+    name: str
+    state: str
+
+
+async def holders(conn: AsyncConnection[Any], tenant: UUID, targets: Sequence[UUID]) -> dict[UUID, Holder]:
+    """Say which entry of which job has each of these target objects; a live one goes before one of the past."""
     cursor = await conn.execute(
-        """select target, job, anchor from links
-           where tenant = %s and target = any(%s) and state in ('provisioned', 'deprovisioned')""",
+        """select target, job, anchor, name, state from links
+           where tenant = %s and target = any(%s) and state in ('provisioned', 'deprovisioned')
+           order by state""",
         (tenant, list(targets)),
     )
-    return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+    return {row[0]: Holder(*row[1:]) for row in await cursor.fetchall()}
 
 
 async def forget_targets(conn: AsyncConnection[Any], tenant: UUID, targets: Sequence[UUID]) -> None:

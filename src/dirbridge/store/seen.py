@@ -18,6 +18,15 @@ async def add(conn: AsyncConnection[Any], tenant: UUID, job: str, full_read: UUI
     )
 
 
+async def count(conn: AsyncConnection[Any], tenant: UUID, job: str, full_read: UUID) -> int:
+    """Count what a full read has shown."""
+    cursor = await conn.execute(
+        "select count(*) from seen where tenant = %s and job = %s and full_read = %s", (tenant, job, full_read)
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 async def unseen(
     conn: AsyncConnection[Any], tenant: UUID, job: str, full_read: UUID, *, after: str, limit: int
 ) -> list[str]:

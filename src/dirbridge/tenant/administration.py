@@ -193,8 +193,8 @@ async def _release(conn: Conn, tenant: UUID, id: UUID) -> None:
 
 async def _changed_by_hand(conn: Conn, tenant: UUID, id: UUID) -> None:
     """Make the jobs that hold this object look at it again."""
-    held = await links.anchors_of_targets(conn, tenant, [id])
+    held = await links.holders(conn, tenant, [id])
     await links.forget_targets(conn, tenant, [id])
-    for job, anchor in held.values():
-        await references.lose(conn, tenant, job, [anchor])
-        await jobs.nudge(conn, tenant, job)
+    for holder in held.values():
+        await references.lose(conn, tenant, holder.job, [holder.anchor])
+        await jobs.nudge(conn, tenant, holder.job)

@@ -117,6 +117,21 @@ def _slot(attribute: str) -> tuple[str, bool, _Pair | None]:
     return property_name(attribute), is_extension, _CODECS.get(attribute)
 
 
+def path(attribute: str) -> tuple[str, ...]:
+    """Say where in a Graph object a target attribute of one value is shown."""
+    name, is_extension, _ = _slot(attribute)
+    if is_extension:
+        return (_EXTENSIONS, name)
+    return (name, "0") if attribute == "TelephoneNumber" else (name,)
+
+
+def text_at(attribute: str, value: TargetValue) -> str:
+    """Give the text that stands at `path` for a value."""
+    _, _, codec = _slot(attribute)
+    shown = value if codec is None else codec[0](value)
+    return str(shown[0] if isinstance(shown, list) else shown)
+
+
 def show(properties: dict[str, Any], attributes: Mapping[str, TargetValue]) -> None:
     """Lay target attributes over a Graph object in place; None takes a property away."""
     for attribute, value in attributes.items():

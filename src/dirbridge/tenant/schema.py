@@ -104,7 +104,7 @@ def _object(
             type=kind,
             multivalued=multivalued,
             anchor=attribute == _ANCHOR,
-            required=attribute == _ANCHOR,
+            required=attribute in (_ANCHOR, _SOURCE_ANCHOR),
             case_exact=True,
             mutability="Immutable" if attribute == _SOURCE_ANCHOR else "ReadWrite",
             referenced_objects=_ANYBODY if kind == "Reference" else (),

@@ -14,13 +14,13 @@ import msgspec
 from psycopg import Rollback
 
 from dirbridge.connectors.protocol import Capabilities
-from dirbridge.contract.export import Action, Export, Fault, Outcome, Reference, ReferenceFault, TargetValue
-from dirbridge.store import directory, links, unique
+from dirbridge.contract.export import Action, Export, Fault, Match, Outcome, Reference, ReferenceFault, TargetValue
+from dirbridge.store import directory, unique
 from dirbridge.store.directory import ObjectRow
 from dirbridge.store.unit import Unit
 from dirbridge.tenant import claims as claiming
+from dirbridge.tenant import matching, rules, schema
 from dirbridge.tenant import properties as shapes
-from dirbridge.tenant import rules, schema
 
 _TYPES = {"User": "user", "Group": "group", "Contact": "contact"}
 _NAMES = {kind: name for name, kind in _TYPES.items()}
@@ -43,32 +43,14 @@ class TenantTarget:
         self._new_id = new_id
 
     async def find(
-        self, unit: Unit, object_type: str, wanted: Sequence[tuple[str, Mapping[str, TargetValue]]]
-    ) -> dict[str, str]:
-        """Match new entries with objects that exist.
-
-        First by source anchor (hard match), the recycle bin included; then, among objects made in the cloud, by sign-in
-        name or primary address (soft match; groups and contacts by address only). What a link holds is not matched.
-        """
-        kind = _TYPES[object_type]
-        anchors = {str(values["SourceAnchor"]): anchor for anchor, values in wanted if values.get("SourceAnchor")}
-        hard = await directory.by_immutable_id(unit.conn, unit.tenant, kind, list(anchors))
-        found = {anchors[immutable]: target for immutable, target in hard.items()}
-        soft = {anchor: keys for anchor, values in wanted if anchor not in found and (keys := _soft_keys(kind, values))}
-        if soft:
-            holders = await directory.cloud_holders(
-                unit.conn, unit.tenant, kind, sorted({key for keys in soft.values() for key in keys})
-            )
-            for anchor, keys in soft.items():
-                match = next((holders[key] for key in keys if key in holders), None)
-                if match is not None and match not in found.values():
-                    found[anchor] = match
-        held = await links.anchors_of_targets(unit.conn, unit.tenant, list(found.values()))
-        return {
-            anchor: str(target)
-            for anchor, target in found.items()
-            if target not in held or held[target] == (unit.job, anchor)
-        }
+        self,
+        unit: Unit,
+        object_type: str,
+        wanted: Sequence[tuple[str, Mapping[str, TargetValue]]],
+        attributes: Sequence[str] = (),
+    ) -> dict[str, Match]:
+        """Match new entries with objects that exist: as asked, then by source anchor, then with those of the cloud."""
+        return await matching.find(unit, _TYPES[object_type], wanted, attributes)
 
     async def read(self, unit: Unit, targets: Sequence[str]) -> dict[str, Mapping[str, TargetValue]]:
         """Give the present values of live and deleted objects; a deleted one has `IsSoftDeleted`."""
@@ -183,19 +165,6 @@ def _present(row: ObjectRow) -> dict[str, TargetValue]:
     if row.deleted_at is not None:
         values["IsSoftDeleted"] = True
     return values
-
-
-def _soft_keys(kind: str, values: Mapping[str, TargetValue]) -> list[unique.Key]:
-    keys: list[unique.Key] = []
-    name = values.get("UserPrincipalName")
-    if kind == "user" and isinstance(name, str):
-        keys.append((rules.UPN, rules.fold(name)))
-    addresses = values.get("ProxyAddresses")
-    if isinstance(addresses, tuple):
-        primary = rules.primary_smtp([address for address in addresses if isinstance(address, str)])
-        if primary:
-            keys.append((rules.ADDRESS, rules.fold(primary)))
-    return keys
 
 
 def _always(kind: str, properties: dict[str, Any], unit: Unit) -> None:

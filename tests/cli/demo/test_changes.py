@@ -36,9 +36,11 @@ class Mirror:
                 return {"value": [self._shown(key, value) for key, value in self.picture.users.items()]}
             case ["groups"]:
                 return {"value": [self._shown(key, value) for key, value in self.picture.groups.items()]}
+            case ["contacts"]:
+                return {"value": [self._shown(key, value) for key, value in self.picture.contacts.items()]}
             case ["users", name]:
                 return self._find(name)
-            case ["users", name, "manager"]:
+            case ["users" | "contacts", name, "manager"]:
                 managers = {_id(key): manager for key, manager in self.picture.managers.items()}
                 return self._find(_id(managers[name])) if name in managers else {}
             case ["groups", name, "members"]:

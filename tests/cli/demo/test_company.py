@@ -23,7 +23,7 @@ def test_make_twice_gives_the_same(contoso):
 
 @pytest.mark.parametrize("users", [company.MINIMUM_USERS, company.USERS, 2000])
 def test_make_counts(users):
-    """As many people as asked for are to be synchronized, and the groups stay forty."""
+    """As many people as asked for are to be synchronized, and the groups stay forty, the contacts six."""
     made = company.make(BASE, "contoso.test", users)
     staying = [
         record
@@ -33,13 +33,15 @@ def test_make_counts(users):
     ]
     assert len(made.users) - len(staying) == users
     assert len([group for group in made.groups if "adminDescription" not in group.attributes]) == company.GROUPS
+    assert len([contact for contact in made.contacts if "proxyAddresses" in contact.attributes]) == company.CONTACTS
+    assert len(made.contacts) == company.CONTACTS + 1
     accounts = [str(record.attributes["sAMAccountName"][0]).lower() for record in (*made.users, *made.groups)]
     assert len(set(accounts)) == len(accounts)
     names = [value for user in made.users for value in user.attributes.get("userPrincipalName", ())]
     assert len({str(name).lower() for name in names}) == len(names)
     addresses = [
         str(value).lower()
-        for record in (*made.users, *made.groups)
+        for record in (*made.users, *made.groups, *made.contacts)
         for value in record.attributes.get("proxyAddresses", ())
     ]
     assert len(set(addresses)) == len(addresses)
@@ -65,6 +67,10 @@ def test_references_name_entries_of_the_company(contoso):
         str(group.attributes["sAMAccountName"][0]): group.references.get("member", ()) for group in contoso.groups
     }
     assert set(managers.values()) <= dns
+    partners = {record.dn for record in contoso.contacts}
+    assert partners & set(managers.values()), "a contact manages somebody"
+    assert {record.references["manager"][0] for record in contoso.contacts if record.references} & set(managers)
+    assert partners <= set(members["Newsletter"])
     assert {dn for group in members.values() for dn in group} <= dns
     assert any(manager > dn for dn, manager in managers.items())
     assert len(members["All Employees"]) == company.LARGE_GROUP

@@ -83,7 +83,7 @@ async def test_demo_once(folder):
     summary = json.loads(last)
     assert summary["ok"] is True
     assert summary["differences"] == []
-    assert summary["objects"] == company.USERS + company.GROUPS + 2  # one joins, one enters scope
+    assert summary["objects"] == company.USERS + company.GROUPS + company.CONTACTS + 2  # one joins, one enters scope
     assert summary["members"] > company.LARGE_GROUP
     assert summary["initialSeconds"] > 0
     assert [change["change"] for change in summary["changes"]] == [change.name for change in changes.CHANGES]

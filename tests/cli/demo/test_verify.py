@@ -26,10 +26,10 @@ def entry(number: int, name: str, kind: str = "user", **attributes: str | tuple[
     values: dict[str, tuple[bytes, ...]] = {
         "objectclass": (b"top", kind.encode()),
         "objectguid": (uuid.UUID(int=number).bytes_le,),
-        "objectsid": (sid(number),),
-        "samaccountname": (name.encode(),),
         "cn": (name.encode(),),
     }
+    if kind != "contact":
+        values |= {"objectsid": (sid(number),), "samaccountname": (name.encode(),)}
     if kind == "user":
         values["useraccountcontrol"] = (b"512",)
     for attribute, value in attributes.items():
@@ -50,8 +50,14 @@ ENTRIES = [
     entry(4, "dan", userPrincipalName="d@elsewhere.test", accountExpires="9223372036854775807"),
     entry(5, "MSOL_1"),
     entry(6, "team", "group", groupType="-2147483646",
-          member=("CN=ada,DC=contoso,DC=test", "CN=MSOL_1,DC=contoso,DC=test", "CN=news,DC=contoso,DC=test")),
+          member=("CN=ada,DC=contoso,DC=test", "CN=MSOL_1,DC=contoso,DC=test", "CN=news,DC=contoso,DC=test",
+                  "CN=pat,DC=contoso,DC=test", "CN=mute,DC=contoso,DC=test")),
     entry(7, "news", "group", groupType="8", mail="news@contoso.test", proxyAddresses="SMTP:news@contoso.test"),
+    entry(8, "pat", "contact", mail=" Pat@Partner.test", telephoneNumber=" 1 ", l="Leeds",
+          manager="CN=ada,DC=contoso,DC=test"),
+    entry(9, "quin", "contact", proxyAddresses=("x400:quin", "SMTP:quin@partner.test"),
+          manager="CN=mute,DC=contoso,DC=test"),
+    entry(10, "mute", "contact"),
 ]  # fmt: skip
 
 
@@ -90,13 +96,43 @@ def test_expected_users(wanted):
     ]
 
 
+def test_expected_contacts(wanted):
+    """Known by their address, wherever it stands; who has none stays behind."""
+    assert set(wanted.contacts) == {"pat@partner.test", "quin@partner.test"}
+    assert wanted.contacts["pat@partner.test"] == {
+        "displayName": "pat",
+        "givenName": None,
+        "surname": None,
+        "mail": "Pat@Partner.test",
+        "mailNickname": "pat",
+        "proxyAddresses": [],
+        "companyName": None,
+        "jobTitle": None,
+        "department": None,
+        "phones": [{"number": "1", "type": "business"}],
+        "addresses": [
+            {
+                "city": "Leeds",
+                "countryOrRegion": None,
+                "officeLocation": None,
+                "postalCode": None,
+                "state": None,
+                "street": None,
+            }
+        ],
+        "onPremisesSyncEnabled": True,
+    }
+    assert wanted.held_back[anchor(10)] == "it has no mail address"
+    assert wanted.objects == 8
+
+
 def test_expected_references(wanted):
-    """Only who is there can be a member or a manager; groups can be members."""
+    """Only who is there can be a member or a manager; groups and contacts can be members."""
     assert wanted.members == {
-        "S-1-5-21-1-2-3-6": frozenset({anchor(1), "S-1-5-21-1-2-3-7"}),
+        "S-1-5-21-1-2-3-6": frozenset({anchor(1), "S-1-5-21-1-2-3-7", "pat@partner.test"}),
         "S-1-5-21-1-2-3-7": frozenset(),
     }
-    assert wanted.managers == {anchor(2): anchor(1)}
+    assert wanted.managers == {anchor(2): anchor(1), "pat@partner.test": anchor(1)}
     assert [group["securityEnabled"] for group in wanted.groups.values()] == [True, False]
 
 
@@ -111,6 +147,9 @@ def test_expected_references(wanted):
         (entry(9, "CAS_{1"), "mail server"),
         (entry(9, "SUPPORT_388945a0"), "support"),
         (entry(9, "pc$", objectClass=("top", "user", "computer")), "computer"),
+        (entry(9, "x", "contact"), "no mail address"),
+        (entry(9, "x", "contact", mail="nobody", proxyAddresses="sip:x@y"), "no mail address"),
+        (entry(9, "x", "contact", mail="a@b", mailNickname="CAS_{1}"), "mail server"),
         (replace(entry(9, "x"), dn="CN=x\\0ACNF:1,DC=contoso,DC=test"), "replication"),
     ],
 )
@@ -127,6 +166,7 @@ def test_held_back(found, reason):
         entry(9, "MSOL_1", "group"),
         entry(9, "SUPPORT_388945a00"),
         entry(9, "x", isCriticalSystemObject="FALSE"),
+        entry(9, "x", "contact", mail="a@b", adminDescription="User_1"),
     ],
 )
 def test_held_back_lets_similar_ones_through(found):
@@ -186,12 +226,24 @@ PLANTED: list[tuple[Callable[[Picture], Any], str]] = [
         "Group 'news' (news): securityEnabled is True, by AD it has to be False.",
     ),
     (
-        lambda held: held.members.update({"S-1-5-21-1-2-3-6": frozenset({anchor(1)})}),
+        lambda held: held.members.update({"S-1-5-21-1-2-3-6": frozenset({anchor(1), "pat@partner.test"})}),
         "Group 'team' (team) lacks the member group 'news' (news).",
     ),
     (
         lambda held: held.members.update({"S-1-5-21-1-2-3-7": frozenset({anchor(4)})}),
         "Group 'news' (news) has the member user 'dan' (dan), whom AD does not name.",
+    ),
+    (
+        lambda held: held.contacts.pop("quin@partner.test"),
+        "Contact 'quin' (None) is missing in the tenant.",
+    ),
+    (
+        lambda held: held.contacts["pat@partner.test"].update(phones=[]),
+        ("Contact 'pat' (Pat@Partner.test): phones is [], by AD it has to be [{'number': '1', 'type': 'business'}]."),
+    ),
+    (
+        lambda held: held.managers.pop("pat@partner.test"),
+        "Contact 'pat' (Pat@Partner.test): the manager in the tenant is nobody, in AD user 'Ada' (ada).",
     ),
     (
         lambda held: held.managers.pop(anchor(2)),
@@ -228,15 +280,17 @@ async def test_actual_follows_pages_and_keys_references():
         },
         "https://host/v1.0/users?$skiptoken=2": {"value": [{"id": "u2", "onPremisesImmutableId": "B"}]},
         "/groups": {"value": [{"id": "g1", "onPremisesSecurityIdentifier": "S-1"}]},
-        "/groups/g1/members": {"value": [{"id": "u2"}, {"id": "g1"}]},
+        "/groups/g1/members": {"value": [{"id": "u2"}, {"id": "g1"}, {"id": "c1"}]},
+        "/contacts": {"value": [{"id": "c1", "mail": None, "proxyAddresses": ["smtp:Pat@partner.test"]}]},
+        "/contacts/c1/manager": {"id": "u1"},
         "/users/u1/manager": {"id": "u2"},
         "/users/u2/manager": {},
     }
     held = await verify.actual(_tenant(answers))
     assert (set(held.users), held.members, held.managers) == (
         {"A", "B"},
-        {"S-1": frozenset({"B", "S-1"})},
-        {"A": "B"},
+        {"S-1": frozenset({"B", "S-1", "pat@partner.test"})},
+        {"A": "B", "pat@partner.test": "A"},
     )
     assert held.faults == ()
 
@@ -247,11 +301,15 @@ async def test_actual_finds_doubles():
         "/users": {"value": [{"id": "u1", "onPremisesImmutableId": "A"}, {"id": "u2", "onPremisesImmutableId": "A"}]},
         "/groups": {"value": [{"id": "g1", "onPremisesSecurityIdentifier": "S-1", "displayName": "team"}]},
         "/groups/g1/members": {"value": [{"id": "u1"}, {"id": "u1"}]},
+        "/contacts": {"value": [{"id": "c1", "mail": "a@b"}, {"id": "c2", "mail": "A@B"}]},
+        "/contacts/c1/manager": {},
+        "/contacts/c2/manager": {},
         "/users/u1/manager": {},
         "/users/u2/manager": {},
     }
     held = await verify.actual(_tenant(answers))
     assert [fault.partition(":")[0] for fault in held.faults] == [
         "The tenant has two users for onPremisesImmutableId A",
+        "The tenant has two contacts for address a@b",
         "The members of the group 'team' contain somebody twice.",
     ]

@@ -109,7 +109,7 @@ async def test_status_passes_on_what_the_cycle_stored(world: World) -> None:
         await links.put(conn, TENANT, "job", rows)
     status = (await world.get(SP.format(sp) + "/job")).json()["status"]
     assert status["code"] == "Active"
-    assert status["progress"] == [progress]
+    assert status["progress"] == [{**progress, "unitsPerSecond": None, "secondsLeft": None}]
     assert (status["lastExecution"], status["lastSuccessfulExecution"]) == (execution, execution)
     assert status["steadyStateLastAchievedTime"] == "2026-01-02T00:00:00Z"
     assert status["synchronizedEntryCountByType"] == [{"key": "user to User", "value": 3}]
@@ -125,7 +125,7 @@ async def test_start_pause_delete(world: World, job: dict[str, Any]) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     row = await _row(world)
     assert (row["state"], row["next_run"] is not None) == ("Active", True)
-    assert (await world.get(job["at"])).json()["status"]["code"] == "NotRun"
+    assert (await world.get(job["at"])).json()["status"]["code"] == "NotConfigured"
     assert (await world.client.post(job["at"] + "/start")).status_code == 204
     assert (await _row(world))["next_run"] == row["next_run"]
     assert (await world.client.post(job["at"] + "/pause")).status_code == 204
@@ -163,7 +163,8 @@ async def test_restart_clears_what_it_names(world: World, body: Any, cleared: se
             "insert into watermarks (tenant, job, replica, position) values (%s, 'job', 'dc', '')", [TENANT]
         )
         await conn.execute(
-            "insert into due (tenant, job, anchor, reason, at) values (%s, 'job', 'a', 'x', now())", [TENANT]
+            "insert into due (tenant, job, anchor, reason, at, attempt) values (%s, 'job', 'a', 'x', now(), 1)",
+            [TENANT],
         )
         await conn.execute(
             """insert into removals (tenant, job, anchor, object_type, action, evidence, state)
@@ -174,7 +175,7 @@ async def test_restart_clears_what_it_names(world: World, body: Any, cleared: se
     answer = await (world.client.post(address) if body is None else world.client.post(address, json=body))
     assert answer.status_code == 204, answer.text
     row = await _row(world)
-    reads_again = bool(cleared & {"Watermark", "ConnectorDataStore"})
+    reads_again = "Watermark" in cleared
     assert (row["state"], row["generation"] > 7, row["next_run"] is not None) == ("Active", True, True)
     assert (row["quarantine"] is None) == ("QuarantineState" in cleared)
     assert row["full_read_wanted"] == reads_again

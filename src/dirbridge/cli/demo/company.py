@@ -1,8 +1,9 @@
-"""A made-up company for the throw-away domain: the same people, teams and oddities at every run.
+"""A made-up company for the throw-away domain: the same people, teams, partners and oddities at every run.
 
 Everything that is known to trip a synchronization is in here on purpose: names that must be escaped in a DN, scripts
 other than Latin, managers that come later in the alphabet, groups in groups and in a circle, accounts that are
-disabled or have expired, and accounts, groups and computers that must stay where they are.
+disabled or have expired, contacts among the members and above people, and accounts, groups, contacts and computers
+that must stay where they are.
 
 Rendered as LDIF in two parts: the entries, in the order of their names, and then the references between them, so that
 an entry may refer to one that comes after it.
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 
 USERS = 300
 GROUPS = 40
+CONTACTS = 6
 MINIMUM_USERS = 60
 LARGE_GROUP = 200
 
@@ -33,6 +35,7 @@ UNIVERSAL_DISTRIBUTION = 8
 ROOT = "OU=Contoso"
 PEOPLE = f"OU=People,{ROOT}"
 TEAMS = f"OU=Groups,{ROOT}"
+PARTNERS = f"OU=Partners,{ROOT}"
 SERVICE_ACCOUNTS = f"OU=Service Accounts,{ROOT}"
 WORKSTATIONS = f"OU=Workstations,{ROOT}"
 SALES = f"OU=Sales,{PEOPLE}"
@@ -50,6 +53,7 @@ CONTAINERS = (
     ROOT,
     PEOPLE,
     TEAMS,
+    PARTNERS,
     SERVICE_ACCOUNTS,
     WORKSTATIONS,
     SALES,
@@ -173,7 +177,10 @@ _NOTABLE = (
     Person("right.partner", "Rolf", "Partner", manager="left.partner", container=FINANCE),
     Person("kim.khan", "Kim", "Khan", container=RESEARCH, is_inet_org_person=True, manager="zoe.zimmermann"),
     Person("ines.inet", "Inês", "Araújo", container=RESEARCH, is_inet_org_person=True, manager="kim.khan"),
-    Person("ivo.inet", "Ivo", "Đurić", container=RESEARCH, is_inet_org_person=True, has_mail=False),
+    Person(
+        "ivo.inet", "Ivo", "Đurić", container=RESEARCH, is_inet_org_person=True, has_mail=False,
+        manager="Hernán, the Auditor",
+    ),
     Person("erik.expired", "Erik", "Ended", container=FORMER, expires=datetime(2024, 3, 31, tzinfo=UTC)),
     Person("elsa.expired", "Elsa", "Ended", container=FORMER, expires=datetime(2019, 12, 31, tzinfo=UTC)),
     Person("fiona.future", "Fiona", "Future", container=FINANCE, expires=datetime(2100, 1, 1, tzinfo=UTC)),
@@ -224,6 +231,45 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True)
+class Partner:
+    """A contact: somebody of another company, known by name.
+
+    Attributes:
+        name: the cn, unescaped. address: empty where there is none, so that the contact is of no use to the cloud.
+        has_mail: the address stands in `mail` too, not only among the proxy addresses.
+    """
+
+    name: str
+    given_name: str = ""
+    surname: str = ""
+    address: str = ""
+    company: str = ""
+    title: str = ""
+    telephone: str = ""
+    city: str = ""
+    manager: str | None = None
+    has_mail: bool = True
+
+
+_PARTNERS = (
+    Partner(
+        "Greta Gärtner", "Greta", "Gärtner", "greta.gaertner@fabrikam.test", company="Fabrikam", title="Sales Partner",
+        telephone="+49 30 5550 1", city="Köln", manager="vera.sales",
+    ),
+    Partner(
+        "Hernán, the Auditor", "Hernán", "Núñez", "h.nunez@audit.test", company="Núñez & Sons", title="Auditor",
+        manager="Greta Gärtner",
+    ),
+    Partner("山本 花子", "花子", "山本", "hanako@yamamoto.test", company="山本商店", city="大阪"),
+    Partner("Press + Media Desk", address="press@media.test", telephone="+44 20 5550 2"),
+    Partner("Reception (Fabrikam)", address="reception@fabrikam.test", company="Fabrikam", has_mail=False),
+    Partner("Zoltán Zsigmond", "Zoltán", "Zsigmond", "z@zs.test", manager="hidden.hofmann"),
+    # This one stays where it is: nobody can write to it.
+    Partner("Visitor without an Address", telephone="+44 20 5550 3"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Company:
     """Everything that is to be put into the domain.
 
@@ -243,6 +289,11 @@ class Company:
     @property
     def groups(self) -> tuple[Record, ...]:
         return tuple(record for record in self.records if record.object_class == "group")
+
+    @property
+    def contacts(self) -> tuple[Record, ...]:
+        """Contacts, those that stay behind too."""
+        return tuple(record for record in self.records if record.object_class == "contact")
 
     @property
     def containers(self) -> tuple[Record, ...]:
@@ -280,8 +331,10 @@ def make(base_dn: str, domain: str, users: int = USERS) -> Company:
     where = {person.account: f"CN={escape(person.common_name)},{person.container},{base_dn}" for person in people}
     teams = _teams(people)
     where |= {team.name: f"CN={escape(team.name)},{TEAMS},{base_dn}" for team in teams}
+    where |= {partner.name: f"CN={escape(partner.name)},{PARTNERS},{base_dn}" for partner in _PARTNERS}
     records = [_container(name, base_dn) for name in CONTAINERS]
     records += sorted((_person(person, where, domain) for person in people), key=lambda record: record.dn)
+    records += sorted((_contact(partner, where) for partner in _PARTNERS), key=lambda record: record.dn)
     records += sorted((_team(team, where, domain) for team in teams), key=lambda record: record.dn)
     records += [_workstation(number, base_dn) for number in (1, 2)]
     return Company(base_dn, domain, tuple(records))
@@ -369,12 +422,22 @@ def _teams(people: Sequence[Person]) -> list[Team]:
         Team("All Employees", tuple(ordinary[:LARGE_GROUP]), UNIVERSAL_SECURITY, mail="all"),
         Team("Empty for Now", description="Nobody is in here yet"),
         Team("Engineering, all of it", tuple(team.name for team in departments[2:5]), UNIVERSAL_SECURITY),
-        Team("Sales + Partners", tuple(team.name for team in departments[:2]), UNIVERSAL_SECURITY, mail="sales"),
+        Team(
+            "Sales + Partners",
+            (*(team.name for team in departments[:2]), "Greta Gärtner"),
+            UNIVERSAL_SECURITY,
+            mail="sales",
+        ),
         Team("#Everybody", ("Engineering, all of it", "Sales + Partners", "aaron.abel"), UNIVERSAL_SECURITY),
         Team("Circle One", ("Circle Two", "emil.engineer"), UNIVERSAL_SECURITY),
         Team("Circle Two", ("Circle One", "paula.platform"), UNIVERSAL_SECURITY),
         Team("Świętokrzyskie 東京 Αθήνα", ("taro.yamada", "nikos.papadakis", "lukasz.zolc"), LOCAL_SECURITY),
-        Team("Newsletter", tuple(ordinary[5:45]), UNIVERSAL_DISTRIBUTION, mail="newsletter"),
+        Team(
+            "Newsletter",
+            (*ordinary[5:45], *(partner.name for partner in _PARTNERS)),
+            UNIVERSAL_DISTRIBUTION,
+            mail="newsletter",
+        ),
         Team("Budget Owners", ("marek.mazur", "dora.dietz", "vera.sales"), LOCAL_SECURITY),
         Team(
             "Connector Accounts",
@@ -457,6 +520,25 @@ def _team(team: Team, where: dict[str, str], domain: str) -> Record:
         attributes["proxyAddresses"] = (f"SMTP:{team.mail}@{domain}",)
     members = {"member": tuple(where[member] for member in team.members)} if team.members else {}
     return Record(where[team.name], attributes, members)
+
+
+def _contact(partner: Partner, where: dict[str, str]) -> Record:
+    attributes: dict[str, tuple[str | bytes, ...]] = {
+        "objectClass": ("top", "person", "organizationalPerson", "contact"),
+    }
+    optional = {
+        "givenName": partner.given_name,
+        "sn": partner.surname,
+        "company": partner.company,
+        "title": partner.title,
+        "telephoneNumber": partner.telephone,
+        "l": partner.city,
+        "mail": partner.address if partner.has_mail else "",
+        "proxyAddresses": f"SMTP:{partner.address}" if partner.address else "",
+    }
+    attributes |= {name: (value,) for name, value in optional.items() if value}
+    references: dict[str, tuple[str, ...]] = {"manager": (where[partner.manager],)} if partner.manager else {}
+    return Record(where[partner.name], attributes, references)
 
 
 def _workstation(number: int, base_dn: str) -> Record:

@@ -197,7 +197,8 @@ class Demo:
             contoso = company.make(self._domain.base_dn, REALM, self._options.users)
             await self._domain.load(contoso.entries())
             await self._domain.modify(contoso.references())
-            step.detail = f"{self._options.users} people, {company.GROUPS} groups in {len(contoso.containers)} OUs"
+            objects = f"{self._options.users} people, {company.GROUPS} groups, {company.CONTACTS} contacts"
+            step.detail = f"{objects} in {len(contoso.containers)} OUs"
 
     async def _create_account(self, reader: Reader) -> None:
         with self._screen.step("Agent's account", "creating it") as step:
@@ -269,7 +270,7 @@ class Demo:
         with self._screen.step("Job", "creating it") as step:
             job = await self._create_job(access, api)
             step.detail = f"reads {REALM} every {INTERVAL_SECONDS} s"
-        await self._initial(api, job, self._options.users + company.GROUPS)
+        await self._initial(api, job, self._options.users + company.GROUPS + company.CONTACTS)
         initial = access.admin_user.partition("@")[2]
         domains = Domains(REALM, frozenset({REALM, initial}), initial)
         await self._verify(reader, api, domains)

@@ -1,7 +1,8 @@
 """Says whether the tenant holds exactly what the directory says, with no help from what synchronized it.
 
-The rules are written out once more, plainly: what stays behind, what a user and a group must look like, who belongs
-where. Both sides become a `Picture`, keyed by what both know of an entry, and every difference becomes a sentence.
+The rules are written out once more, plainly: what stays behind, what a user, a group and a contact must look like, who
+belongs where. Both sides become a `Picture`, keyed by what both know of an entry, and every difference becomes a
+sentence.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import base64
 import re
 import struct
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +25,7 @@ SECURITY_GROUP = 0x80000000
 AT_ONCE = 8
 """Requests to the API side by side."""
 
-QUERY = "(|(objectClass=user)(objectClass=group))"
+QUERY = "(|(objectClass=user)(objectClass=group)(objectClass=contact))"
 ATTRIBUTES = (
     "objectClass", "objectGUID", "mS-DS-ConsistencyGuid", "objectSid", "sAMAccountName", "userPrincipalName", "cn",
     "displayName", "givenName", "sn", "mail", "mailNickname", "proxyAddresses", "department", "title", "company",
@@ -44,6 +45,11 @@ GROUP_FIELDS = (
     "onPremisesSamAccountName", "onPremisesSecurityIdentifier",
 )  # fmt: skip
 
+CONTACT_FIELDS = (
+    "displayName", "givenName", "surname", "mail", "mailNickname", "proxyAddresses", "companyName", "jobTitle",
+    "department", "phones", "addresses", "onPremisesSyncEnabled",
+)  # fmt: skip
+
 Get = Callable[[str], Awaitable[dict[str, Any]]]
 """Reads a path of the API below the version, or a whole next link."""
 
@@ -59,6 +65,7 @@ _HELD_BACK_GROUPS = (
     ("adminDescription", r"Group_", "its adminDescription begins with Group_"),
     ("sAMAccountName", r"MSOL_AD_Sync_RichCoexistence$", "it belongs to another synchronization"),
 )
+_HELD_BACK_CONTACTS = (("mailNickname", r"CAS_.*\}", "its mailNickname is that of a mail server"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +74,15 @@ class Picture:
 
     Attributes:
         users: values by Graph's property names, by immutable id. groups: the same, by security identifier.
-        members: keys of members by group. managers: key of the manager by user.
+        contacts: the same, by address: nothing else of a contact is known on both sides.
+        members: keys of members by group. managers: key of the manager by user or contact.
         held_back: why an entry has to stay where it is, by key.
         faults: what is wrong with the picture itself, each a sentence.
     """
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
+    contacts: dict[str, dict[str, Any]] = field(default_factory=dict)
     members: dict[str, frozenset[str]] = field(default_factory=dict)
     managers: dict[str, str] = field(default_factory=dict)
     held_back: dict[str, str] = field(default_factory=dict)
@@ -81,7 +90,7 @@ class Picture:
 
     @property
     def objects(self) -> int:
-        return len(self.users) + len(self.groups)
+        return len(self.users) + len(self.groups) + len(self.contacts)
 
     @property
     def memberships(self) -> int:
@@ -124,8 +133,10 @@ def expected(entries: Sequence[Found], domains: Domains, now: datetime) -> Pictu
             picture.held_back[key] = why
             continue
         by_name[parts(entry.dn)] = key
-        if _is_group(entry):
+        if _is(entry, "group"):
             picture.groups[key] = _group(entry)
+        elif _is(entry, "contact"):
+            picture.contacts[key] = _contact(entry)
         else:
             picture.users[key] = _user(entry, domains, now)
     for entry in entries:
@@ -133,7 +144,7 @@ def expected(entries: Sequence[Found], domains: Domains, now: datetime) -> Pictu
         if key in picture.groups:
             named = (by_name.get(parts(dn)) for dn in entry.texts("member"))
             picture.members[key] = frozenset(member for member in named if member is not None)
-        elif key in picture.users:
+        elif key in picture.users or key in picture.contacts:
             manager = by_name.get(parts(entry.text("manager") or ""))
             if manager is not None:
                 picture.managers[key] = manager
@@ -145,14 +156,17 @@ async def actual(get: Get) -> Picture:
     faults: list[str] = []
     users = await items(get, f"/users?$select=id,{','.join(USER_FIELDS)}&$top=100")
     groups = await items(get, f"/groups?$select=id,{','.join(GROUP_FIELDS)}&$top=100")
+    contacts = await items(get, f"/contacts?$select=id,{','.join(CONTACT_FIELDS)}&$top=100")
     keys: dict[str, str] = {}
     picture = Picture()
     for kind, found, name, into in (
         ("user", users, "onPremisesImmutableId", picture.users),
         ("group", groups, "onPremisesSecurityIdentifier", picture.groups),
+        ("contact", contacts, "address", picture.contacts),
     ):
         for item in found:
-            key = item.get(name) or f"without {name}: {item['id']}"
+            named = _address(item.get("mail"), item.get("proxyAddresses")) if kind == "contact" else item.get(name)
+            key = named or f"without {name}: {item['id']}"
             if key in into:
                 faults.append(
                     f"The tenant has two {kind}s for {name} {key}: {item.get('displayName')!r} is the second."
@@ -169,15 +183,16 @@ async def actual(get: Get) -> Picture:
             faults.append(f"The members of the group {item.get('displayName')!r} contain somebody twice.")
         picture.members[keys[item["id"]]] = frozenset(keys.get(member, member) for member in named)
 
-    async def manager(item: dict[str, Any]) -> None:
+    async def manager(kind: str, item: dict[str, Any]) -> None:
         async with gate:
-            found = await get(f"/users/{quote(item['id'])}/manager?$select=id")
+            found = await get(f"/{kind}/{quote(item['id'])}/manager?$select=id")
         if found:
             manager_id = str(found["id"])
             picture.managers[keys[item["id"]]] = keys.get(manager_id, manager_id)
 
-    await asyncio.gather(*map(members, groups), *map(manager, users))
-    return Picture(picture.users, picture.groups, picture.members, picture.managers, faults=tuple(faults))
+    of_users, of_contacts = (manager("users", user) for user in users), (manager("contacts", one) for one in contacts)
+    await asyncio.gather(*map(members, groups), *of_users, *of_contacts)
+    return replace(picture, faults=tuple(faults))
 
 
 async def items(get: Get, path: str) -> list[dict[str, Any]]:
@@ -196,12 +211,14 @@ def compare(wanted: Picture, held: Picture) -> list[str]:
     found = list(held.faults)
     found += _objects("User", wanted.users, held.users, wanted.held_back)
     found += _objects("Group", wanted.groups, held.groups, wanted.held_back)
+    found += _objects("Contact", wanted.contacts, held.contacts, wanted.held_back)
     for key in sorted(wanted.groups.keys() & held.groups.keys()):
         found += _members(key, wanted, held)
-    for key in sorted(wanted.users.keys() & held.users.keys()):
-        if wanted.managers.get(key) != held.managers.get(key):
-            ours, theirs = (_who(key, managers, wanted, held) for managers in (wanted.managers, held.managers))
-            found.append(f"{_called('User', wanted.users[key])}: the manager in the tenant is {theirs}, in AD {ours}.")
+    for kind, ours, theirs in (("User", wanted.users, held.users), ("Contact", wanted.contacts, held.contacts)):
+        for key in sorted(ours.keys() & theirs.keys()):
+            if wanted.managers.get(key) != held.managers.get(key):
+                here, there = (_who(key, managers, wanted, held) for managers in (held.managers, wanted.managers))
+                found.append(f"{_called(kind, ours[key])}: the manager in the tenant is {here}, in AD {there}.")
     return found
 
 
@@ -213,10 +230,18 @@ def held_back(entry: Found) -> str | None:
         return "it is a critical system object"
     if re.match(r"[^,]*\\0A(CNF|DEL):", entry.dn):
         return "it is a replication victim"
-    for name, pattern, reason in _HELD_BACK_GROUPS if _is_group(entry) else _HELD_BACK_USERS:
+    if _is(entry, "contact") and _address(entry.text("mail"), entry.texts("proxyAddresses")) is None:
+        return "it has no mail address"
+    for name, pattern, reason in _rules(entry):
         if re.match(pattern, entry.text(name) or "", re.IGNORECASE if name == "sAMAccountName" else 0):
             return reason
     return None
+
+
+def _rules(entry: Found) -> tuple[tuple[str, str, str], ...]:
+    if _is(entry, "contact"):
+        return _HELD_BACK_CONTACTS
+    return _HELD_BACK_GROUPS if _is(entry, "group") else _HELD_BACK_USERS
 
 
 def _objects(
@@ -248,20 +273,21 @@ def _who(key: str, managers: dict[str, str], wanted: Picture, held: Picture) -> 
 
 def _name(key: str, *pictures: Picture) -> str:
     for picture in pictures:
-        for kind, objects in (("User", picture.users), ("Group", picture.groups)):
+        for kind, objects in (("User", picture.users), ("Group", picture.groups), ("Contact", picture.contacts)):
             if key in objects:
                 return _called(kind, objects[key]).replace(kind, kind.lower(), 1)
     return f"with the id {key}"
 
 
 def _called(kind: str, values: dict[str, Any]) -> str:
-    return f"{kind} '{values.get('displayName')}' ({values.get('onPremisesSamAccountName')})"
+    account = values.get("mail") if kind == "Contact" else values.get("onPremisesSamAccountName")
+    return f"{kind} '{values.get('displayName')}' ({account})"
 
 
 def _same(name: str, wanted: Any, held: Any) -> bool:
     if name == "onPremisesDistinguishedName":
         return isinstance(held, str) and parts(held) == parts(wanted)
-    if isinstance(wanted, list):
+    if name in {"proxyAddresses", "businessPhones"}:
         return sorted(wanted) == sorted(held or ())
     return bool(wanted == held)
 
@@ -307,6 +333,32 @@ def _group(entry: Found) -> dict[str, Any]:
     }
 
 
+def _contact(entry: Found) -> dict[str, Any]:
+    phone, city = _trimmed(entry, "telephoneNumber"), _trimmed(entry, "l")
+    rest = dict.fromkeys(("countryOrRegion", "officeLocation", "postalCode", "state", "street"))
+    return {
+        "displayName": entry.text("displayName") or entry.text("cn"),
+        "givenName": _trimmed(entry, "givenName"),
+        "surname": _trimmed(entry, "sn"),
+        "mail": _trimmed(entry, "mail"),
+        "mailNickname": entry.text("mailNickname") or entry.text("cn"),
+        "proxyAddresses": sorted({address.strip() for address in entry.texts("proxyAddresses")}),
+        "companyName": _trimmed(entry, "company"),
+        "jobTitle": _trimmed(entry, "title"),
+        "department": _trimmed(entry, "department"),
+        "phones": [{"number": phone, "type": "business"}] if phone else [],
+        "addresses": [{"city": city, **rest}] if city else [],
+        "onPremisesSyncEnabled": True,
+    }
+
+
+def _address(mail: str | None, addresses: Sequence[str] | None) -> str | None:
+    """The address that somebody is written to at: `mail`, else a proxy address."""
+    found = [address[5:] for address in sorted(addresses or ()) if re.match(r"smtp:.+@", address, re.IGNORECASE)]
+    mail = (mail or "").strip()
+    return mail.lower() if "@" in mail else next((address.lower() for address in found), None)
+
+
 def _nickname(entry: Found, addresses: Sequence[str], name: str) -> str:
     primary = next((address[5:] for address in addresses if address.startswith("SMTP:")), None)
     chosen = entry.text("mailNickname") or primary or entry.text("mail") or name
@@ -317,8 +369,8 @@ def _trimmed(entry: Found, name: str) -> str | None:
     return (entry.text(name) or "").strip() or None
 
 
-def _is_group(entry: Found) -> bool:
-    return "group" in {name.lower() for name in entry.texts("objectClass")}
+def _is(entry: Found, object_class: str) -> bool:
+    return object_class in {name.lower() for name in entry.texts("objectClass")}
 
 
 def _is_expired(entry: Found, now: datetime) -> bool:
@@ -329,8 +381,10 @@ def _is_expired(entry: Found, now: datetime) -> bool:
 
 
 def _key(entry: Found) -> str:
-    if _is_group(entry):
+    if _is(entry, "group"):
         return _sid(entry.values("objectSid")[0])
+    if _is(entry, "contact") and (address := _address(entry.text("mail"), entry.texts("proxyAddresses"))):
+        return address
     (anchor, *_) = entry.values("mS-DS-ConsistencyGuid") or entry.values("objectGUID")
     return base64.b64encode(anchor).decode()
 

@@ -18,15 +18,18 @@ from dirbridge.connectors.memory.cloud import (
     Cloud,
     NoAnswer,
     Operation,
+    Record,
     Unreachable,
     fold,
 )
 from dirbridge.connectors.protocol import Capabilities
 from dirbridge.contract.errors import TransientError
-from dirbridge.contract.export import Action, Export, Outcome, Reference, ReferenceFault, TargetValue
+from dirbridge.contract.export import Action, Export, Match, Outcome, Reference, ReferenceFault, TargetValue
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_OWN = ("SourceAnchor", "UserPrincipalName")
 
 DELETED = "IsSoftDeleted"
 """Pseudo attribute of what lies in the recycle bin."""
@@ -48,22 +51,29 @@ class MemoryTarget:
         self._in_batches = in_batches
 
     async def find(
-        self, unit: Any, object_type: str, wanted: Sequence[tuple[str, Mapping[str, TargetValue]]]
-    ) -> dict[str, str]:
-        """Match by source anchor, then by sign-in name among live objects that have no source anchor."""
+        self,
+        unit: Any,
+        object_type: str,
+        wanted: Sequence[tuple[str, Mapping[str, TargetValue]]],
+        attributes: Sequence[str] = (),
+    ) -> dict[str, Match]:
+        """Match as asked, then by source anchor, then by sign-in name among live objects that have no source anchor."""
         del unit
-        found: dict[str, str] = {}
-        for attribute in ("SourceAnchor", "UserPrincipalName"):
+        found: dict[str, Match] = {}
+        for attribute in (*attributes, *(own for own in _OWN if own not in attributes)):
             asked = [(fold(v[attribute]), anchor) for anchor, v in wanted if v.get(attribute) and anchor not in found]
             answer, records = self._ask(self.cloud.find, object_type, attribute, [value for value, _ in asked])
             self._check(answer)
-            there: dict[str, str] = {}
+            soft = attribute == "UserPrincipalName" and attribute not in attributes
+            there: dict[str, list[Record]] = {}
             for record in records:
-                if attribute == "SourceAnchor" or not (record.values.get("SourceAnchor") or record.deleted):
-                    there.setdefault(fold(record.values[attribute]), record.id)
+                if not (soft and record.values.get("SourceAnchor")):
+                    there.setdefault(fold(record.values[attribute]), []).append(record)
             for value, anchor in asked:
-                if value in there:
-                    found[anchor] = there.pop(value)
+                live = [record.id for record in there.get(value, ()) if not record.deleted]
+                binned = [record.id for record in there.get(value, ()) if attribute == "SourceAnchor"]
+                if live or binned:
+                    found[anchor] = Match(attribute, tuple(live or binned[:1]), soft=soft)
         return found
 
     async def read(self, unit: Any, targets: Sequence[str]) -> dict[str, Mapping[str, TargetValue]]:

@@ -7,11 +7,11 @@ that `mapping` calls for every entry, `evaluate` tries an expression on given va
 
 from __future__ import annotations
 
-from dirbridge.engine.expressions.compiling import compile_source
+from dirbridge.engine.expressions.compiling import check_uniqueness, compile_source
 from dirbridge.engine.expressions.evaluation import Evaluation, evaluate
 from dirbridge.engine.expressions.faults import InvalidExpression
 from dirbridge.engine.expressions.parsing import parse
-from dirbridge.engine.expressions.tree import attributes_of, needs, redacts
+from dirbridge.engine.expressions.tree import attributes_of, may_ignore, needs, redacts
 from dirbridge.engine.functions.environment import Environment
 from dirbridge.engine.functions.signature import constant_text
 
@@ -20,9 +20,11 @@ __all__ = [
     "Evaluation",
     "InvalidExpression",
     "attributes_of",
+    "check_uniqueness",
     "compile_source",
     "constant_text",
     "evaluate",
+    "may_ignore",
     "needs",
     "parse",
     "redacts",

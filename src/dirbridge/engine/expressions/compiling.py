@@ -58,6 +58,22 @@ def compile_source(
     return _leaving(compiled) if makes_moments else cast("Computed", compiled)
 
 
+def check_uniqueness(source: Source, path: str, *, matching: bool, on_create_only: bool, can_ask: bool) -> None:
+    """Make sure that a mapping may use SelectUniqueValue, where it does.
+
+    Args:
+        matching: objects are matched by the mapping's attribute.
+        on_create_only: it flows during creation only.
+        can_ask: the target can be asked whether a value is free.
+
+    Raises:
+        ConfigurationError: names the path.
+    """
+    complaint = faults.of_uniqueness(source, matching=matching, on_create_only=on_create_only, can_ask=can_ask)
+    if complaint is not None:
+        raise _fault(path, complaint)
+
+
 _MAKING_MOMENTS = frozenset({"CDate", "DateAdd", "DateFromNum", "Now"})
 
 
@@ -116,14 +132,14 @@ def _bound(function: Function, arguments: Sequence[Argument | None], environment
     if function.bind is not None:
         return function.bind(arguments, environment)
     assert function.call is not None
-    return _applied(function.call, [direct(argument or Fixed(None)) for argument in arguments])
+    return _applied(function.call, [argument or Fixed(None) for argument in arguments])
 
 
 def _applied(call: Callable[..., Result], arguments: Sequence[Argument]) -> Argument:
     """Evaluate the arguments and call; in a closure of the call's own size, as most calls have one or two."""
     if len(arguments) == 1:
-        (only,) = arguments
-        return lambda at: call(only(at))
+        return _applied_to_one(call, arguments[0])
+    arguments = [direct(argument) for argument in arguments]
     if len(arguments) == 2:
         one, other = arguments
         if isinstance(other, Fixed):
@@ -131,6 +147,18 @@ def _applied(call: Callable[..., Result], arguments: Sequence[Argument]) -> Argu
             return lambda at: call(one(at), fixed)
         return lambda at: call(one(at), other(at))
     return lambda at: call(*[argument(at) for argument in arguments])
+
+
+def _applied_to_one(call: Callable[..., Result], argument: Argument) -> Argument:
+    if not isinstance(argument, Read):
+        return lambda at: call(argument(at))
+    name = argument.name
+
+    def value(at: Attributes) -> Result:
+        values = at.get(name)
+        return call((values[0] if len(values) == 1 else values) if values else None)
+
+    return value
 
 
 def _folded(function: Function, arguments: Sequence[Argument | None], compiled: Argument) -> Argument:

@@ -10,6 +10,7 @@ from dirbridge.contract.errors import ConfigurationError
 from dirbridge.contract.schema import Parameter as Argument
 from dirbridge.contract.schema import Source
 from dirbridge.engine.functions import FUNCTIONS
+from dirbridge.engine.functions.flowing import SELECT_UNIQUE_VALUE
 from dirbridge.engine.functions.signature import Complaint, Function, constant_text
 from dirbridge.engine.functions.values import whole_number
 
@@ -92,14 +93,8 @@ def of_constant(text: str) -> Complaint | None:
 
 
 def of_uniqueness(source: Source, *, matching: bool, on_create_only: bool, can_ask: bool) -> Complaint | None:
-    """Find what stands against SelectUniqueValue in a mapping.
-
-    Args:
-        matching: objects are matched by the mapping's attribute.
-        on_create_only: it flows during creation only.
-        can_ask: the target can be asked whether a value is free.
-    """
-    if source.type != "Function" or source.name != "SelectUniqueValue":
+    """Find what stands against SelectUniqueValue in a mapping, where its source is one."""
+    if source.type != "Function" or source.name != SELECT_UNIQUE_VALUE:
         return None
     if not can_ask:
         return Complaint(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dirbridge.contract.schema import Source
 from dirbridge.engine.functions import FUNCTIONS
-from dirbridge.engine.functions.flowing import REDACT
+from dirbridge.engine.functions.flowing import IGNORE_FLOW, REDACT
 from dirbridge.engine.functions.signature import constant_text
 
 
@@ -32,6 +32,11 @@ def calls(source: Source, function: str) -> bool:
 def redacts(source: Source) -> bool:
     """Tell whether what a tree gives is to be kept out of the log: some part of it is."""
     return calls(source, REDACT)
+
+
+def may_ignore(source: Source) -> bool:
+    """Tell whether a tree may say that nothing is to flow."""
+    return calls(source, IGNORE_FLOW)
 
 
 def needs(source: Source) -> str | None:

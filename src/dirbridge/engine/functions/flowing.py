@@ -8,6 +8,7 @@ from dirbridge.engine.functions.environment import Environment
 from dirbridge.engine.functions.signature import Function, of_text
 from dirbridge.engine.functions.values import Argument, Attributes, Fixed, NoFlow, Result, direct
 
+IGNORE_FLOW = "IgnoreFlowIfNullOrEmpty"
 REDACT = "Redact"
 SELECT_UNIQUE_VALUE = "SelectUniqueValue"
 
@@ -40,7 +41,7 @@ FUNCTIONS = (
         strict=True,
     ),
     Function(
-        "IgnoreFlowIfNullOrEmpty",
+        IGNORE_FLOW,
         (of_text(),),
         "The value; where there is none, or an empty one, the target attribute is left alone instead of cleared.",
         "IgnoreFlowIfNullOrEmpty([department])",

@@ -18,6 +18,7 @@ from dirbridge.service.graph import (
     provisioning_logs,
     secrets,
     staged,
+    steering,
     synchronization,
     tenant,
     users,
@@ -43,6 +44,7 @@ def router() -> APIRouter:
             routes.include_router(part.router, prefix=f"/{version}")
     routes.include_router(previews.router)
     routes.include_router(staged.router)
+    routes.include_router(steering.router)
     return routes
 
 

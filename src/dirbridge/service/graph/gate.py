@@ -22,11 +22,11 @@ VERSIONS = ("v1.0", "beta")
 _SEGMENTS = {
     segment.lower(): segment
     for segment in (
-        "allow", "applicationTemplates", "auditLogs", "contacts", "deletedItems", "delta", "dirbridge", "directory",
-        "directoryObjects", "directReports", "domains", "filterOperators", "functions", "getByIds", "groups",
-        "instantiate", "jobs", "manager", "memberOf", "members", "organization", "pause", "provisioning", "reject",
-        "restart", "restore", "schema", "secrets", "servicePrincipals", "stagedRemovals", "start", "synchronization",
-        "templates", "transitiveMemberOf", "transitiveMembers", "users", "$count", "$ref",
+        "allow", "applicationTemplates", "auditLogs", "clearQuarantine", "contacts", "deletedItems", "delta",
+        "dirbridge", "directory", "directoryObjects", "directReports", "domains", "filterOperators", "functions",
+        "getByIds", "groups", "instantiate", "jobs", "manager", "memberOf", "members", "organization", "pause",
+        "provisioning", "reject", "restart", "restore", "schema", "secrets", "servicePrincipals", "stagedRemovals",
+        "start", "synchronization", "templates", "transitiveMemberOf", "transitiveMembers", "users", "$count", "$ref",
     )
 }  # fmt: skip
 _CASTS = {

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from dirbridge.engine import policies
 from dirbridge.service.auth.access import Caller, require
-from dirbridge.service.graph import odata, provisioning_logs, steps
+from dirbridge.service.graph import odata, provisioning_logs, status, steps
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, moment, no_content
@@ -240,7 +240,7 @@ async def _show(conn: Conn, preview: Preview) -> dict[str, Any]:
         "createdDateTime": moment(preview.created_at),
         "startedDateTime": moment(preview.began_at),
         "endedDateTime": moment(preview.ended_at),
-        "progress": [copy.progress] if copy is not None and copy.progress else [],
+        "progress": status.progress(copy.progress if copy is not None else None),
         "counts": [
             {"action": action, "status": status, "type": kind, "reason": reason, "number": number}
             for action, status, kind, reason, number in await previews.counts(conn, preview.id)

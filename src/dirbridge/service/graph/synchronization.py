@@ -19,7 +19,7 @@ from dirbridge.engine import policies
 from dirbridge.engine.plan import compile_schema
 from dirbridge.service import configuration, templates
 from dirbridge.service.auth.access import Caller, require
-from dirbridge.service.graph import odata
+from dirbridge.service.graph import odata, status
 from dirbridge.service.graph.context import body, context, database, decode, guid, raw_body, root, sealing
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment, no_content
@@ -42,7 +42,6 @@ PrincipalReader = Annotated[
 ]
 
 MOST_OFTEN, LEAST_OFTEN = timedelta(seconds=1), timedelta(days=1)
-NEVER = "0001-01-01T00:00:00Z"
 JOBS = "/servicePrincipals/{sp}/synchronization/jobs"
 
 # ISO 8601 without years and months, whose length varies; names are those of timedelta.
@@ -201,7 +200,7 @@ async def list_jobs(request: Request, sp: str, caller: Reader) -> Response:
     async with database(request).connection() as conn:
         principal = await find_principal(conn, caller, sp)
         found = await jobs.list_all(conn, caller.tenant, principal.id)
-        shown = [await show_job(conn, job) for job in found]
+        shown = [await show_job(request, conn, job) for job in found]
     return GraphResponse({"@odata.context": _context(request, principal.id, "jobs"), "value": shown})
 
 
@@ -237,7 +236,7 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
             settings={"DomainFQDN": domain, **decided},
         )
         await _audit(conn, caller, "Add provisioning configuration", job)
-        shown = await show_job(conn, await find_job(conn, caller, sp, job))
+        shown = await show_job(request, conn, await find_job(conn, caller, sp, job))
     where = f"{root(request)}/servicePrincipals/{principal.id}/synchronization/jobs/{job}"
     answer = {"@odata.context": _context(request, principal.id, "jobs/$entity"), **shown}
     return GraphResponse(answer, status_code=201, headers={"Location": where})
@@ -249,7 +248,7 @@ async def get_job(request: Request, sp: str, job: str, caller: Reader) -> Respon
     odata.read(request, frozenset({"format"}))
     async with database(request).connection() as conn:
         found = await find_job(conn, caller, sp, job)
-        shown = await show_job(conn, found)
+        shown = await show_job(request, conn, found)
     return GraphResponse({"@odata.context": _context(request, found.service_principal, "jobs/$entity"), **shown})
 
 
@@ -368,27 +367,13 @@ def _context(request: Request, principal: UUID, rest: str) -> str:
     return context(request, f"servicePrincipals('{principal}')/synchronization/{rest}")
 
 
-async def show_job(conn: Conn, job: Job) -> dict[str, Any]:
-    """Show a job as Graph's synchronizationJob; its JSON columns hold Graph's shapes already."""
-    counts = await jobs.counts_by_type(conn, job.tenant, job.id)
+async def show_job(request: Request, conn: Conn, job: Job) -> dict[str, Any]:
+    """Show a job as Graph's synchronizationJob."""
     return {
         "id": job.id,
         "templateId": job.template_id,
         "schedule": {"expiration": None, "interval": duration(job.interval), "state": job.state},
-        "status": {
-            "code": _code(job),
-            "countSuccessiveCompleteFailures": job.successive_failures,
-            "escrowsPruned": False,
-            "lastExecution": job.last_execution,
-            "lastSuccessfulExecution": job.last_success,
-            "lastSuccessfulExecutionWithExports": job.last_success_with_exports,
-            "progress": [job.progress] if job.progress else [],
-            "quarantine": job.quarantine,
-            "steadyStateFirstAchievedTime": moment(job.steady_first) or NEVER,
-            "steadyStateLastAchievedTime": moment(job.steady_last) or NEVER,
-            "synchronizedEntryCountByType": _by_type(job, counts),
-            "troubleshootingUrl": "",
-        },
+        "status": await status.show(conn, job, root(request)),
         "synchronizationJobSettings": _settings(job),
     }
 
@@ -400,26 +385,6 @@ def _settings(job: Job) -> list[dict[str, str]]:
         for name, value in job.settings.items()
     }
     return [{"name": name, "value": value} for name, value in sorted({**kept, **policies.shown(kept)}.items())]
-
-
-def _code(job: Job) -> str:
-    if job.quarantine is not None:
-        return "Quarantine"
-    if job.state != "Active":
-        return "Paused"
-    return "Active" if job.last_execution is not None else "NotRun"
-
-
-def _by_type(job: Job, counts: dict[str, int]) -> list[dict[str, Any]]:
-    targets = {
-        mapping.get("sourceObjectName"): mapping.get("targetObjectName")
-        for rule in job.schema.get("synchronizationRules", [])
-        for mapping in rule.get("objectMappings", [])
-    }
-    return [
-        {"key": f"{kind} to {targets.get(kind) or kind.capitalize()}", "value": number}
-        for kind, number in counts.items()
-    ]
 
 
 def duration(value: timedelta) -> str:
