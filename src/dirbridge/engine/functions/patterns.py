@@ -109,7 +109,7 @@ def matches(pattern: Pattern, value: str) -> Iterator[Match]:
         EntryError: the pattern works too long on the value.
     """
     try:
-        yield from pattern.finditer(value, timeout=SECONDS)
+        yield from pattern.finditer(value, timeout=SECONDS, concurrent=True)
     except TimeoutError as error:
         raise EntryError(
             f"The pattern '{pattern.pattern:.100}' worked longer than {SECONDS} s on one value.",

@@ -24,7 +24,8 @@ _SEGMENTS = {
     for segment in (
         "allow", "applicationTemplates", "auditLogs", "clearQuarantine", "contacts", "deletedItems", "delta",
         "dirbridge", "directory", "directoryObjects", "directReports", "domains", "filterOperators", "functions",
-        "getByIds", "groups", "instantiate", "jobs", "manager", "memberOf", "members", "organization", "pause",
+        "getByIds", "groups", "instantiate", "jobs", "manager", "memberOf", "members", "organization",
+        "parseExpression", "pause",
         "provisioning", "reject", "restart", "restore", "schema", "secrets", "servicePrincipals", "stagedRemovals",
         "start", "synchronization", "templates", "transitiveMemberOf", "transitiveMembers", "users", "$count", "$ref",
     )

@@ -1,0 +1,256 @@
+"""The mapping language through the API: which functions there are, and an expression tried on given values.
+
+Source: Graph attributeMappingFunctionSchema; synchronizationSchema parseExpression, expressionInputObject and
+parseExpressionResponse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from random import SystemRandom
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from dirbridge.contract.entry import Values, check_texts
+from dirbridge.contract.errors import DirbridgeError
+from dirbridge.contract.schema import AttributeDefinition, Source
+from dirbridge.engine import conversion, cycle, expressions
+from dirbridge.engine.expressions import Environment, Evaluation
+from dirbridge.engine.functions import FUNCTIONS
+from dirbridge.engine.functions.signature import Function
+from dirbridge.service import templates
+from dirbridge.service.auth.access import Caller
+from dirbridge.service.graph import odata
+from dirbridge.service.graph.context import body, context, database
+from dirbridge.service.graph.errors import GraphError, bad_request, not_found
+from dirbridge.service.graph.responses import GraphResponse
+from dirbridge.service.graph.synchronization import JOBS, Writer, find_job, find_principal
+from dirbridge.store import identity
+from dirbridge.store.directory_queries import Conn
+
+router = APIRouter()
+
+SCHEMA = JOBS + "/{job}/schema"
+TEMPLATE = "/servicePrincipals/{sp}/synchronization/templates/{template}/schema"
+
+# Functions ------------------------------------------------------------------------------------------------------------
+
+
+@router.get("/functions")
+async def list_functions(request: Request, _caller: Writer) -> Response:
+    """List the functions of the mapping language; they are the same for every job and template."""
+    odata.read(request, frozenset({"format"}))
+    return _functions(request)
+
+
+@router.get("/functions/{name}")
+async def get_function(request: Request, name: str, _caller: Writer) -> Response:
+    """Give one function."""
+    odata.read(request, frozenset({"format"}))
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise not_found("function", name)
+    return GraphResponse({"@odata.context": context(request, "functions/$entity"), **_shown(function)})
+
+
+@router.get(SCHEMA + "/functions")
+async def job_functions(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """List the functions that a job's mapping may use."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        await find_job(conn, caller, sp, job)
+    return _functions(request)
+
+
+@router.get(TEMPLATE + "/functions")
+async def template_functions(request: Request, sp: str, template: str, caller: Writer) -> Response:
+    """List the functions that the mapping of a template's jobs may use."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        await _domain(conn, caller, sp, template)
+    return _functions(request)
+
+
+def _functions(request: Request) -> Response:
+    shown = [_shown(function) for function in FUNCTIONS.values()]
+    return GraphResponse({"@odata.context": context(request, "functions"), "value": shown})
+
+
+def _shown(function: Function) -> dict[str, Any]:
+    """Show a function as Graph does, its name both as `id` and as `name`: clients read either."""
+    return {
+        "id": function.name,
+        "name": function.name,
+        "parameters": [
+            {
+                "allowMultipleOccurrences": each.repeats,
+                "name": each.name,
+                "required": each.required,
+                "type": each.type,
+            }
+            for each in function.parameters
+        ],
+    }
+
+
+# Trying an expression -------------------------------------------------------------------------------------------------
+
+
+class Pair(msgspec.Struct):
+    """A property of the test object. A value that is null is absent."""
+
+    key: str
+    value: str | bool | int | float | list[str | bool | int | float] | None = None
+
+
+class InputObject(msgspec.Struct):
+    """The object that an expression is tried on, with the definition of its type."""
+
+    definition: dict[str, Any] | None = None
+    properties: list[Pair] | None = None
+
+
+class Attempt(msgspec.Struct, rename="camel"):
+    """An expression to read, and to work out where there is an object to try it on."""
+
+    expression: str
+    test_input_object: InputObject | None = None
+    target_attribute_definition: dict[str, Any] | None = None
+
+
+@router.post(SCHEMA + "/parseExpression")
+async def parse_for_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
+    """Try an expression as a job's mapping would work it out."""
+    wanted = await body(request, Attempt)
+    async with database(request).connection() as conn:
+        found = await find_job(conn, caller, sp, job)
+        environment = await _environment(conn, caller)
+    return await _tried(request, wanted, cycle.macros(found), environment)
+
+
+@router.post(TEMPLATE + "/parseExpression")
+async def parse_for_template(request: Request, sp: str, template: str, caller: Writer) -> Response:
+    """Try an expression as the mapping of a template's job would work it out."""
+    wanted = await body(request, Attempt)
+    async with database(request).connection() as conn:
+        domain = await _domain(conn, caller, sp, template)
+        environment = await _environment(conn, caller)
+    macros = {"DomainFQDN": domain, "DomainNetBios": domain.partition(".")[0].upper()}
+    return await _tried(request, wanted, macros, environment)
+
+
+async def _domain(conn: Conn, caller: Caller, sp: str, template: str) -> str:
+    """Give the domain that jobs of an application read, once the template is known to exist."""
+    principal = await find_principal(conn, caller, sp)
+    if template not in templates.TEMPLATES:
+        raise GraphError(404, "NotFound", f"The synchronization template '{template}' does not exist under '{sp}'.")
+    return principal.display_name
+
+
+async def _environment(conn: Conn, caller: Caller) -> Environment:
+    """Give what functions take from outside. Every value counts as free: nothing is looked up, nothing is kept."""
+    domains = await identity.domains(conn, caller.tenant)
+    default = next((each.name for each in domains if each.is_default), "")
+    return Environment(lambda: datetime.now(UTC), SystemRandom(), default, lambda _value: True)
+
+
+async def _tried(request: Request, wanted: Attempt, macros: Mapping[str, str], environment: Environment) -> Response:
+    target = _definition(wanted.target_attribute_definition, "targetAttributeDefinition")
+    given = wanted.test_input_object
+    types = _types(given)
+    properties = None if given is None else _properties(given.properties or [], types)
+    attributes = None if not types or properties is None else types.keys() | properties.keys()
+    # In a thread: a pattern may take its time, and others wait for theirs.
+    evaluation = await asyncio.to_thread(
+        expressions.evaluate,
+        wanted.expression,
+        properties,
+        environment,
+        macros=macros,
+        attributes=attributes,
+        convert=None if target is None else conversion.converter(target),
+    )
+    address = context(request, "microsoft.graph.parseExpressionResponse")
+    return GraphResponse({"@odata.context": address, **_answer(evaluation)})
+
+
+def _definition(wanted: dict[str, Any] | None, where: str) -> AttributeDefinition | None:
+    """Read an attribute's definition; what clients leave null has its default."""
+    if wanted is None:
+        return None
+    plain = {name: value for name, value in wanted.items() if value is not None and "@odata." not in name}
+    try:
+        return msgspec.convert({"name": "", **plain}, AttributeDefinition)
+    except msgspec.ValidationError as error:
+        raise bad_request(f"{where} does not fit: {error}") from error
+
+
+def _types(given: InputObject | None) -> dict[str, str]:
+    """Give the types of the attributes that the test object's definition has."""
+    listed = (given.definition or {}).get("attributes") if given is not None else None
+    if listed is not None and not isinstance(listed, list):
+        raise bad_request("testInputObject.definition.attributes expects a list.")
+    found: dict[str, str] = {}
+    for index, each in enumerate(listed or ()):
+        where = f"testInputObject.definition.attributes[{index}]"
+        if not isinstance(each, dict):
+            raise bad_request(f"{where} expects an object.")
+        definition = _definition(each, where)
+        if definition is not None:
+            found[definition.name] = definition.type
+    return found
+
+
+def _properties(pairs: list[Pair], types: Mapping[str, str]) -> dict[str, Values]:
+    found: dict[str, Values] = {}
+    for pair in pairs:
+        if pair.value is None or pair.value == []:
+            continue
+        items = pair.value if isinstance(pair.value, list) else [pair.value]
+        texts = [item if isinstance(item, str) else str(item) for item in items]
+        binary = types.get(pair.key) == "Binary"
+        found[pair.key] = tuple(_decoded(pair.key, text) for text in texts) if binary else tuple(texts)
+    faults = check_texts(found, {})[1]
+    for name, fault in faults.items():
+        raise bad_request(f"The property '{name}' {fault}.")
+    return found
+
+
+def _decoded(name: str, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise bad_request(f"The property '{name}' is binary and expects base64.") from error
+
+
+def _answer(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "error": None if evaluation.error is None else _error(evaluation.error),
+        "evaluationResult": list(evaluation.values or ()),
+        "evaluationSucceeded": evaluation.values is not None,
+        "parsedExpression": None if evaluation.tree is None else _tree(evaluation.tree),
+        "parsingSucceeded": evaluation.tree is not None,
+    }
+
+
+def _tree(source: Source) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(source)
+    return shown
+
+
+def _error(error: DirbridgeError) -> dict[str, Any]:
+    """Show an error as Graph's publicError; line and column are among its details."""
+    return {
+        "code": error.code,
+        "message": str(error),
+        "target": None,
+        "details": [{"code": name, "message": said, "target": None} for name, said in error.details.items()],
+        "innerError": None,
+    }
