@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "init": ("dirbridge.cli.init:init", "Make the tenant, its keys and its first administrator."),
     "agent": ("dirbridge.cli.agent:agent", "Enrol and run the agent beside a directory."),
     "jobs": ("dirbridge.cli.jobs:jobs", "Create, start, watch synchronization jobs."),
+    "schema": ("dirbridge.cli.schema:schema", "Show and change scope and mapping of a job."),
     "provision": ("dirbridge.cli.provision:provision", "Provision one user or group now."),
     "preview": ("dirbridge.cli.preview:preview", "Show what a job's next whole cycle would do."),
     "notifications": ("dirbridge.cli.notifications:notifications", "See what people were told, and try it."),

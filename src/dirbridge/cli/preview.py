@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from rich.table import Table
 
 from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
 from dirbridge.cli.finding import find
-from dirbridge.contract.errors import ConfigurationError, TransientError
+from dirbridge.cli.schema import read
+from dirbridge.contract.errors import TransientError
 
 POLL = 0.5
 """Seconds between two looks."""
@@ -56,7 +56,7 @@ def preview(
     """
     wish: dict[str, Any] = {}
     if schema is not None:
-        wish["schema"] = _document(schema)
+        wish["schema"] = read(schema)
     if settings:
         wish["settings"] = dict(_pair(text) for text in settings)
     with Client.open(profile) as client:
@@ -81,15 +81,6 @@ def preview(
     else:
         _print(ended, rows, csv_file)
     return _outcome(ended)
-
-
-def _document(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"'{file}' cannot be read: {error.strerror}.", code="FileUnreadable") from error
-    except ValueError as error:
-        raise ConfigurationError(f"'{file}' is no JSON document: {error}.", code="FileUnreadable") from error
 
 
 def _pair(text: str) -> tuple[str, str]:
