@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
+from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, Throttled, TransientError
 from dirbridge.engine import disposition, quarantine
 from dirbridge.engine.policies import Policy
 from dirbridge.engine.quarantine import Decision, Findings, Quarantine, Reason
@@ -174,6 +174,14 @@ def test_failing_cycles_come_at_doubling_intervals() -> None:
     assert (job.record.series_count, job.record.series_began) == (10, NOW + timedelta(minutes=6))
     assert job.record.next_attempt == job.record.current_began + DAY == job.now
     assert job.cycle() == Decision(None)
+
+
+def test_a_target_that_asks_for_patience_gets_it() -> None:
+    """The next cycle comes when it said, not earlier; never later than in a day."""
+    for asked, wait in ((timedelta(seconds=30), INTERVAL), (timedelta(hours=3), timedelta(hours=3)), (9 * DAY, DAY)):
+        job = Job()
+        assert job.cycle(Throttled("Too many.", wait=asked)).wait == wait
+    assert Job().cycle(Throttled("Too many.")).wait == INTERVAL
 
 
 def test_a_slow_job_is_not_made_faster() -> None:

@@ -124,6 +124,44 @@ async def test_finish_keeps_the_story(world: World) -> None:
     assert (await world.state()).successive_failures == 0
 
 
+async def test_wake_reaches_what_waits_because_it_failed(world: World) -> None:
+    """Of the domain or configuration; not who runs by its interval, is paused, or was stopped by a person's word."""
+    record = '{"reason": "EncounteredQuarantineException"}'
+    states = {
+        "failed": "successive_failures = 1",
+        "quarantined": f"quarantine = '{record}'",
+        "healthy": "successive_failures = 0",
+        "ordered": 'quarantine = \'{"reason": "QuarantinedOnDemand"}\', successive_failures = 3',
+        "paused": f"quarantine = '{record}', state = 'Paused'",
+        "disabled": f"quarantine = '{record}', state = 'Disabled'",
+        "elsewhere": f"quarantine = '{record}', domain = 'other.test'",
+    }
+    async with world.database.transaction() as conn:
+        for job, state in states.items():
+            await conn.execute(
+                """insert into jobs (tenant, id, service_principal, template_id, domain, schema, state, next_run)
+                   select tenant, %s, service_principal, template_id, domain, schema, 'Active',
+                     now() + interval '1 hour' from jobs where id = %s""",
+                (job, world.job),
+            )
+            await conn.execute(f"update jobs set {state} where id = %s".encode(), (job,))
+    principal = (await world.state()).service_principal
+    for which, woken in (
+        ({"domains": ["contoso.test"]}, ["failed", "quarantined"]),
+        ({"domains": ["none.test"]}, []),
+        ({"domains": []}, []),
+        ({"principal": principal}, ["elsewhere", "failed", "quarantined"]),
+        ({"principal": uuid4()}, []),
+        ({"principal": principal, "domains": ["other.test"]}, ["elsewhere"]),
+        ({}, ["elsewhere", "failed", "quarantined"]),
+    ):
+        async with world.database.connection() as conn, conn.transaction(force_rollback=True):
+            assert sorted(await jobs.wake(conn, world.tenant, **which)) == woken, which  # type: ignore[arg-type]
+            # Once is enough: what is due is not woken again.
+            assert await jobs.wake(conn, world.tenant, **which) == []  # type: ignore[arg-type]
+            assert await jobs.wake(conn, uuid4(), **which) == []  # type: ignore[arg-type]
+
+
 async def _lay_down(world: World) -> None:
     """Something of everything that a job has."""
     async with world.database.transaction() as conn:

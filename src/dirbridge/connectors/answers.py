@@ -34,7 +34,7 @@ _REMEDIES = {
     "Conflict": "Change the value on one of the two, or correct the matching attribute in the mapping.",
     "InsufficientRights": "Give the account that writes to the target the right to do so.",
     "InternalServerError": "It is tried again by itself; where it stays, see the target's own log.",
-    "InvalidAnchor": "It is matched anew by itself; where it stays, restart the job with ConnectorDataStore.",
+    "InvalidAnchor": "It is matched anew by itself; where it stays, restart the job with Full.",
     "MethodNotAllowed": "Leave this action out of the mapping's target actions, or allow it at the target.",
     "NotImplemented": "Leave this attribute or action out of the mapping.",
     "Timeout": "It is looked up and tried again by itself.",

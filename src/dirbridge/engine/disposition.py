@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from dirbridge.contract.errors import ConfigurationError, DirbridgeError
+from dirbridge.contract.errors import ConfigurationError, DirbridgeError, Throttled
 from dirbridge.contract.export import Fault
 
 TRANSIENT = frozenset({
@@ -120,6 +120,7 @@ class Trouble(msgspec.Struct, frozen=True):
         reason: Graph's quarantineReason, should it come to that.
         at_once: once is enough: trying again without a change could only fail, or lock an account.
         tenant_actionable: a person has to change something.
+        patience: how long the other side asked to be left alone.
     """
 
     reason: str
@@ -128,6 +129,7 @@ class Trouble(msgspec.Struct, frozen=True):
     recommended_action: str
     at_once: bool
     tenant_actionable: bool
+    patience: timedelta = timedelta()
 
 
 def of_error(error: DirbridgeError) -> Trouble:
@@ -137,4 +139,5 @@ def of_error(error: DirbridgeError) -> Trouble:
         reason = "IngestionInterrupted"
     else:
         reason = "Unknown" if error.code == "InternalError" else "EncounteredQuarantineException"
-    return Trouble(reason, error.code, str(error), error.recommended_action, wrong, wrong)
+    patience = error.wait if isinstance(error, Throttled) and error.wait else timedelta()
+    return Trouble(reason, error.code, str(error), error.recommended_action, wrong, wrong, patience)

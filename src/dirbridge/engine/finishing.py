@@ -63,8 +63,9 @@ async def _findings(
 ) -> Findings:
     counts = run.counts
     escrowed = await due.count_escrows(conn, run.tenant, job.id)
-    # Idle cycles change no number; they do not count what may be many rows.
-    matters = counts.tried > 0 or (before is not None and before.reason is Reason.TOTAL)
+    # An idle cycle changes no number; it does not count what may be many rows.
+    idle = not (counts.imported or counts.reference_deltas or counts.tried)
+    matters = not idle or (before is not None and before.reason is Reason.TOTAL)
     references_waiting = 0
     if escrowed and matters:
         attributes = sorted(run.plan.reference_targets)

@@ -133,12 +133,13 @@ def decide(
     """
     cause = _cause(found, before, policy, trouble)
     retries = max(found.failed_cycles - 1, 0)
+    patience = min(trouble.patience, LONGEST_WAIT) if trouble else timedelta()
     if cause is None:
-        return Decision(None, wait=_doubled(interval, retries) if trouble else None)
+        return Decision(None, wait=max(_doubled(interval, retries), patience) if trouble else None)
     began = before.series_began if before else now
     count = before.series_count + 1 if before else 1
     held = cause.reason is Reason.TOO_MANY_DELETES
-    wait = _doubled(interval, retries if held else max(retries, count))
+    wait = max(_doubled(interval, retries if held else max(retries, count)), patience)
     disables = not held and now - began >= LONGEST_SERIES
     record = Quarantine(
         reason=cause.reason,

@@ -144,23 +144,24 @@ async def nudge(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
 
 
 async def wake(
-    conn: AsyncConnection[Any], tenant: UUID, *, domains: Collection[str] = (), principal: UUID | None = None
+    conn: AsyncConnection[Any], tenant: UUID, *, domains: Collection[str] | None = None, principal: UUID | None = None
 ) -> list[str]:
     """What jobs failed at may be mended: those that wait longer because they failed are due now.
 
     Args:
-        domains: jobs that read these; principal: or jobs of this configuration.
+        domains: only jobs that read these. principal: only those of this configuration.
 
     Returns:
         The ids of the jobs that do not wait any more. One that a person put into quarantine goes on waiting.
     """
     cursor = await conn.execute(
         """update jobs set next_run = now()
-           where tenant = %s and (domain = any(%s) or service_principal = %s) and state = 'Active' and next_run > now()
-             and (quarantine is not null or successive_failures > 0)
+           where tenant = %(tenant)s and (%(domains)s::text[] is null or domain = any(%(domains)s))
+             and (%(principal)s::uuid is null or service_principal = %(principal)s)
+             and state = 'Active' and next_run > now() and (quarantine is not null or successive_failures > 0)
              and quarantine ->> 'reason' is distinct from 'QuarantinedOnDemand'
            returning id""",
-        (tenant, list(domains), principal),
+        {"tenant": tenant, "domains": None if domains is None else list(domains), "principal": principal},
     )
     return [row[0] for row in await cursor.fetchall()]
 

@@ -64,3 +64,15 @@ async def test_wrong_settings_are_refused(world: World, job: str, name: str, val
     assert said in message(answer)
     assert answer.json()["error"]["target"] == "synchronizationJobSettings"
     assert await _shown(world, job) == before
+
+
+async def test_a_changed_setting_is_tried_at_once(world: World, job: str) -> None:
+    """A job in quarantine may have been so for a setting: it is due when one changes, not when one is repeated."""
+    await world.run(
+        """update jobs set state = 'Active', quarantine = '{"reason": "Unknown"}',
+             next_run = now() + interval '1 hour'"""
+    )
+    await _patch(world, job, ("DeleteThresholdValue", "500"))
+    assert await world.run("select next_run <= now() from jobs") == [(False,)]
+    await _patch(world, job, ("DeleteThresholdValue", "501"))
+    assert await world.run("select next_run <= now() from jobs") == [(True,)]

@@ -263,3 +263,14 @@ async def test_a_wrong_sealing_key_is_told(made: Configuration) -> None:
     made.world.app.state.sealing = Sealing([bytes(31) + b"x"])
     refused = await made.world.get(made.path)
     assert (refused.status_code, code(refused)) == (400, "SealingKeyWrong")
+
+
+async def test_a_changed_secret_is_tried_at_once(made: Configuration) -> None:
+    """A job that waits because it failed is due; the next attempt shows whether the change mended it."""
+    await made.world.run(
+        """update jobs set state = 'Active', quarantine = '{"reason": "Unknown"}', next_run = now() + interval '1 hour'
+           where id = %s""",
+        (JOB,),
+    )
+    assert (await made.put(SyncNotificationSettings=NOTIFY)).status_code == 204
+    assert await made.world.run("select next_run <= now() from jobs where id = %s", (JOB,)) == [(True,)]

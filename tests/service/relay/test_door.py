@@ -166,6 +166,48 @@ async def test_revocation_is_seen_at_every_request(relay: Service, client: Servi
         assert raised.value.code == "AgentRevoked"
 
 
+async def _failing_job(relay: Service) -> None:
+    """A job of the agent's domain in quarantine, that would wait for an hour."""
+    async with relay.database.transaction() as conn:
+        await conn.execute("delete from jobs")
+        await conn.execute(
+            """insert into jobs
+                 (tenant, id, service_principal, template_id, domain, schema, state, quarantine, next_run)
+               select tenant, 'job', id, '', %s, '{}', 'Active', '{"reason": "Unknown"}', now() + interval '1 hour'
+               from service_principals limit 1""",
+            (DOMAIN,),
+        )
+
+
+async def _is_due(relay: Service) -> bool:
+    async with relay.database.connection() as conn:
+        row = await (await conn.execute("select next_run <= now() from jobs")).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+async def test_an_agent_that_returns_wakes_its_jobs(relay: Service, client: ServiceClient) -> None:
+    """Heard for the first time, or after a silence, or begun afresh: what failed without it is due. Else it is not."""
+    beat = {"state": "running", "version": "1", "host": "h", "uptime": 1, "queue": 0, "domains": [DOMAIN]}
+    await _failing_job(relay)
+    await client.heartbeat(beat)
+    assert await _is_due(relay)
+    await _failing_job(relay)
+    await client.heartbeat(beat)
+    assert not await _is_due(relay)
+    async with relay.database.transaction() as conn:
+        await conn.execute("update agents set last_heard = now() - interval '91 seconds'")
+    await client.heartbeat(beat)
+    assert await _is_due(relay)
+    await _failing_job(relay)
+    await client.heartbeat({**beat, "state": "stopping"})
+    assert not await _is_due(relay)
+    await client.heartbeat({**beat, "state": "starting", "domains": ["other.test"]})
+    assert not await _is_due(relay)
+    await client.heartbeat({**beat, "state": "starting"})
+    assert await _is_due(relay)
+
+
 async def _assigned(relay: Service, client: ServiceClient) -> wire.Assignment:
     """A request that the client has."""
     async with relay.database.transaction() as conn:

@@ -15,7 +15,7 @@ from dirbridge.service.graph.context import body, context, database, sealing
 from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, no_content
 from dirbridge.service.graph.synchronization import Writer, find_principal
-from dirbridge.store import audits
+from dirbridge.store import audits, jobs
 
 router = APIRouter()
 
@@ -75,6 +75,7 @@ async def replace_secrets(request: Request, sp: str, caller: Writer) -> Response
             principal.display_name.lower(),
             {pair.key: pair.value for pair in wanted},
         )
+        await jobs.wake(conn, caller.tenant, principal=principal.id)
         await audits.record(
             conn,
             caller.tenant,

@@ -265,6 +265,7 @@ async def change_job(request: Request, sp: str, job: str, caller: Writer) -> Res
             await _audit(conn, caller, "Update provisioning configuration", job, {"interval": interval})
         if changed:
             await jobs.set_settings(conn, caller.tenant, job, changed)
+            await jobs.wake(conn, caller.tenant, principal=found.service_principal)
             await _audit(conn, caller, "Update provisioning configuration", job, {"settings": changed})
     return no_content()
 

@@ -29,7 +29,7 @@ from dirbridge.service.auth.tokens import Tokens
 from dirbridge.service.relay import assertions, enrolment
 from dirbridge.service.relay.refusals import DoorRoute, OAuthRefusal, Refusal
 from dirbridge.service.relay.settings import RelaySettings
-from dirbridge.store import agents, requests
+from dirbridge.store import agents, jobs, requests
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
 from dirbridge.store.requests import PageState
@@ -224,6 +224,9 @@ async def _authenticate(door: Door, request: Request) -> agents.Agent:
         raise Refusal(401, "TokenInvalid", error.reason, error.recommended_action, headers=challenge) from error
     async with door.database.connection() as conn:
         agent = await agents.heard(conn, door.tenant, agent_id, _address(request))
+        if agent is not None and agent.revoked_at is None and not agent.is_connected:
+            # It is back after a silence: jobs that failed meanwhile need not wait.
+            await jobs.wake(conn, door.tenant, domains=agent.domains)
     if agent is None:
         raise Refusal(401, *_unknown(agent_id), headers=challenge)
     if agent.revoked_at is not None:
@@ -277,6 +280,9 @@ async def _note(door: Door, agent: agents.Agent, beat: Heartbeat, address: str) 
         await agents.reported(conn, door.tenant, agent.id, address=address, version=beat.version, report=report)
         if beat.state != "running":
             await requests.release(conn, door.tenant, agent.id)
+        if beat.state == "starting":
+            # Its settings may be others than before, and with them the account that it binds as.
+            await jobs.wake(conn, door.tenant, domains=domains)
 
 
 async def _next_request(
