@@ -27,7 +27,7 @@ from dirbridge.store.database import Connection
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
 
-PATIENCE = 60.0
+PATIENCE = 25.0
 """Seconds that finding the entry, reading it and writing it may take together."""
 
 SHOWN_VALUES = 5

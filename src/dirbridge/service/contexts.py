@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.wire import CheckReport, Located
 from dirbridge.engine.run import Context
 from dirbridge.service.relay.remote import RemoteSource
+from dirbridge.service.relay.settings import RelaySettings
 from dirbridge.store.database import Database
 from dirbridge.store.identifiers import new_id
 from dirbridge.store.jobs import Job
@@ -21,16 +22,21 @@ from dirbridge.store.listener import Listener
 from dirbridge.tenant.target import TenantTarget
 
 
-def make(database: Database, listener: Listener, stop: asyncio.Event) -> Context:
+PROMPT = RelaySettings(agent_grace=timedelta(seconds=5), page_limit=timedelta(seconds=25))
+"""How patient a request of the API is with agents: less than the client that waits for its answer."""
+
+
+def make(database: Database, listener: Listener, stop: asyncio.Event, relay: RelaySettings | None = None) -> Context:
     """Put it together.
 
     Args:
         listener: entered; wakes who waits when agents answer.
         stop: cuts what is being read, when the process ends.
+        relay: how patient it is with agents.
     """
 
     def source(job: Job) -> Source:
-        return Stoppable(RemoteSource(database, listener, job.tenant, job.domain), stop)
+        return Stoppable(RemoteSource(database, listener, job.tenant, job.domain, relay), stop)
 
     return Context(
         database=database, source=source, target=TenantTarget(new_id), clock=lambda: datetime.now(UTC), new_id=new_id
