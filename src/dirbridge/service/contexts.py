@@ -21,7 +21,6 @@ from dirbridge.store.jobs import Job
 from dirbridge.store.listener import Listener
 from dirbridge.tenant.target import TenantTarget
 
-
 PROMPT = RelaySettings(agent_grace=timedelta(seconds=5), page_limit=timedelta(seconds=25))
 """How patient a request of the API is with agents: less than the client that waits for its answer."""
 
