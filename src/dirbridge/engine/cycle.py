@@ -57,6 +57,7 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         current.policy = policies.of(job.settings)
         surroundings = await environment(context, tenant)
         current.plan = plan.compile_schema(job.document(), macros(job), surroundings)
+        await transaction(current, partial(_authenticate, current))
         await _read(current)
         await _due(current, collisions=False)
         waiting = await removing.run_removals(current)
@@ -116,6 +117,11 @@ def macros(job: Job) -> dict[str, str]:
         "DomainFQDN": str(job.settings.get("DomainFQDN") or job.domain),
         "DomainNetBios": str(job.settings.get("DomainNetBios") or job.domain.partition(".")[0].upper()),
     }
+
+
+async def _authenticate(run: Run, conn: Connection) -> None:
+    """Let nobody be read for whom nothing could be written."""
+    await run.context.target.authenticate(run.unit(conn, run.context.clock()))
 
 
 # Entries --------------------------------------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ async def provision_one(context: Context, tenant: UUID, job_id: str, wish: Wish)
         None where there is no such job.
 
     Raises:
-        ConfigurationError, TransientError: the source cannot be read, or not in time; nothing was written.
+        ConfigurationError, TransientError: the source cannot be read, or not in time, or the target takes nothing from
+            us; nothing was written.
         EntryError: the name stands for nothing that can be provisioned.
     """
     async with context.database.connection() as conn:
@@ -81,6 +82,8 @@ async def provision_one(context: Context, tenant: UUID, job_id: str, wish: Wish)
     run = Run(context, job, compiled, context.new_id(), context.clock(), Counts(), policy=policy)
     try:
         async with asyncio.timeout(PATIENCE):
+            async with context.database.transaction() as conn:
+                await context.target.authenticate(run.unit(conn, run.began))
             anchor = await _locate(run, wish)
             return await _provision(run, wish, anchor)
     except TimeoutError as error:

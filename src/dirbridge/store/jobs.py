@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from dirbridge.contract.entry import Watermark
 from dirbridge.contract.errors import Fenced
 from dirbridge.contract.schema import Schema
-from dirbridge.store import staged
+from dirbridge.store import accounts, staged
 
 RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
 """Graph's synchronizationJobRestartScope."""
@@ -274,6 +274,7 @@ async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema:
 
 async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Drop a job and all its state; what it wrote to its target stays."""
+    await accounts.release(conn, tenant, job)
     for table in ("links", "entry_references", "seen", "seen_references", "due"):
         await conn.execute(f"delete from {table} where tenant = %s and job = %s".encode(), (tenant, job))
     result = await conn.execute("delete from jobs where tenant = %s and id = %s", (tenant, job))

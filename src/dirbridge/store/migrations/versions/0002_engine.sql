@@ -97,6 +97,33 @@ create index message_notices_notice on message_notices (tenant, notice);
 -- The values that a target outside has, as far as we know (msgpack); the tenant's own objects are read instead.
 alter table links add column written bytea;
 
+-- As whom jobs write the tenant directory: a user of it.
+create table synchronization_accounts (
+    tenant uuid primary key references tenants,
+    id uuid not null,                           -- of its user, who may be deleted like any other
+    roles text[] not null
+);
+
+-- What the account accepts: digests of secrets of 256 random bits.
+create table synchronization_credentials (
+    tenant uuid not null,
+    id uuid not null,
+    account uuid not null,
+    digest bytea not null,
+    expires_at timestamptz,                     -- null: never
+    primary key (tenant, id)
+);
+
+-- What each job presents: a secret, sealed.
+create table job_credentials (
+    tenant uuid not null,
+    job text not null,
+    credential uuid not null,
+    sealed bytea not null,
+    primary key (tenant, job),
+    foreign key (tenant, job) references jobs on delete cascade
+);
+
 -- Previews ------------------------------------------------------------------------------------------------------------
 
 -- A preview's copy lies under a tenant of its own, which nobody else knows.
