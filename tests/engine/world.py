@@ -37,6 +37,8 @@ TABLES = [
     "seen_references",
     "due",
     "removals",
+    "scope_groups",
+    "scope_members",
     "watermarks",
     "events",
     "directory_objects",

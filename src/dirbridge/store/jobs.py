@@ -275,7 +275,7 @@ async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema:
 async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Drop a job and all its state; what it wrote to its target stays."""
     await accounts.release(conn, tenant, job)
-    for table in ("links", "entry_references", "seen", "seen_references", "due"):
+    for table in ("links", "entry_references", "seen", "seen_references", "due", "scope_members"):
         await conn.execute(f"delete from {table} where tenant = %s and job = %s".encode(), (tenant, job))
     result = await conn.execute("delete from jobs where tenant = %s and id = %s", (tenant, job))
     return result.rowcount == 1

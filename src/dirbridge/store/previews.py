@@ -45,7 +45,7 @@ OF_TENANT = (
 )
 """Copied whole: what other jobs wrote decides with what this one's entries meet."""
 
-OF_JOB = ("containers", "entry_references", "due", "removals", "job_credentials")
+OF_JOB = ("containers", "entry_references", "due", "removals", "scope_groups", "scope_members", "job_credentials")
 """Copied for the one job."""
 
 FILLED = ("watermarks", "seen", "seen_references")
