@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from dirbridge.contract.export import Action, Export, Outcome, Reference, TargetValue
-from dirbridge.store import directory
+from dirbridge.store import directory, unique
 from dirbridge.store.database import ValueRejected, savepoint
 from dirbridge.store.unit import Unit
-from dirbridge.tenant import administration
+from dirbridge.tenant import administration, rules
 from dirbridge.tenant.target import TenantTarget
 from tests.engine.world import SEALING, World
 
@@ -412,3 +412,76 @@ async def test_references_are_added_and_taken_away_by_sets(world: World) -> None
             "contoso.dirbridge.local",
         )
     assert await world.references("members") == set()
+
+
+# Contacts -------------------------------------------------------------------------------------------------------------
+
+PAT: Values = {
+    "DisplayName": "Pat",
+    "SourceAnchor": "anchor-pat",
+    "Alias": "pat",
+    "Mail": "pat@partner.test",
+    "ProxyAddresses": ("SMTP:pat@partner.test",),
+    "TelephoneNumber": "+44 1",
+    "MSExchHideFromAddressLists": False,
+}
+
+
+async def test_contact_reads_back_as_it_was_asked(world: World) -> None:
+    """Nothing is made up for it, nothing is lost; no sign-in name, and its address is its own in any domain."""
+    (outcome,) = await export(world, create("c", PAT, "Contact"))
+    assert (outcome.error, outcome.notes) == (None, ())
+    assert await read(world, outcome.target) == {outcome.target: PAT}
+    assert await held(world) == {("address", "pat@partner.test", outcome.target)}
+    assert await find(world, ("c", PAT), object_type="Contact") == {"c": outcome.target}
+    assert await find(world, ("c", PAT)) == {}
+
+
+async def test_deleted_contact_is_gone_with_all_it_had(world: World) -> None:
+    """No row, no value, no reference on either side; what it held is free at once. Again is no fault."""
+    ann = await made(world, "ann")
+    (outcome,) = await export(world, create("c", PAT, "Contact"))
+    pat = str(outcome.target)
+    async with world.database.transaction() as conn:
+        unit = Unit(conn, world.tenant, world.job, world.clock())
+        await TARGET.refer(unit, [Reference(ann, "Manager", pat), Reference(pat, "Manager", ann)], [])
+    gone = Export("c", "Contact", Action.DELETE, pat, {})
+    (outcome,) = await export(world, gone)
+    assert (outcome.error, outcome.freed) == (None, ("address:pat@partner.test",))
+    assert await read(world, pat) == {}
+    assert await find(world, ("c", PAT), object_type="Contact") == {}
+    assert await world.rows("select owner from directory_references where tenant = %s") == []
+    assert await held(world) == {("userPrincipalName", "ann@contoso.test", ann)}
+    (outcome,) = await export(world, gone)
+    assert outcome.error is None
+    (outcome,) = await export(world, create("e", person("bob", Mail="pat@partner.test")))
+    assert outcome.error is None
+
+
+async def test_delete_of_several_types_at_once(world: World) -> None:
+    """Each goes as its type does: users and groups to the recycle bin, contacts for good."""
+    ann = await made(world, "ann")
+    team, pat = await export(
+        world, create("g", {"DisplayName": "Team", "SourceAnchor": "t"}, "Group"), create("c", PAT, "Contact")
+    )
+    targets = {"User": ann, "Group": str(team.target), "Contact": str(pat.target)}
+    await export(world, *(Export(kind, kind, Action.DELETE, id, {}) for kind, id in targets.items()))
+    left = await read(world, *targets.values())
+    assert {id: values["IsSoftDeleted"] for id, values in left.items()} == {ann: True, str(team.target): True}
+
+
+async def test_contact_made_in_the_cloud_is_matched_by_its_primary_address_only(world: World) -> None:
+    """Neither by mail nor by a secondary address, and never with a user or group of that address."""
+    cloud, properties = uuid4(), {"displayName": "Pat", "mail": "pat@partner.test"}
+    async with world.database.transaction() as conn:
+        row = directory.ObjectRow(cloud, "contact", None, None, properties, {})
+        await directory.insert(conn, world.tenant, [row], world.clock())
+        await unique.claim(conn, world.tenant, {(key, cloud) for key in rules.claims("contact", properties)})
+    await _cloud(world, userPrincipalName="x@contoso.test", mail="office@contoso.test")
+    for address, matched in (
+        ("SMTP:Pat@partner.test", True),
+        ("smtp:pat@partner.test", False),
+        ("SMTP:office@contoso.test", False),
+    ):
+        wanted: Values = {"SourceAnchor": "p", "Mail": "pat@partner.test", "ProxyAddresses": (address,)}
+        assert await find(world, ("c", wanted), object_type="Contact") == ({"c": str(cloud)} if matched else {})
