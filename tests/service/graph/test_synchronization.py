@@ -105,6 +105,7 @@ async def test_status_passes_on_what_the_cycle_stored(world: World) -> None:
         [Jsonb(progress), Jsonb(execution), Jsonb(execution), datetime(2026, 1, 2, tzinfo=UTC)],
     )
     rows = [Link(f"a{n}", "user", "", None, None, "provisioned" if n < 3 else "skipped", "", None) for n in range(5)]
+    rows.append(Link("c", "contact", "", None, None, "provisioned", "", None))
     async with world.database.transaction() as conn:
         await links.put(conn, TENANT, "job", rows)
     status = (await world.get(SP.format(sp) + "/job")).json()["status"]
@@ -112,7 +113,10 @@ async def test_status_passes_on_what_the_cycle_stored(world: World) -> None:
     assert status["progress"] == [{**progress, "unitsPerSecond": None, "secondsLeft": None}]
     assert (status["lastExecution"], status["lastSuccessfulExecution"]) == (execution, execution)
     assert status["steadyStateLastAchievedTime"] == "2026-01-02T00:00:00Z"
-    assert status["synchronizedEntryCountByType"] == [{"key": "user to User", "value": 3}]
+    assert status["synchronizedEntryCountByType"] == [
+        {"key": "contact to Contact", "value": 1},
+        {"key": "user to User", "value": 3},
+    ]
     assert status["countSuccessiveCompleteFailures"] == 2
     await world.run("update jobs set quarantine = %s", [Jsonb({"reason": "TooManyDeletes"})])
     status = (await world.get(SP.format(sp) + "/job")).json()["status"]
