@@ -165,10 +165,10 @@ async def _position(run: Run) -> Watermark | None:
             run.full_read = run.context.new_id()
             run.resumed = 0
             await jobs.begin_full_read(conn, run.tenant, run.job.id, run.full_read)
+            # As many as are known, until the source says better; where nothing is known, no end is in sight.
+            run.estimate = await links.total(conn, run.tenant, run.job.id) or None
         else:
             run.full_read = None
-        # As many as are known, until the source says better; what nothing is known of has no end in sight.
-        run.estimate = await links.total(conn, run.tenant, run.job.id) or None if run.full_read else None
 
     await transaction(run, find)
     return since

@@ -121,9 +121,9 @@ async def settle(
 
 
 async def count_escrows(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
-    """Count the entries that are set aside because they failed."""
+    """Count the entries that are set aside because they failed; each has one such row."""
     cursor = await conn.execute(
-        "select count(distinct anchor) from due where tenant = %s and job = %s and attempt > 0", (tenant, job)
+        "select count(*) from due where tenant = %s and job = %s and attempt > 0", (tenant, job)
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
