@@ -11,8 +11,9 @@ import msgspec
 from dirbridge.contract.entry import Entry, Values
 from dirbridge.contract.errors import EntryError
 from dirbridge.contract.export import TargetValue
+from dirbridge.engine.attributes import EXPIRED, EXPIRES
 from dirbridge.engine.functions.values import NoFlow
-from dirbridge.engine.plan import EXPIRED, EXPIRES, ObjectRule, Row
+from dirbridge.engine.plan import ObjectRule, Row
 from dirbridge.engine.redaction import REDACTED
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")

@@ -22,24 +22,11 @@ from dirbridge.contract.schema import (
     Rule,
     Schema,
 )
-from dirbridge.engine import expressions, scoping
+from dirbridge.engine import expressions, scoping, validation
+from dirbridge.engine.attributes import EXPIRED, EXPIRES, MEMBER, PRIMARY_MEMBER
 from dirbridge.engine.conversion import TYPED, Converter, converter
 from dirbridge.engine.functions.environment import CHECKING, Environment
 from dirbridge.engine.functions.values import Computed
-
-EXPIRES = "accountExpires"
-"""Source attribute: when an account expires."""
-
-EXPIRED = "accountExpired"
-"""Synthetic source attribute: whether `accountExpires` has passed."""
-
-PRIMARY_GROUP = "primaryGroup"
-"""Short reference of a user to its primary group: a membership that the group does not list."""
-
-PRIMARY_MEMBER = "primaryMember"
-"""The same seen from the group: written to the target like a member."""
-
-MEMBER = "member"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -181,14 +168,23 @@ def compile_schema(schema: Schema, macros: Mapping[str, str], environment: Envir
     Raises:
         ConfigurationError: names the path of what is wrong.
     """
+    try:
+        return _compiled(schema, macros, environment)
+    except (_Unsound, ConfigurationError) as error:
+        defects = validation.check(schema, macros, can_ask=environment.is_free is not None)
+        if not defects:
+            raise
+        raise validation.error(defects) from error
+
+
+class _Unsound(Exception):
+    """The document refers to what it does not define, or has no rule: its validation says where."""
+
+
+def _compiled(schema: Schema, macros: Mapping[str, str], environment: Environment) -> Plan:
     if not schema.synchronization_rules:
-        raise ConfigurationError(
-            "The schema document has no synchronization rule.",
-            code="InvalidSchema",
-            recommended_action="Restore the default schema by DELETE on the job's schema.",
-        )
+        raise _Unsound
     ordered = sorted(enumerate(schema.synchronization_rules), key=lambda each: each[1].priority)
-    _refuse_several_scopes(schema)
     rules: dict[str, tuple[ObjectRule, ...]] = {}
     single: set[str] = set()
     for at, rule in ordered:
@@ -212,30 +208,11 @@ def compile_schema(schema: Schema, macros: Mapping[str, str], environment: Envir
     )
 
 
-def _refuse_several_scopes(schema: Schema) -> None:
-    """Make sure that all rules which choose groups choose the same: a job knows one set of those that are let in."""
-    first: tuple[int, frozenset[str]] | None = None
-    for at, rule in enumerate(schema.synchronization_rules):
-        chosen = frozenset(rule.group_filter.included_groups)
-        if first is not None and chosen and chosen != first[1]:
-            raise ConfigurationError(
-                f"synchronizationRules[{at}].groupFilter names other groups than synchronizationRules[{first[0]}]'s.",
-                code="InvalidSchema",
-                recommended_action="Name the same groups in both, or make a job for each.",
-            )
-        if chosen:
-            first = first or (at, chosen)
-
-
 def _target_objects(schema: Schema, rule: Rule) -> dict[str, ObjectDefinition]:
     for directory in schema.directories:
         if directory.name == rule.target_directory_name:
             return {definition.name: definition for definition in directory.objects}
-    raise ConfigurationError(
-        f"The rule '{rule.name}' writes to '{rule.target_directory_name}', which the schema document does not define.",
-        code="InvalidSchema",
-        recommended_action="Add the directory to 'directories', or correct 'targetDirectoryName'.",
-    )
+    raise _Unsound
 
 
 def _object_rule(
@@ -248,11 +225,7 @@ def _object_rule(
 ) -> ObjectRule:
     target = objects.get(mapping.target_object_name)
     if target is None:
-        raise ConfigurationError(
-            f"{path}: the target has no object '{mapping.target_object_name}'.",
-            code="InvalidSchema",
-            recommended_action=f"Use one of {', '.join(sorted(objects))}.",
-        )
+        raise _Unsound
     known = {definition.name: definition for definition in target.attributes}
     simple: dict[str, tuple[Row, ...]] = {}
     always: list[Row] = []
@@ -266,13 +239,9 @@ def _object_rule(
         here = f"{path}.attributeMappings[{index}]"
         definition = known.get(attribute.target_attribute_name)
         if definition is None:
-            raise ConfigurationError(
-                f"{here}: '{mapping.target_object_name}' has no attribute '{attribute.target_attribute_name}'.",
-                code="InvalidSchema",
-                recommended_action="Correct the name; names are case-sensitive.",
-            )
+            raise _Unsound
         if definition.type == "Reference":
-            references[_reference_source(attribute, here)] = definition.name
+            references[_reference_source(attribute)] = definition.name
             continue
         if attribute.source is None and attribute.default_value is None:
             continue
@@ -344,11 +313,7 @@ def _row(
     )
     attributes = expressions.attributes_of(source)
     if MEMBER in attributes:
-        raise ConfigurationError(
-            f"{path}: '{MEMBER}' cannot be mapped to '{definition.name}': members come apart from their group.",
-            code="InvalidSchema",
-            recommended_action="Map it to a reference, and directly.",
-        )
+        raise _Unsound
     return Row(
         target=definition.name,
         compute=expressions.compile_source(source, macros, path, environment),
@@ -370,14 +335,10 @@ def _flow(mapping: AttributeMapping, definition: AttributeDefinition) -> Flow:
     )
 
 
-def _reference_source(mapping: AttributeMapping, path: str) -> str:
-    if mapping.source is not None and mapping.source.type == "Attribute" and mapping.source.name:
-        return mapping.source.name
-    raise ConfigurationError(
-        f"{path}: the reference '{mapping.target_attribute_name}' is not mapped from an attribute.",
-        code="InvalidSchema",
-        recommended_action="Map references directly; functions do not work on them.",
-    )
+def _reference_source(mapping: AttributeMapping) -> str:
+    if mapping.source is None or mapping.source.type != "Attribute" or not mapping.source.name:
+        raise _Unsound
+    return mapping.source.name
 
 
 def _selection(schema: Schema, rules: Sequence[Rule]) -> Selection:
@@ -400,11 +361,6 @@ def _selection(schema: Schema, rules: Sequence[Rule]) -> Selection:
             references.setdefault(name, set()).update(refs - {MEMBER})
             memberships.setdefault(name, set()).update(refs & {MEMBER})
             binary |= {a for a in wanted if a in known and known[a].type == "Binary"}
-        if rule.group_filter.included_groups:
-            # Mapped or not, every group tells who its members are.
-            for name in (name for name, known in types.items() if MEMBER in known):
-                attributes.setdefault(name, set())
-                memberships.setdefault(name, set()).add(MEMBER)
     return Selection(_sorted(attributes), _sorted(references), _sorted(memberships), tuple(sorted(binary)))
 
 

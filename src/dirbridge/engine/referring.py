@@ -12,7 +12,7 @@ from dirbridge.contract.entry import BackReferences, ChangePage, Entry, Referenc
 from dirbridge.contract.event import ModifiedProperty
 from dirbridge.contract.export import Reference
 from dirbridge.engine import log
-from dirbridge.engine.plan import PRIMARY_GROUP, PRIMARY_MEMBER
+from dirbridge.engine.attributes import PRIMARY_GROUP, PRIMARY_MEMBER
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Work
 from dirbridge.store import events, links, references, statistics
@@ -70,9 +70,8 @@ async def _part(run: Run, work: Work, delta: ReferenceDelta, here: Sequence[Row]
 
 async def _look(run: Run, work: Work) -> None:
     """While a full read fills the tables, let the planner look at them whenever they have grown fourfold."""
-    read = run.counts.imported + run.surveyed
-    if run.full_read is not None and read >= run.looked_at:
-        run.looked_at = 4 * max(read, len(work.links))
+    if run.full_read is not None and run.counts.imported >= run.looked_at:
+        run.looked_at = 4 * max(run.counts.imported, len(work.links))
         await statistics.refresh(work.unit.conn)
 
 

@@ -16,9 +16,8 @@ from dirbridge.contract.entry import Entry, Values
 from dirbridge.contract.errors import ConfigurationError, EntryError
 from dirbridge.contract.schema import Filter, FilterClause, FilterGroup
 from dirbridge.engine import operators
+from dirbridge.engine.attributes import DISTINGUISHED_NAME
 from dirbridge.engine.operators import Operator
-
-DISTINGUISHED_NAME = "distinguishedName"
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

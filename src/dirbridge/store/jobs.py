@@ -17,9 +17,9 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from dirbridge.contract.entry import Watermark
-from dirbridge.contract.errors import Fenced
+from dirbridge.contract.errors import ConfigurationError, Fenced
 from dirbridge.contract.schema import Schema
-from dirbridge.store import accounts, staged
+from dirbridge.store import staged
 
 RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
 """Graph's synchronizationJobRestartScope."""
@@ -62,8 +62,19 @@ class Job(msgspec.Struct, frozen=True):
     escrows_pruned: bool
 
     def document(self) -> Schema:
-        """Give the schema document."""
-        return msgspec.convert(self.schema, Schema)
+        """Give the schema document.
+
+        Raises:
+            ConfigurationError: what is stored is none.
+        """
+        try:
+            return msgspec.convert(self.schema, Schema)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(
+                f"The schema document that is stored cannot be read: {error}.",
+                code="InvalidSchema",
+                recommended_action="Replace it, or restore the default schema by DELETE on the job's schema.",
+            ) from error
 
 
 async def create(
@@ -274,8 +285,7 @@ async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema:
 
 async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Drop a job and all its state; what it wrote to its target stays."""
-    await accounts.release(conn, tenant, job)
-    for table in ("links", "entry_references", "seen", "seen_references", "due", "scope_members"):
+    for table in ("links", "entry_references", "seen", "seen_references", "due"):
         await conn.execute(f"delete from {table} where tenant = %s and job = %s".encode(), (tenant, job))
     result = await conn.execute("delete from jobs where tenant = %s and id = %s", (tenant, job))
     return result.rowcount == 1

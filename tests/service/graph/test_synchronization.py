@@ -1,4 +1,4 @@
-"""Jobs through the API: from the application template to restart, and their schema documents."""
+"""Jobs through the API: from the application template to restart."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from psycopg.types.json import Jsonb
 
-from dirbridge.contract.schema import Schema
 from dirbridge.service.graph.synchronization import duration
 from dirbridge.service.templates import AD_APPLICATION
 from dirbridge.store import jobs, links
@@ -240,118 +239,6 @@ async def test_service_principals(world: World, job: dict[str, Any]) -> None:
     for key in (f"/{shown['id']}", f"(appId='{shown['appId']}')"):
         assert (await world.get(f"servicePrincipals{key}")).json()["id"] == shown["id"]
     assert (await world.get(f"serviceprincipals/{shown['appId']}")).status_code == 404
-
-
-# Schema ---------------------------------------------------------------------------------------------------------------
-
-
-async def test_schema_of_a_new_job(world: World, job: dict[str, Any]) -> None:
-    """The default mapping is there as data, both directories inside."""
-    shown = (await world.get(job["at"] + "/schema")).json()
-    assert shown["id"] == job["shown"]["id"]
-    (rule,) = shown["synchronizationRules"]
-    assert [mapping["targetObjectName"] for mapping in rule["objectMappings"]] == ["User", "User", "Group", "Contact"]
-    names = {rule["sourceDirectoryName"], rule["targetDirectoryName"]}
-    assert {directory["name"] for directory in shown["directories"]} == names
-    assert msgspec.convert(shown, Schema)
-
-
-async def test_put_replaces_the_schema_and_reads_everything_again(world: World, job: dict[str, Any]) -> None:
-    """A changed mapping is stored with a new version; a running cycle is fenced; the next one is initial."""
-    before = await _row(world)
-    await world.run("update jobs set full_read_wanted = false")
-    document = (await world.get(job["at"] + "/schema")).json()
-    mapping = document["synchronizationRules"][0]["objectMappings"][0]
-    del mapping["flowTypes"]
-    mapping["scope"] = None
-    kept = [row for row in mapping["attributeMappings"] if row["targetAttributeName"] != "Title"]
-    assert len(kept) < len(mapping["attributeMappings"])
-    mapping["attributeMappings"] = kept
-    answer = await world.client.put(job["at"] + "/schema", json=document)
-    assert (answer.status_code, answer.content) == (204, b""), answer.text
-    after = await _row(world)
-    assert after["generation"] > before["generation"]
-    assert after["full_read_wanted"]
-    shown = (await world.get(job["at"] + "/schema")).json()
-    stored = shown["synchronizationRules"][0]["objectMappings"][0]
-    assert (len(stored["attributeMappings"]), stored["flowTypes"]) == (len(kept), "Add,Update,Delete")
-    assert shown["version"] != document["version"]
-    assert (await world.client.delete(job["at"] + "/schema")).status_code == 204
-    stored = (await world.get(job["at"] + "/schema")).json()["synchronizationRules"][0]["objectMappings"][0]
-    assert len(stored["attributeMappings"]) > len(kept)
-
-
-async def test_patch_replaces_what_the_body_has(world: World, job: dict[str, Any]) -> None:
-    """Graph's own client sends PATCH without flags: rules are replaced, directories and flow types stay."""
-    document = (await world.get(job["at"] + "/schema")).json()
-    rules = document["synchronizationRules"]
-    for mapping in rules[0]["objectMappings"]:
-        del mapping["flowTypes"]
-    rules[0]["objectMappings"][0]["enabled"] = False
-    answer = await world.client.patch(
-        job["at"] + "/schema",
-        json={"@odata.type": "#microsoft.graph.synchronizationSchema", "synchronizationRules": rules},
-    )
-    assert answer.status_code == 204, answer.text
-    shown = (await world.get(job["at"] + "/schema")).json()
-    assert shown["directories"] == document["directories"]
-    stored = shown["synchronizationRules"][0]["objectMappings"]
-    assert [(m["enabled"], m["flowTypes"]) for m in stored] == [
-        (flag, "Add,Update,Delete") for flag in (False, True, True, True)
-    ]
-
-
-def _broken(document: dict[str, Any], what: str) -> Any:
-    rule = document["synchronizationRules"][0]
-    mapping = rule["objectMappings"][0]
-    match what:
-        case "no directories":
-            del document["directories"]
-        case "no rules":
-            document["synchronizationRules"] = []
-        case "wrong type":
-            mapping["attributeMappings"] = "all"
-        case "unknown directory":
-            rule["targetDirectoryName"] = "Elsewhere"
-        case "unknown function":
-            mapping["attributeMappings"][0]["source"] = {"type": "Function", "name": "Explode", "parameters": []}
-        case "unknown attribute":
-            mapping["attributeMappings"][0]["targetAttributeName"] = "ShoeSize"
-        case "rules no list":
-            document["synchronizationRules"] = {"a": 1}
-        case "rules of text":
-            document["synchronizationRules"] = ["x"]
-    return document
-
-
-@pytest.mark.parametrize(
-    "what",
-    [
-        "no directories", "no rules", "wrong type", "unknown directory", "unknown function", "unknown attribute",
-        "rules no list", "rules of text",
-    ],
-)  # fmt: skip
-async def test_a_bad_schema_is_refused_and_changes_nothing(world: World, job: dict[str, Any], what: str) -> None:
-    """What the engine could not use is a 400, and the job keeps what it has."""
-    before = await _row(world)
-    document = (await world.get(job["at"] + "/schema")).json()
-    answer = await world.client.put(job["at"] + "/schema", json=_broken(document, what))
-    assert answer.status_code == 400, answer.text
-    assert message(answer)
-    assert await _row(world) == before
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', '{"synchronizationRules": ' + "[" * 3000, "\xff"])
-async def test_a_schema_that_is_no_document(world: World, job: dict[str, Any], text: str) -> None:
-    """What is no JSON object is refused."""
-    answer = await world.client.put(job["at"] + "/schema", content=text.encode("latin-1"))
-    assert answer.status_code == 400
-
-
-async def test_a_body_without_end_is_refused(world: World, job: dict[str, Any]) -> None:
-    """A body over the limit is refused before it is kept in memory."""
-    answer = await world.client.put(job["at"] + "/schema", content=b" " * (9 * 1024 * 1024))
-    assert (answer.status_code, code(answer)) == (413, "requestEntityTooLarge")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from dirbridge.service.graph import (
-    account,
     contacts,
     deleted_items,
     errors,
@@ -18,6 +17,7 @@ from dirbridge.service.graph import (
     ondemand,
     previews,
     provisioning_logs,
+    schema,
     secrets,
     staged,
     steering,
@@ -40,6 +40,7 @@ def router() -> APIRouter:
             tenant,
             synchronization,
             expressions,
+            schema,
             secrets,
             provisioning_logs,
             ondemand,
@@ -48,7 +49,7 @@ def router() -> APIRouter:
     routes.include_router(previews.router)
     routes.include_router(staged.router)
     routes.include_router(steering.router)
-    routes.include_router(account.router)
+    routes.include_router(schema.checks)
     return routes
 
 

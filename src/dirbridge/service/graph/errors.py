@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, EntryError, TransientError
+from dirbridge.engine import validation
 from dirbridge.service.graph.responses import GraphResponse
 from dirbridge.store.database import ValueRejected
 
@@ -78,9 +79,18 @@ def translate(error: DirbridgeError) -> GraphError:
     """Say in Graph's words what an error of ours means to a client."""
     if isinstance(error, TransientError):
         return GraphError(503, "serviceNotAvailable", str(error), headers={"Retry-After": "5"})
+    if isinstance(error, ConfigurationError) and error.code == validation.CODE:
+        return _of_schema(error)
     if isinstance(error, ConfigurationError | EntryError | ValueRejected):
         return GraphError(400, error.code, str(error))
     return GraphError(500, "generalException", str(error))
+
+
+def _of_schema(error: ConfigurationError) -> GraphError:
+    """Tell every defect of a schema document, each under its path."""
+    details = [{"code": error.code, "message": told, "target": path} for path, told in error.details.items()]
+    target = details[0]["target"] if details else None
+    return GraphError(400, error.code, str(error), target=target, details=details)
 
 
 _BY_STATUS = {

@@ -31,14 +31,12 @@ from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import body, context, database
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse
-from dirbridge.service.graph.synchronization import JOBS, Writer, find_job, find_principal
+from dirbridge.service.graph.schema import SCHEMA, TEMPLATE
+from dirbridge.service.graph.synchronization import Writer, find_job, find_principal
 from dirbridge.store import identity
 from dirbridge.store.directory_queries import Conn
 
 router = APIRouter()
-
-SCHEMA = JOBS + "/{job}/schema"
-TEMPLATE = "/servicePrincipals/{sp}/synchronization/templates/{template}/schema"
 
 # Functions ------------------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ _SEGMENTS = {
         "getByIds", "groups", "instantiate", "jobs", "manager", "memberOf", "members", "organization",
         "parseExpression", "pause",
         "provisioning", "reject", "restart", "restore", "schema", "secrets", "servicePrincipals", "stagedRemovals",
-        "start", "synchronization", "templates", "transitiveMemberOf", "transitiveMembers", "users", "$count", "$ref",
+        "start", "synchronization", "templates", "transitiveMemberOf", "transitiveMembers", "users", "validate",
+        "$count", "$ref",
     )
 }  # fmt: skip
 _CASTS = {

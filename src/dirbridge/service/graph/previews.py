@@ -22,7 +22,7 @@ from dirbridge.service.graph import odata, provisioning_logs, status, steps
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, moment, no_content
-from dirbridge.service.graph.synchronization import proposed_schema
+from dirbridge.service.graph.schema import proposed_schema
 from dirbridge.store import audits, event_queries, jobs, previews
 from dirbridge.store.database import Database
 from dirbridge.store.directory_queries import Conn

@@ -1,6 +1,6 @@
-"""Synchronization jobs: application templates, service principals, jobs and their schema documents.
+"""Synchronization jobs: application templates, service principals, jobs.
 
-Source: Graph synchronizationJob, synchronizationStatus and synchronizationSchema.
+Source: Graph synchronizationJob and synchronizationStatus.
 """
 
 from __future__ import annotations
@@ -14,21 +14,17 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from dirbridge.contract.schema import Schema
 from dirbridge.engine import policies
-from dirbridge.engine.plan import compile_schema
 from dirbridge.service import configuration, templates
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.graph import odata, status
-from dirbridge.service.graph.context import body, context, database, decode, guid, raw_body, root, sealing
+from dirbridge.service.graph.context import body, context, database, guid, root, sealing
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment, no_content
 from dirbridge.store import audits, identity, jobs
 from dirbridge.store.directory_queries import Conn
-from dirbridge.store.identifiers import new_id
 from dirbridge.store.identity import ServicePrincipal
 from dirbridge.store.jobs import Job
-from dirbridge.tenant import account
 
 router = APIRouter()
 
@@ -237,7 +233,6 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
             schema=build(job, datetime.now(UTC)),
             settings={"DomainFQDN": domain, **decided},
         )
-        await account.ensure(conn, caller.tenant, sealing(request), new_id, datetime.now(UTC))
         await _audit(conn, caller, "Add provisioning configuration", job)
         shown = await show_job(request, conn, await find_job(conn, caller, sp, job))
     where = f"{root(request)}/servicePrincipals/{principal.id}/synchronization/jobs/{job}"
@@ -410,130 +405,3 @@ def _interval(text: str) -> timedelta:
             f"such as PT2M; found '{text}'."
         )
     return value
-
-
-# Schema ---------------------------------------------------------------------------------------------------------------
-
-
-@router.get(JOBS + "/{job}/schema")
-async def get_schema(request: Request, sp: str, job: str, caller: Reader) -> Response:
-    """Give the schema document of a job, its directories inside."""
-    odata.read(request, frozenset({"format", "expand"}))
-    async with database(request).connection() as conn:
-        found = await find_job(conn, caller, sp, job)
-    address = _context(request, found.service_principal, f"jobs('{found.id}')/schema/$entity")
-    return GraphResponse({"@odata.context": address, "provisioningTaskIdentifier": found.id, **found.schema})
-
-
-@router.put(JOBS + "/{job}/schema")
-async def replace_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
-    """Replace the schema document; the job's next cycle reads everything."""
-    return await _change_schema(request, sp, job, caller, await raw_body(request), whole=True)
-
-
-@router.patch(JOBS + "/{job}/schema")
-async def merge_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
-    """Replace those of the document's collections that the body has; Graph's own client updates in this way only."""
-    return await _change_schema(request, sp, job, caller, await raw_body(request), whole=False)
-
-
-@router.delete(JOBS + "/{job}/schema")
-async def reset_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
-    """Go back to the template's default schema."""
-    async with database(request).transaction() as conn:
-        found = await find_job(conn, caller, sp, job)
-        build = templates.TEMPLATES[found.template_id]
-        await jobs.set_schema(conn, caller.tenant, job, build(job, datetime.now(UTC)))
-        await _audit(conn, caller, "Update attribute mappings or scope", job, {"reset": True})
-    return no_content()
-
-
-async def _change_schema(request: Request, sp: str, job: str, caller: Caller, text: bytes, *, whole: bool) -> Response:
-    if not text.strip():
-        raise bad_request("Empty Payload. JSON content expected.")
-    wanted = decode(text, dict[str, Any])
-    async with database(request).transaction() as conn:
-        found = await find_job(conn, caller, sp, job)
-        schema = proposed_schema(wanted, found, whole=whole)
-        await jobs.set_schema(conn, caller.tenant, job, schema)
-        await _audit(conn, caller, "Update attribute mappings or scope", job)
-    return no_content()
-
-
-def proposed_schema(wanted: dict[str, Any], job: Job, *, whole: bool) -> Schema:
-    """Read a schema document that a job is to have; nothing is stored.
-
-    Args:
-        whole: it has all its collections; otherwise what is missing stays as it is stored.
-
-    Raises:
-        GraphError, ConfigurationError: it cannot be used; says where.
-    """
-    return _checked(_completed(wanted, job.schema, whole=whole), job)
-
-
-_COLLECTIONS = ("synchronizationRules", "directories")
-
-
-def _completed(wanted: dict[str, Any], stored: dict[str, Any], *, whole: bool) -> dict[str, Any]:
-    """Add what clients leave out although they mean to keep it.
-
-    Graph's own client reads flags enumerations and does not write them back, so `flowTypes` and `discoverabilities`
-    are taken from the mapping or directory of the same name that is stored.
-    """
-    missing = [name for name in _COLLECTIONS if wanted.get(name) is None]
-    if whole and missing:
-        raise bad_request(f"The schema document is replaced as a whole and lacks {' and '.join(missing)}.")
-    document = {name: wanted[name] if wanted.get(name) is not None else stored[name] for name in _COLLECTIONS}
-    try:
-        mappings = _mappings(document["synchronizationRules"])
-        _keep("flowTypes", mappings, _mappings(stored["synchronizationRules"]))
-        _keep("discoverabilities", document["directories"], stored["directories"])
-        plain: dict[str, Any] = _without_nulls(document)
-    except (AttributeError, TypeError, KeyError, RecursionError) as error:
-        raise bad_request("The schema document expects objects in synchronizationRules and directories.") from error
-    return plain
-
-
-def _mappings(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [mapping for rule in rules for mapping in rule.get("objectMappings") or []]
-
-
-def _keep(member: str, wanted: list[dict[str, Any]], stored: list[dict[str, Any]]) -> None:
-    """Take a member that is left out from the stored part of the same name."""
-    before = {each.get("name"): each.get(member) for each in stored}
-    for each in wanted:
-        if each.get(member) is None:
-            each[member] = before.get(each.get("name"))
-
-
-def _without_nulls(value: Any) -> Any:
-    """Leave out members that are null or annotations: an absent member has its default."""
-    if isinstance(value, dict):
-        return {
-            name: _without_nulls(each) for name, each in value.items() if each is not None and "@odata." not in name
-        }
-    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
-
-
-def _checked(document: dict[str, Any], job: Job) -> Schema:
-    """Make sure that a document can be used, before it is.
-
-    Raises:
-        GraphError: 400 with the path of what is wrong.
-        ConfigurationError: the same, from the step that would use it.
-    """
-    document |= {"id": job.id, "version": f"Date:{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}, ActivityId:{uuid4()}"}
-    try:
-        schema = msgspec.convert(document, Schema)
-        compile_schema(schema, macros(job))
-    except msgspec.ValidationError as error:
-        raise bad_request(f"The schema document does not fit: {error}", code="BadRequest") from error
-    except RecursionError as error:
-        raise bad_request("The schema document nests too deeply.") from error
-    return schema
-
-
-def macros(job: Job) -> dict[str, str]:
-    """Give what the mapping may name as `%…%`."""
-    return {"DomainFQDN": job.domain, "DomainNetBios": job.domain.partition(".")[0].upper()}

@@ -1,0 +1,59 @@
+"""From JSON to a schema document: every member that is missing or of a wrong type, not just the first."""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from dirbridge.contract.schema import Schema
+from dirbridge.engine.validation.defects import Defect, Defects
+
+_PLACE = re.compile(r" - at `[^`]*`$")
+
+_REMEDY = "Correct it; Graph's synchronizationSchema says what goes there."
+
+
+def read(document: Any) -> Schema | Sequence[Defect]:
+    """Read a document that came as JSON.
+
+    Raises:
+        RecursionError: it nests too deeply.
+    """
+    try:
+        return msgspec.convert(document, Schema)
+    except msgspec.ValidationError:
+        return list(_defects(document, Schema, ""))
+
+
+def _defects(value: Any, kind: Any, path: str) -> Defects:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        what = _PLACE.sub("", str(error))
+    else:
+        return
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        (kind,) = [each for each in typing.get_args(kind) if each is not types.NoneType]
+        yield from _defects(value, kind, path)
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+        yield from _members(value, kind, path)
+    elif origin is tuple and isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _defects(item, typing.get_args(kind)[0], f"{path}[{at}]")
+    else:
+        yield Defect(path or "schema", f"{what}.", _REMEDY)
+
+
+def _members(value: dict[str, Any], kind: type[msgspec.Struct], path: str) -> Defects:
+    for field in msgspec.structs.fields(kind):
+        place = f"{path}.{field.encode_name}" if path else field.encode_name
+        if field.encode_name in value:
+            yield from _defects(value[field.encode_name], field.type, place)
+        elif field.required:
+            yield Defect(place, "It is missing.", "Add it.")
