@@ -41,24 +41,29 @@ def _one(values: Values) -> Value:
 
 
 class ByHand:
-    """The mapping, written out."""
+    """The mapping, written out; only which attribute goes where is looked up, in tables made once."""
 
     def __init__(self, schema: Schema) -> None:
-        """Take only names and types from the schema: which attribute goes where as it is, which is trimmed."""
         rule = next(r for r in schema.synchronization_rules if r.name == RULE_NAME)
         users = next(m for m in rule.object_mappings if m.source_object_name == "user")
         directory = next(d for d in schema.directories if d.name == rule.target_directory_name)
         types = {a.name: a for o in directory.objects if o.name == users.target_object_name for a in o.attributes}
-        self.direct: dict[str, list[AttributeDefinition]] = {}
-        self.trimmed: dict[str, AttributeDefinition] = {}
+        self.texts: dict[str, str] = {}
+        self.trimmed: dict[str, str] = {}
+        self.lists: dict[str, str] = {}
+        self.typed: dict[str, AttributeDefinition] = {}
         for row in users.attribute_mappings:
             definition, source = types[row.target_attribute_name], row.source
             if source is None or definition.type == "Reference":
                 continue
-            if source.type == "Attribute" and source.name:
-                self.direct.setdefault(source.name, []).append(definition)
-            elif source.name == "Trim" and source.parameters[0].value.type == "Attribute":
-                self.trimmed[source.parameters[0].value.name or ""] = definition
+            if source.name == "Trim" and source.parameters[0].value.type == "Attribute":
+                name = source.parameters[0].value.name or ""
+                (self.lists if definition.multivalued else self.trimmed)[name] = definition.name
+            elif source.type == "Attribute" and source.name:
+                if definition.type == "String" and not definition.multivalued and source.name not in self.texts:
+                    self.texts[source.name] = definition.name
+                else:
+                    self.typed[source.name] = definition
 
     def user(self, entry: Entry, now: datetime) -> Made:
         """Map one user."""
@@ -67,20 +72,21 @@ class ByHand:
         attributes = entry.attributes
         made: Made = {}
         for name, values in attributes.items():
-            for definition in self.direct.get(name, ()):
-                value = _typed(values, definition)
-                if value is not None:
-                    made[definition.name] = value
-            trimmed = self.trimmed.get(name)
-            if trimmed is not None:
-                if trimmed.multivalued:
-                    several = {text(each).strip() for each in values} - {""}
-                    if several:
-                        made[trimmed.name] = tuple(sorted(several))
-                else:
-                    stripped = text(_one(values)).strip()
-                    if stripped:
-                        made[trimmed.name] = stripped
+            if name in self.trimmed:
+                if stripped := text(_one(values)).strip():
+                    made[self.trimmed[name]] = stripped
+            elif name in self.texts:
+                if value := text(_one(values)):
+                    made[self.texts[name]] = value
+            elif name in self.typed:
+                definition = self.typed[name]
+                typed = _typed(values, definition)
+                if typed is not None:
+                    made[definition.name] = typed
+            elif name in self.lists:
+                several = {text(each).strip() for each in values} - {""}
+                if several:
+                    made[self.lists[name]] = tuple(sorted(several))
         _computed(attributes, made, now)
         return made
 
