@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import ssl
@@ -81,7 +80,7 @@ def key(secret: str) -> bytes:
     else:
         try:
             found = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise ValueError(f"begins with {_PREFIX}, and base64 is expected after it") from error
     if len(found) < LEAST_KEY:
         raise ValueError(f"is a key of {len(found)} bytes, at least {LEAST_KEY} are expected")
