@@ -158,7 +158,9 @@ def test_watch_waits_for_the_end_of_a_cycle(command: Command, job: dict[str, Any
     assert "340 read, 12 written, 1 failed" in shown
 
 
-def add_event(command: Command, job: str, *, age: float = 0, status: Status = Status.SUCCESS, name: str = "Ada") -> str:
+def add_event(
+    command: Command, job: str, *, age: float = 0, status: Status = Status.SUCCESS, name: str = "Ada", code: str = ""
+) -> str:
     """Store an event; gives its source id."""
     source = str(uuid4())
     fault = Fault("Taken", "It belongs to 'Bert'.", "Change it.") if status is Status.FAILURE else None
@@ -168,7 +170,7 @@ def add_event(command: Command, job: str, *, age: float = 0, status: Status = St
              source_name, target_id, target_type, target_name, duration, detail)
            values (%s, %s, %s, %s, %s, %s, 'update', %s, %s, %s, 'user', %s, '', 'User', %s, 3, %s)""",
         command.tenant, uuid4(), datetime.now(UTC) - timedelta(seconds=age), job, uuid4(), uuid4(), status.value,
-        fault.code if fault else "", source, name, name,
+        fault.code if fault else code, source, name, name,
         pack(Detail((step,), (ModifiedProperty("Title", "a", "b"),), fault)),
     )  # fmt: skip
     return source
@@ -188,6 +190,8 @@ def test_logs_filter_and_say_what_happened(command: Command, job: dict[str, Any]
     assert sources("--job", job["id"]) == [old, failed]
     assert sources("--status", "FAILURE") == [failed]
     assert sources("--action", "stageddelete") == []
+    assert sources("--code", "Taken") == [failed]
+    assert sources("--code", "NotInScope") == []
     assert sources("--since", "1h") == [failed, new]
     assert sources("--since", (datetime.now(UTC) - timedelta(seconds=30)).isoformat()) == [new]
     assert sources("--source-id", old) == [old]
@@ -197,6 +201,9 @@ def test_logs_filter_and_say_what_happened(command: Command, job: dict[str, Any]
     assert "\x1b" not in table
     assert "Taken: It belongs to 'Bert'. Change it." in table
     assert "Changed: Title." in table
+    skipped = add_event(command, "other", status=Status.SKIPPED, name="Left", code="NotInScope")
+    assert sources("--code", "NotInScope") == [skipped]
+    assert "NotInScope: " in command("logs", "--status", "skipped")
     assert "No event fits" in command("logs", "--job", "nothing")
 
 

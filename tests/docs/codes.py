@@ -8,8 +8,8 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "src" / "dirbridge"
 
 _CODE = re.compile(r"[A-Za-z]+(?:_[A-Za-z]+)?")
-_STEP = re.compile(r"Entry(?:Import|Export|Synchronization|StagedDelete)\w*")
-"""Codes of steps in the log: names of what ran, not of what failed."""
+_STEP = re.compile(r"Entry(?:Import|Export|Synchronization(?!Skipped$)|StagedDelete)\w*")
+"""Codes of steps in the log: names of what ran, not of what failed. One code of a skip begins like them."""
 
 _POSITION = {"Fault": 0, "_Refusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1}
 """Where these take a code."""

@@ -98,7 +98,7 @@ def test_a_value_for_one_matching_attribute_is_needed() -> None:
     """For any of them; without matching attributes, none."""
     _, faults = settle(stranger("ann", ("EmployeeId", "Mail"), Title="Clerk"))
     assert faults["ann"] == (
-        "MatchingAttributeMissing",
+        "ImportSkipped",
         "'Ann' has no value for 'EmployeeId' or 'Mail', by which its object is looked for.",
     )
     assert settle(stranger("ann", ("EmployeeId", "Mail"), Mail="a@b.test")) == ({}, {})
@@ -177,12 +177,22 @@ async def test_several_objects_match(world: World) -> None:
     assert await world.rows("select count(*) from directory_objects where tenant = %s") == [(2,)]
 
 
-async def test_entry_without_a_matching_value_fails(world: World) -> None:
-    """And is provisioned as soon as it has one."""
+async def test_entry_without_a_matching_value_is_left_alone(world: World) -> None:
+    """With its reason, once and without an escrow; it is provisioned as soon as it has one."""
     await match_by(world, "EmployeeId")
     world.person(ANN, "Ann Lee")
     await world.cycle()
-    assert (await failures(world))[ANN][0] == "MatchingAttributeMissing"
+    await world.restart("Watermark")
+    await world.cycle()
+    (event,) = await world.events()
+    assert (event["action"], event["status"], event["reason"]) == ("other", "skipped", "ImportSkipped")
+    assert "'EmployeeId', by which its object is looked for" in event["detail"].fault.reason
+    assert [(step.code, step.details.get("SkipReason")) for step in event["detail"].steps] == [
+        ("EntryImportAdd", None),
+        ("EntrySynchronizationScoping", None),
+        ("EntrySynchronizationSkip", "ImportSkipped"),
+    ]
+    assert await world.rows("select reason from due where tenant = %s") == []
     assert await world.users() == {}
     world.directory.set(ANN, "employeeID", "7")
     await world.cycle()

@@ -540,3 +540,20 @@ async def _document(world: World, job: str) -> Schema:
         found = await jobs.get(conn, world.tenant, job)
     assert found is not None
     return found.document()
+
+
+async def test_mapping_without_add_makes_nobody_and_says_so_once(world: World) -> None:
+    """Where flowTypes leave out Add; the entry is made as soon as they have it."""
+    await remap(world, lambda mappings: mappings["user"].update(flowTypes="Update,Delete"))
+    world.person(ANN, "Ann Lee")
+    await world.cycle()
+    world.directory.set(ANN, "title", "Clerk")
+    await world.cycle()
+    (event,) = await world.events()
+    assert (event["action"], event["status"], event["reason"]) == ("other", "skipped", "EntrySynchronizationSkipped")
+    assert event["detail"].fault.reason.endswith("the mapping makes none: its flow types are Delete, Update.")
+    assert await world.rows("select anchor from due where tenant = %s") == []
+    await settled(world)
+    await remap(world, lambda mappings: mappings["user"].update(flowTypes="Add,Update,Delete"))
+    await world.cycle()
+    assert set(await world.users()) == {key(ANN)}

@@ -50,6 +50,7 @@ class Since(click.ParamType[datetime]):
     "--action",
     type=click.Choice(["create", "update", "disable", "delete", "stagedDelete", "other"], case_sensitive=False),
 )
+@click.option("--code", metavar="CODE", help="With this code of a failure or skip, such as NotInScope.")
 @click.option("--since", type=Since(), metavar="TIME", help="A time, or how long ago: 30m, 2h, 7d.")
 @click.option("--source-id", metavar="ID", help="Of the source entry with this id (objectGUID).")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
@@ -60,6 +61,7 @@ def logs(
     job: str | None,
     status: str | None,
     action: str | None,
+    code: str | None,
     since: datetime | None,
     source_id: str | None,
     limit: int,
@@ -70,7 +72,7 @@ def logs(
 
     With --json one document, a list; with --json --follow one document a line.
     """
-    clauses = _clauses(job=job, status=status, action=action, source_id=source_id)
+    clauses = _clauses(job=job, status=status, action=action, code=code, source_id=source_id)
     with Client.open(profile) as client:
         rows = _latest(client, clauses, since, limit)
         if not follow:
@@ -81,11 +83,14 @@ def logs(
             _print_each([row], as_json=as_json)
 
 
-def _clauses(*, job: str | None, status: str | None, action: str | None, source_id: str | None) -> list[str]:
+def _clauses(
+    *, job: str | None, status: str | None, action: str | None, code: str | None, source_id: str | None
+) -> list[str]:
     wanted = {
         "jobId": job,
         "provisioningStatusInfo/status": status,
         "provisioningAction": action,
+        "provisioningStatusInfo/errorInformation/errorCode": code,
         "sourceIdentity/id": source_id,
     }
     return [f"{name} eq {_quoted(value)}" for name, value in wanted.items() if value is not None]
@@ -177,6 +182,8 @@ def _said(row: Row) -> str:
     error = row["provisioningStatusInfo"].get("errorInformation")
     steps = row.get("provisioningSteps") or []
     last = str(steps[-1]["description"]) if steps else ""
+    if error and row["provisioningStatusInfo"]["status"] == "skipped":
+        return f"{error.get('errorCode')}: {last or error.get('reason')}"
     if error and row["provisioningStatusInfo"]["status"] in {"failure", "warning"}:
         return f"{error.get('errorCode')}: {error.get('reason')} {error.get('recommendedAction') or ''}".strip()
     names = [str(each["displayName"]) for each in row.get("modifiedProperties") or []]

@@ -11,9 +11,10 @@ from datetime import datetime
 import msgspec
 
 from dirbridge.contract.entry import Entry
+from dirbridge.contract.export import Fault
 from dirbridge.engine import disposition, log
 from dirbridge.engine.disposition import Failure, History, Origin
-from dirbridge.engine.provision import Outside
+from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Work
 from dirbridge.store import due, links
@@ -36,6 +37,20 @@ def outside(run: Run, work: Work, found: Outside) -> None:
         return
     work.links[entry.anchor] = _stranger(entry, "skipped", found.clause, found.rule.target_type)
     work.events[entry.anchor] = log.skipped(run, found, work.unit.now, work.began)
+
+
+def passed_over(run: Run, work: Work, one: Inside, fault: Fault, *, again: bool) -> None:
+    """Leave an entry alone for which nothing can or may be made at the target. It is no failure: a change decides anew.
+
+    Args:
+        again: tell it although the log has it already.
+    """
+    entry, link = one.entry, one.link
+    work.settled.add(entry.anchor)
+    if not again and link is not None and (link.state, link.reason) == ("skipped", fault.code):
+        return
+    work.links[entry.anchor] = _stranger(entry, "skipped", fault.code, one.rule.target_type)
+    work.events[entry.anchor] = log.passed_over(run, one, fault, work.unit.now, work.began)
 
 
 def _leave_alone(run: Run, work: Work, found: Outside, link: Link) -> None:

@@ -95,6 +95,27 @@ def skipped(run: Run, outside: Outside, now: datetime, began: datetime) -> Event
     )
 
 
+def passed_over(run: Run, inside: Inside, fault: Fault, now: datetime, began: datetime) -> Event:
+    """An entry in scope for which nothing can or may be made at the target."""
+    details = {"type": inside.rule.target_type, "SkipReason": fault.code, "reason": fault.reason}
+    return _event(
+        run,
+        now,
+        began,
+        action=Action.OTHER,
+        status=Status.SKIPPED,
+        reason=fault.code,
+        source=_source(inside.entry),
+        target=("", inside.rule.target_type, ""),
+        steps=[
+            _imported(inside.entry, inside.link),
+            _scoped(inside.entry),
+            Step("EntrySynchronizationSkip", StepType.EXPORT, Status.SKIPPED, details),
+        ],
+        fault=fault,
+    )
+
+
 def redundant(run: Run, inside: Inside, now: datetime, began: datetime) -> Event:
     """An entry of which the target has it all already; told only to a person who asked."""
     entry, link = inside.entry, inside.link

@@ -13,6 +13,9 @@ from dirbridge.contract.entry import Entry
 from dirbridge.contract.export import Fault, Match
 from dirbridge.engine.provision import SOURCE_ANCHOR, Inside
 
+IMPORT_SKIPPED = "ImportSkipped"
+"""An entry that cannot be told from others: it is left alone until it can."""
+
 
 class Holder(Protocol):
     """The entry that an object belongs to; `state` is that of its link."""
@@ -99,7 +102,7 @@ def _nothing_to_match(one: Inside) -> Fault | None:
         return None
     names = " or ".join(f"'{name}'" for name in one.rule.matching)
     return Fault(
-        "MatchingAttributeMissing",
+        IMPORT_SKIPPED,
         f"'{one.entry.name}' has no value for {names}, by which its object is looked for.",
         "Give the entry what the mapping takes it from, or the mapping a further matching attribute.",
     )

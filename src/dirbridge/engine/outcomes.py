@@ -9,10 +9,11 @@ from uuid import UUID
 
 import msgspec
 
-from dirbridge.contract.export import Action, Export, Outcome
+from dirbridge.contract.export import Action, Export, Fault, Outcome
 from dirbridge.engine import aside, log, provision
 from dirbridge.engine.disposition import Failure, Origin
-from dirbridge.engine.provision import Outside
+from dirbridge.engine.matching import IMPORT_SKIPPED
+from dirbridge.engine.provision import Inside
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
@@ -27,9 +28,12 @@ def sort(run: Run, work: Work, planned: list[Planned], manner: Manner) -> list[P
     for step in planned:
         if step.fault is not None:
             one = step.inside
+            if step.fault.code == IMPORT_SKIPPED and (one.link is None or one.link.target is None):
+                aside.passed_over(run, work, one, step.fault, again=manner.on_demand)
+                continue
             aside.failed(run, work, one.entry, one.link, one.rule.target_type, Failure(step.fault, Origin.MAPPING))
         elif step.export is None or not provision.allowed(step):
-            _agree(run, work, step)
+            _agree(run, work, step, manner)
         elif not step.disables:
             writes.append(step)
         elif manner.may_disable and step.inside.entry.anchor not in work.rejected:
@@ -64,13 +68,21 @@ def _to_review(work: Work, step: Planned) -> list[Planned]:
     return [] if rest is None else [rest]
 
 
-def _agree(run: Run, work: Work, step: Planned) -> None:
+def _not_to_be_made(one: Inside) -> Fault:
+    allowed = ", ".join(sorted(one.rule.actions)) or "none"
+    return Fault(
+        "EntrySynchronizationSkipped",
+        f"'{one.entry.name}' has no {one.rule.target_type}, and the mapping makes none: its flow types are {allowed}.",
+        "Add the flow type Add to the object mapping if such objects are to be made.",
+    )
+
+
+def _agree(run: Run, work: Work, step: Planned, manner: Manner) -> None:
     """The target has it all already, or the mapping does not let it flow: only the link is brought up to date."""
     one = step.inside
     work.settled.add(one.entry.anchor)
-    if step.export is not None and one.link is None:
-        outside = Outside(one.entry, one.link, one.rule, f"flowTypes {','.join(sorted(one.rule.actions))}")
-        aside.outside(run, work, outside)
+    if step.export is not None and (one.link is None or one.link.target is None):
+        aside.passed_over(run, work, one, _not_to_be_made(one), again=manner.on_demand)
     elif one.link is not None and (step.export is None or one.link.state == "provisioned"):
         work.links[one.entry.anchor] = msgspec.structs.replace(
             one.link,

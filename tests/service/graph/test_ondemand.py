@@ -114,7 +114,7 @@ async def test_failure_has_code_message_and_remedy(office: Office) -> None:
     outcome, document = await office.provision(BOB)
     assert outcome["result"] == "Failure"
     assert outcome["details"]["errorCode"] == "AttributeValueMustBeUnique"
-    assert document["statusInfo"]["errorCategory"] == "Failure"
+    assert document["statusInfo"]["errorCategory"] == "NonServiceFailure"
     assert document["statusInfo"]["recommendedAction"]
 
 

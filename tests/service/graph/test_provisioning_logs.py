@@ -1,11 +1,14 @@
 """The provisioning log through the API: shape, filters, order, pages."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from dirbridge.contract.codes import CODES
 from dirbridge.contract.event import Detail, Event, ModifiedProperty, Status, Step, StepType
 from dirbridge.contract.export import Action, Fault
 from dirbridge.service.graph import filters, steps
@@ -129,11 +132,40 @@ async def test_a_failure_says_why(world: World) -> None:
             "errorCode": "AttributeValueMustBeUnique",
             "reason": "It belongs to 'Bert'.",
             "additionalDetails": "holderName: Bert",
-            "errorCategory": "failure",
+            "errorCategory": "nonServiceFailure",
             "recommendedAction": "Change it.",
         },
     }
     assert shown["servicePrincipal"] == {"id": "", "displayName": ""}
+
+
+async def test_a_skip_says_why_by_its_code(world: World) -> None:
+    """Where there is a code only, the table of codes speaks; the clause that was not met stands beside it."""
+    scoped = Step(
+        "EntrySynchronizationScoping", StepType.SCOPING, Status.SKIPPED, {"passed": "False", "clause": "cn IS NOT NULL"}
+    )
+    await write(world, event(status=Status.SKIPPED, action=Action.OTHER, reason="NotInScope", detail=Detail((scoped,))))
+    (shown,) = (await world.get(LOG)).json()["value"]
+    assert shown["provisioningStatusInfo"] == {
+        "status": "skipped",
+        "errorInformation": {
+            "errorCode": "NotInScope",
+            "reason": "The entry is left out; the message has the clause that it failed. Not a failure.",
+            "additionalDetails": "clause: cn IS NOT NULL",
+            "errorCategory": "success",
+            "recommendedAction": "None, or change the entry.",
+        },
+    }
+
+
+async def test_a_remedy_that_the_error_lacks_comes_from_the_table(world: World) -> None:
+    """As does whose affair it is."""
+    fault = Fault("TimeOut", "No agent took the request.")
+    await write(world, event(status=Status.FAILURE, reason=fault.code, detail=Detail(fault=fault)))
+    (shown,) = (await world.get(LOG)).json()["value"]
+    said = shown["provisioningStatusInfo"]["errorInformation"]
+    assert (said["reason"], said["errorCategory"]) == ("No agent took the request.", "failure")
+    assert said["recommendedAction"].startswith("See the agent's log")
 
 
 async def test_newest_first_and_pages_without_gap(world: World) -> None:
@@ -286,6 +318,15 @@ SAID = [
     ("EntryExportUpdate", "export", "failure", {}, "could not be updated"),
     ("EntryExportDelete", "export", "success", {}, "User 'Ada L' was deleted in the tenant."),
     ("EntryStagedDelete", "export", "warning", {}, "until a person allows"),
+    (
+        "EntrySynchronizationSkip",
+        "export",
+        "skipped",
+        {"SkipReason": "ImportSkipped", "reason": "It has no 'Mail'."},
+        "Nothing is made for user 'Ada' in the tenant. It has no 'Mail'.",
+    ),
+    ("EntrySynchronizationSkip", "export", "skipped", {"SkipReason": "SkipOutOfScopeDeletions"}, "leaves alone what"),
+    ("EntrySynchronizationSkip", "export", "skipped", {"SkipReason": "RedundantExport"}, "Nothing was to be done"),
     ("SomethingNew", "export", "success", {}, "SomethingNew for user 'Ada': success."),
 ]
 
@@ -296,3 +337,18 @@ SAID = [
 def test_steps_in_words(name: str, kind: str, status: str, details: dict[str, str], part: str) -> None:
     """Each step is a sentence that names the entry; one that has no sentence yet is readable all the same."""
     assert part in steps.describe(Step(name, StepType(kind), Status(status), details), SCENE)
+
+
+def test_every_step_of_the_engine_has_a_sentence() -> None:
+    """Of the codes that stand in the source, none is shown as it is."""
+    source = Path(__file__).parents[3] / "src/dirbridge/engine"
+    text = "\n".join(file.read_text("utf-8") for file in source.glob("*.py"))
+    names = set(re.findall(r'"(Entry(?:Import|Export|Synchronization|Escrow|Staged)\w*)"', text)) - set(CODES)
+    assert len(names) > 10
+    statuses = (Status.SUCCESS, Status.FAILURE)
+    shown = {
+        (name, status): steps.describe(Step(name, StepType.PROCESSING, status), SCENE)
+        for name in names
+        for status in statuses
+    }
+    assert [key for key, said in shown.items() if key[0] in said] == []

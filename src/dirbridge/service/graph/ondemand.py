@@ -18,7 +18,7 @@ from dirbridge.engine import ondemand
 from dirbridge.engine.ondemand import Shown, Wish
 from dirbridge.engine.run import Context
 from dirbridge.service.auth.access import Caller, require
-from dirbridge.service.graph import steps
+from dirbridge.service.graph import reasons, steps
 from dirbridge.service.graph.context import body, context, database
 from dirbridge.service.graph.errors import GraphError, bad_request
 from dirbridge.service.graph.responses import GraphResponse, moment
@@ -169,7 +169,7 @@ def _scene(event: Event, names: JobNames | None) -> steps.Scene:
 def _document(shown: Shown, names: JobNames | None) -> dict[str, Any]:
     event = shown.event
     scene = _scene(event, names)
-    fault = event.detail.fault
+    said = reasons.information(event.reason, event.status.value, event.detail) or {}
     return {
         "action": _pascal(event.action.value),
         "changeId": str(event.change),
@@ -196,13 +196,11 @@ def _document(shown: Shown, names: JobNames | None) -> dict[str, Any]:
         "targetSystem": {"id": (names.target_id if names else None) or "", "name": scene.target_system, "details": {}},
         "statusInfo": {
             "status": _pascal(event.status.value),
-            "errorCode": fault.code if fault else event.reason or None,
-            "reason": fault.reason if fault else shown.remark or None,
-            "additionalDetails": "; ".join(f"{name}: {value}" for name, value in fault.details.items())
-            if fault
-            else None,
-            "errorCategory": "Failure" if event.status.value == "failure" else None,
-            "recommendedAction": fault.recommended_action if fault else None,
+            "errorCode": said.get("errorCode"),
+            "reason": shown.remark or said.get("reason"),
+            "additionalDetails": said.get("additionalDetails"),
+            "errorCategory": _pascal(said["errorCategory"]) if said else None,
+            "recommendedAction": said.get("recommendedAction"),
         },
         "remark": shown.remark or None,
     }

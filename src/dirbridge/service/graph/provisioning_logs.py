@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
-from dirbridge.service.graph import odata, steps
+from dirbridge.service.graph import odata, reasons, steps
 from dirbridge.service.graph.context import context, database, guid, version
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, moment
@@ -99,7 +99,7 @@ def render(request: Request, caller: Caller, row: EventRow, jobs: Mapping[str, J
     scene = steps.Scene(
         row.source_type, row.source_name, source_system, row.target_type, row.target_name, target_system
     )
-    status = {"status": row.status, "errorInformation": _error(row)}
+    status = {"status": row.status, "errorInformation": reasons.information(row.reason, row.status, detail)}
     principal = {
         "id": str(job.service_principal) if job else "",
         "displayName": job.service_principal_name if job else "",
@@ -145,19 +145,4 @@ def _application(job: JobNames | None) -> dict[str, str]:
         "ApplicationId": str(job.app_id),
         "ServicePrincipalId": str(job.service_principal),
         "ServicePrincipalDisplayName": job.service_principal_name,
-    }
-
-
-def _error(row: EventRow) -> dict[str, Any] | None:
-    """Show why an entry failed or was skipped; nothing on success."""
-    fault = row.unpacked().fault
-    if fault is None and not row.reason:
-        return None
-    details = "; ".join(f"{name}: {value}" for name, value in (fault.details if fault else {}).items())
-    return {
-        "errorCode": fault.code if fault else row.reason,
-        "reason": fault.reason if fault else row.reason,
-        "additionalDetails": details or None,
-        "errorCategory": "failure" if row.status == "failure" else "nonServiceFailure",
-        "recommendedAction": (fault.recommended_action if fault else "") or None,
     }

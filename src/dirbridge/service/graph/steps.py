@@ -12,6 +12,7 @@ and type, then filled from the event and from these details, where they are ther
     written, waiting    how many references were written, how many wait for their other end (reference resolution)
     note1, note2 …  what the target did otherwise than asked, each a sentence (export)
     attempts, since     how often an entry failed, and the time of the first failure (its escrow is removed)
+    SkipReason      the code of why nothing was done (export)
     reason          why, as a sentence that ends the step's own
 
 Unknown names are shown as they are: a new step in the engine is readable before it has a sentence here.
@@ -104,8 +105,13 @@ def _given_up(scene: Scene, details: Mapping[str, str]) -> str:
 
 
 def _nothing_done(scene: Scene, details: Mapping[str, str]) -> str:
-    if details.get("SkipReason") == "SkipOutOfScopeDeletions":
-        return f"{scene.target} stays in {scene.target_system} as it is: the job leaves alone what leaves its scope."
+    match details.get("SkipReason"):
+        case "SkipOutOfScopeDeletions":
+            return (
+                f"{scene.target} stays in {scene.target_system} as it is: the job leaves alone what leaves its scope."
+            )
+        case "ImportSkipped" | "EntrySynchronizationSkipped":
+            return f"Nothing is made for {scene.source} in {scene.target_system}."
     return f"Nothing was to be done for {scene.source} in {scene.target_system}."
 
 
