@@ -51,7 +51,7 @@ def test_table_and_page_say_the_same() -> None:
 
 def test_the_table_is_in_order() -> None:
     """So that a code is found, and two that are added at once meet."""
-    assert list(CODES) == sorted(CODES, key=str.lower)
+    assert list(CODES) == sorted(CODES, key=lambda code: (code.lower(), code))
 
 
 def test_the_category_follows_the_code_and_the_status() -> None:
