@@ -479,6 +479,16 @@ async def finish(
     )
 
 
+async def counts_by_pair(conn: AsyncConnection[Any], tenant: UUID, job: str) -> dict[tuple[str, str], int]:
+    """Count the provisioned entries by source and target object type."""
+    cursor = await conn.execute(
+        """select object_type, target_type, count(*) from links
+           where tenant = %s and job = %s and state = 'provisioned' group by 1, 2 order by 1, 2""",
+        (tenant, job),
+    )
+    return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+
+
 async def counts_by_type(conn: AsyncConnection[Any], tenant: UUID, job: str) -> dict[str, int]:
     """Count the provisioned entries by source object type."""
     async with conn.cursor(row_factory=dict_row) as cursor:

@@ -12,8 +12,9 @@ from psycopg.types.json import Jsonb
 
 from dirbridge.contract.event import Detail
 from dirbridge.service.graph import status
-from dirbridge.store import agents
+from dirbridge.store import agents, links
 from dirbridge.store.events import pack
+from dirbridge.store.links import Link
 from tests.service.graph.conftest import BASE, TENANT, World, add_job
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -116,6 +117,31 @@ async def test_trouble_leads_to_its_failures(world: World) -> None:
         )
     found = await world.client.get(address)
     assert [each["sourceIdentity"]["id"] for each in found.json()["value"]] == ["0"]
+
+
+async def test_counts_by_type(world: World) -> None:
+    """By what entries are and became; where a type can become several, by what each did become."""
+    sp = await add_job(world, "job")
+    rows = [
+        Link(f"a{n}", kind, "", None, None, state, "", None, target)
+        for n, (kind, target, state) in enumerate([
+            ("user", "User", "provisioned"), ("user", "User", "provisioned"), ("user", "Contact", "provisioned"),
+            ("user", "User", "skipped"), ("group", "Group", "provisioned"),
+        ])
+    ]  # fmt: skip
+    async with world.database.transaction() as conn:
+        await links.put(conn, TENANT, "job", rows)
+    assert (await _status(world, sp))["synchronizedEntryCountByType"] == [
+        {"key": "group to Group", "value": 1},
+        {"key": "user to User", "value": 3},
+    ]
+    mappings = [{"sourceObjectName": "user", "targetObjectName": target} for target in ("User", "Contact")]
+    await world.run("update jobs set schema = %s", [Jsonb({"synchronizationRules": [{"objectMappings": mappings}]})])
+    assert (await _status(world, sp))["synchronizedEntryCountByType"] == [
+        {"key": "group to Group", "value": 1},
+        {"key": "user to Contact", "value": 1},
+        {"key": "user to User", "value": 2},
+    ]
 
 
 PROGRESS = {

@@ -25,7 +25,6 @@ async def show(conn: Conn, job: Job, root: str) -> dict[str, Any]:
     Args:
         root: absolute address of the API's version, for the link to what went wrong.
     """
-    counts = await jobs.counts_by_type(conn, job.tenant, job.id)
     return {
         "code": await _code(conn, job),
         "countSuccessiveCompleteFailures": job.successive_failures,
@@ -37,7 +36,7 @@ async def show(conn: Conn, job: Job, root: str) -> dict[str, Any]:
         "quarantine": _quarantine(job),
         "steadyStateFirstAchievedTime": moment(job.steady_first) or NEVER,
         "steadyStateLastAchievedTime": moment(job.steady_last) or NEVER,
-        "synchronizedEntryCountByType": _by_type(job, counts),
+        "synchronizedEntryCountByType": await _by_type(conn, job),
         "troubleshootingUrl": _trouble(job, root),
     }
 
@@ -98,15 +97,21 @@ def _quarantine(job: Job) -> dict[str, Any] | None:
     return {**record, "nextAttempt": NEVER} if record is not None and record.get("nextAttempt", "") is None else record
 
 
-def _by_type(job: Job, counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    targets = {
-        mapping.get("sourceObjectName"): mapping.get("targetObjectName")
-        for rule in job.schema.get("synchronizationRules", [])
-        for mapping in rule.get("objectMappings", [])
-    }
+async def _by_type(conn: Conn, job: Job) -> list[dict[str, Any]]:
+    """Count the entries by what they are and became, such as `user to User`."""
+    targets: dict[str, set[str]] = {}
+    for rule in job.schema.get("synchronizationRules", []):
+        for mapping in rule.get("objectMappings", []):
+            targets.setdefault(mapping.get("sourceObjectName", ""), set()).add(mapping.get("targetObjectName", ""))
+    if all(len(each) == 1 for each in targets.values()):
+        # An index alone counts these.
+        counts = await jobs.counts_by_type(conn, job.tenant, job.id)
+        pairs = {(kind, min(targets.get(kind, {""}))): number for kind, number in counts.items()}
+    else:
+        pairs = await jobs.counts_by_pair(conn, job.tenant, job.id)
     return [
-        {"key": f"{kind} to {targets.get(kind) or kind.capitalize()}", "value": number}
-        for kind, number in counts.items()
+        {"key": f"{source} to {target or source.capitalize()}", "value": number}
+        for (source, target), number in pairs.items()
     ]
 
 
