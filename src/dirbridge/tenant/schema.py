@@ -36,15 +36,15 @@ _USER: dict[tuple[AttributeType, bool], str] = {
         MSExchResourceMetadata MSExchResourceSearchProperties MSExchSenderHintTranslations MSExchUserHoldPolicies
         OtherFacsimileTelephoneNumber OtherHomePhone OtherIPPhone OtherMobile OtherPager OtherTelephone PostOfficeBox
         ProxyAddresses Url""",
-    ("String", False): f"""onPremisesObjectIdentifier Alias City CommonName Company Country CountryLetterCode Department
-        Description DisplayName dnsDomainName EmployeeId FacsimileTelephoneNumber GivenName HomePhone Info Initials
-        IPPhone LastPasswordChangeTimestamp LegacyExchangeDN Mail MiddleName Mobile MSDSPhoneticDisplayName
-        MSExchAssistantName MSExchImmutableId MSExchLitigationHoldOwner MSExchResourceDisplay MSExchRetentionComment
-        MSExchRetentionUrl MSExchTeamMailboxSharePointUrl MSRtcSipDeploymentLocator MSRtcSipLine MSRtcSipOwnerUrn
-        MSRtcSipPrimaryUserAddress netBiosName onPremisesDistinguishedName onPremisesSamAccountName
-        onPremisesUserPrincipalName Pager PhysicalDeliveryOfficeName PostalCode PreferredLanguage SourceAnchor State
-        StreetAddress Surname TargetAddress TelephoneAssistant TelephoneNumber Title UsageLocation UserPrincipalName
-        UserType WwwHomepage {_EXTENSIONS}""",
+    ("String", False): f"""onPremisesObjectIdentifier Alias City CommonName Company Country CountryLetterCode
+        Department Description DisplayName dnsDomainName EmployeeId EmployeeNumber FacsimileTelephoneNumber GivenName
+        HomePhone Info Initials IPPhone LastPasswordChangeTimestamp LegacyExchangeDN Mail MiddleName Mobile
+        MSDSPhoneticDisplayName MSExchAssistantName MSExchImmutableId MSExchLitigationHoldOwner MSExchResourceDisplay
+        MSExchRetentionComment MSExchRetentionUrl MSExchTeamMailboxSharePointUrl MSRtcSipDeploymentLocator
+        MSRtcSipLine MSRtcSipOwnerUrn MSRtcSipPrimaryUserAddress netBiosName onPremisesDistinguishedName
+        onPremisesSamAccountName onPremisesUserPrincipalName Pager PhysicalDeliveryOfficeName PostalCode
+        PreferredDataLocation PreferredLanguage SourceAnchor State StreetAddress Surname TargetAddress
+        TelephoneAssistant TelephoneNumber Title UsageLocation UserPrincipalName UserType WwwHomepage {_EXTENSIONS}""",
     ("Reference", False): "AltRecipient Assistant Manager MSExchTeamMailboxSharePointLinkedBy",
     ("Reference", True): """AuthOrig DLMemRejectPerms DLMemSubmitPerms MSExchDelegateListLink MSExchModeratedByLink
         MSExchTeamMailboxOwners PublicDelegates UnauthOrig""",
@@ -70,13 +70,13 @@ _GROUP: dict[tuple[AttributeType, bool], str] = {
 }
 
 # A contact is a user without an account, a mailbox and a line.
-_OF_ACCOUNTS = """AccountEnabled ChangeDate dnsDomainName EmployeeId LastPasswordChangeTimestamp netBiosName
-    OnPremiseSecurityIdentifier onPremisesDistinguishedName onPremisesSamAccountName onPremisesUserPrincipalName
-    PreferredLanguage ThumbnailPhoto UsageLocation UserPrincipalName UserType
-    AltRecipient MSExchDelegateListLink MSExchTeamMailboxExpiration MSExchTeamMailboxOwners
-    MSExchTeamMailboxSharePointLinkedBy MSExchTeamMailboxSharePointUrl
-    MSRtcSipApplicationOptions MSRtcSipDeploymentLocator MSRtcSipLine MSRtcSipOptionFlags MSRtcSipOwnerUrn
-    MSRtcSipPrimaryUserAddress MSRtcSipUserEnabled"""
+_OF_ACCOUNTS = """AccountEnabled ChangeDate dnsDomainName EmployeeId EmployeeNumber LastPasswordChangeTimestamp
+    netBiosName OnPremiseSecurityIdentifier onPremisesDistinguishedName onPremisesSamAccountName
+    onPremisesUserPrincipalName PreferredDataLocation PreferredLanguage ThumbnailPhoto UsageLocation
+    UserPrincipalName UserType AltRecipient MSExchDelegateListLink MSExchTeamMailboxExpiration
+    MSExchTeamMailboxOwners MSExchTeamMailboxSharePointLinkedBy MSExchTeamMailboxSharePointUrl
+    MSRtcSipApplicationOptions MSRtcSipDeploymentLocator MSRtcSipLine MSRtcSipOptionFlags
+    MSRtcSipOwnerUrn MSRtcSipPrimaryUserAddress MSRtcSipUserEnabled"""
 _CONTACT = {
     kind: " ".join(name for name in names.split() if name not in _OF_ACCOUNTS.split()) for kind, names in _USER.items()
 }
