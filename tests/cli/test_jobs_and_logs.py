@@ -62,6 +62,19 @@ def test_quarantine_by_a_persons_word(command: Command, job: dict[str, Any]) -> 
     assert command.json("jobs", "clear-quarantine")["status"]["quarantine"] is None
 
 
+def test_repair_of_the_account(command: Command, job: dict[str, Any]) -> None:
+    """What was broken is named, each job has a new credential, and those in quarantine are due."""
+    quarantine = Jsonb({"seriesCount": 1})
+    command.sql("update jobs set state = 'Active', quarantine = %s, next_run = 'infinity'", quarantine)
+    command.sql("update directory_objects set properties = properties || '{\"accountEnabled\": false}'")
+    said = command("jobs", "repair-account", "--expires-in", "30")
+    assert "was repaired.\n  It was disabled and is enabled.\n" in said
+    assert f"Job {job['id']} is in quarantine and runs now." in said
+    again = command.json("jobs", "repair-account")
+    assert (again["repaired"], again["error"], again["jobsGivenCredentials"]) == (["credential"], None, [job["id"]])
+    command("jobs", "repair-account", "--expires-in", "0", code=2)
+
+
 def test_wrong_use_is_refused_with_its_code(command: Command, job: dict[str, Any]) -> None:
     """A second job for a domain, an unknown job, domain or scope: a sentence and an exit code each."""
     assert job["id"] in command("jobs", "create", "--domain", "Contoso.test", code=1)

@@ -14,8 +14,8 @@ _STEP = re.compile(r"Entry(?:Import|Export|Synchronization(?!Skipped$)|StagedDel
 _POSITION = {"Fault": 0, "_Refusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1}
 """Where these take a code."""
 
-_HOLDERS = {"_BY_STATUS", "Failure", "Reason"}
-"""A table and enumerations whose values are codes."""
+_HOLDERS = {"_BY_STATUS", "_CODES", "Failure", "Reason"}
+"""Tables and enumerations whose values are codes."""
 
 _NO_CODES = {"Other"}
 """What the enumeration calls that which gets no code."""

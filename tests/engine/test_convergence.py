@@ -317,7 +317,9 @@ class Convergence(RuleBasedStateMachine):
     async def _meddle(self, pick: int, back: bool) -> None:
         rows = await self.world.rows(
             """select id, object_type from directory_objects
-               where tenant = %s and deleted_at is null and object_type <> 'contact' order by immutable_id"""
+               where tenant = %s and deleted_at is null and object_type <> 'contact'
+                 and id not in (select id from synchronization_accounts)
+               order by immutable_id"""
         )
         if not rows:
             return

@@ -38,12 +38,13 @@ async def happened(world: World) -> list[tuple[str, str, str, str]]:
 
 
 async def test_second_run_writes_nothing(world: World) -> None:
-    """A first cycle makes everybody; the second asks the target for nothing at all and writes nothing."""
+    """A first cycle makes everybody; the second asks only whether it is still known, and writes nothing."""
     await world.cycle()
     assert set(await world.users()) == {key(a) for a in (ANN, BOB, EVE)}
     asked, before = dict(cloud_of(world).requests), await world.fingerprint()
     await world.cycle()
-    assert (cloud_of(world).requests, await world.fingerprint()) == (asked, before)
+    assert cloud_of(world).requests == {**asked, Operation.READ: asked[Operation.READ] + 1}
+    assert await world.fingerprint() == before
 
 
 async def test_delta_compares_with_what_was_written(world: World) -> None:
@@ -52,7 +53,7 @@ async def test_delta_compares_with_what_was_written(world: World) -> None:
     world.directory.set(ANN, "department", "Sales")
     asked = dict(cloud_of(world).requests)
     await world.cycle()
-    assert cloud_of(world).requests == {**asked, Operation.UPDATE: 1}
+    assert cloud_of(world).requests == {**asked, Operation.READ: asked[Operation.READ] + 1, Operation.UPDATE: 1}
     assert (await world.users())[key(ANN)]["department"] == "Sales"
     changed = (await world.events())[-1]["detail"].modified
     assert [(c.name, c.old, c.new) for c in changed] == [("Department", None, "Sales")]
@@ -78,7 +79,7 @@ async def test_lost_answer_of_an_update_does_not_hide_it(world: World) -> None:
     """An update that was carried out unknown to us is seen when the source turns back."""
     await world.cycle()
     world.directory.set(ANN, "department", "Sales")
-    cloud_of(world).troubles = [Trouble(0, done=1)]
+    cloud_of(world).troubles = [Trouble(0, done=1, operations=frozenset({Operation.UPDATE}))]
     await world.cycle()
     assert (await world.users())[key(ANN)]["department"] == "Sales"
     world.directory.set(ANN, "department")
@@ -229,6 +230,9 @@ async def test_object_was_deleted_at_the_target(world: World) -> None:
     assert users[key(ANN)]["id"] != ids[key(ANN)]
     assert users[key(BOB)]["id"] == ids[key(BOB)]
     assert {users[key(a)]["department"] for a in (ANN, BOB)} == {"Sales", "Staff"}
+    world.directory.set(BOB, "department", "Golf")
+    await world.cycle()
+    assert "restored" not in (await world.events())[-1]["detail"].steps[-1].details
 
 
 async def test_drift_is_mended_by_a_full_read(world: World) -> None:

@@ -15,8 +15,9 @@ from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.entry import ChangePage, Entry, ReferenceDelta, Selection, Watermark
 from dirbridge.contract.schema import Schema
 from dirbridge.store import directory, jobs
-from dirbridge.tenant import administration
-from tests.engine.world import DOMAIN, World, key
+from dirbridge.store.identifiers import new_id
+from dirbridge.tenant import account, administration
+from tests.engine.world import DOMAIN, SEALING, World, key
 
 ANN, BOB, CAT, DAN = (anchor_of(i) for i in range(4))
 SALES, STAFF = anchor_of(100), anchor_of(101)
@@ -522,6 +523,7 @@ async def test_two_jobs_into_one_tenant(world: World) -> None:
             domain=DOMAIN, schema=(await _document(world, first)), settings={},
         )  # fmt: skip
         await jobs.start(conn, world.tenant, world.job)
+        await account.ensure(conn, world.tenant, SEALING, new_id, world.clock())
     await world.cycle()
     assert list(await world.users()) == [key(ANN)]
     assert f"as 'Ann Lee' of the job '{first}'" in (await failures(world))[ANN]

@@ -17,15 +17,17 @@ from dirbridge.connectors.protocol import Source, Target
 from dirbridge.contract.schema import Schema
 from dirbridge.engine import cycle
 from dirbridge.engine.run import Context
+from dirbridge.service.auth.sealing import Sealing
 from dirbridge.store import events, jobs
 from dirbridge.store.database import Database
 from dirbridge.store.identifiers import new_id
 from dirbridge.store.unit import Unit
-from dirbridge.tenant import properties
+from dirbridge.tenant import account, properties
 from dirbridge.tenant import schema as tenant_schema
 from dirbridge.tenant.target import TenantTarget
 
 DOMAIN = "contoso.test"
+SEALING = Sealing([bytes(32)])
 
 TABLES = [
     "links",
@@ -35,6 +37,8 @@ TABLES = [
     "seen_references",
     "due",
     "removals",
+    "scope_groups",
+    "scope_members",
     "watermarks",
     "events",
     "directory_objects",
@@ -88,7 +92,9 @@ class World:
         self.clock = Clock()
         self.source: Callable[[], Source] = lambda: MemorySource(self.directory)
         self.cloud = Cloud(self.clock, new_id) if target == "cloud" else None
-        self.target: Target[Unit] = MemoryTarget(self.cloud, self.clock) if self.cloud else TenantTarget(new_id)
+        self.target: Target[Unit] = (
+            MemoryTarget(self.cloud, self.clock) if self.cloud else TenantTarget(new_id, SEALING)
+        )
 
     def context(self, database: Database | None = None) -> Context:
         """What a worker is given."""
@@ -129,6 +135,7 @@ class World:
                 settings={},
             )
             await jobs.start(conn, self.tenant, self.job)
+            await account.ensure(conn, self.tenant, SEALING, new_id, self.clock())
 
     def cycle(self, database: Database | None = None) -> Awaitable[None]:
         """Run one cycle."""
@@ -181,7 +188,8 @@ class World:
             return {str(r.values["SourceAnchor"]): self._shown(r) for r in self.cloud.live(kind.title())}
         rows = await self.rows(
             """select id, immutable_id, properties from directory_objects
-               where tenant = %s and object_type = %s and deleted_at is null""",
+               where tenant = %s and object_type = %s and deleted_at is null
+                 and id not in (select id from synchronization_accounts)""",
             kind,
         )
         return {row[1]: {**row[2], "id": str(row[0])} for row in rows}

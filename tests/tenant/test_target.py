@@ -13,9 +13,9 @@ from dirbridge.store.database import ValueRejected, savepoint
 from dirbridge.store.unit import Unit
 from dirbridge.tenant import administration, rules
 from dirbridge.tenant.target import TenantTarget
-from tests.engine.world import World
+from tests.engine.world import SEALING, World
 
-TARGET = TenantTarget(uuid4)
+TARGET = TenantTarget(uuid4, SEALING)
 Values = dict[str, TargetValue]
 
 
@@ -63,7 +63,12 @@ async def find(
 
 
 async def held(world: World) -> set[tuple[str, str, str]]:
-    return set(await world.rows("select kind, value, owner::text from unique_values where tenant = %s"))
+    return set(
+        await world.rows(
+            """select kind, value, owner::text from unique_values
+               where tenant = %s and owner not in (select id from synchronization_accounts)"""
+        )
+    )
 
 
 async def made(world: World, name: str, **more: TargetValue) -> str:

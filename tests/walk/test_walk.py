@@ -27,6 +27,7 @@ from dirbridge.agent.runner import Runner
 from dirbridge.cli.demo.domain import Domain
 from dirbridge.contract import wire
 from dirbridge.service import templates, worker
+from dirbridge.service.notify import delivery
 from dirbridge.service.relay.settings import RelaySettings
 from dirbridge.service.settings import load
 from dirbridge.store.database import Database
@@ -193,7 +194,8 @@ async def _run_agent(stack: contextlib.AsyncExitStack, service: Service, domain:
 
 async def _run_worker(stack: contextlib.AsyncExitStack, service: Service, folder: Path) -> None:
     settings = load({"data": str(folder), "tick_interval": "0.1", "stop_timeout": "2"}, {})
-    await _run(stack, partial(worker.work, settings, service.database, service.listener))
+    sealing, courier = service.identity.sealing, delivery.courier(service.database, service.identity, settings)
+    await _run(stack, partial(worker.work, settings, service.database, sealing, service.listener, courier))
 
 
 async def _run(stack: contextlib.AsyncExitStack, work: Any) -> None:

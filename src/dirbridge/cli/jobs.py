@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from dirbridge.cli import steering, telling
+from dirbridge.cli.account import repair_account
 from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
 from dirbridge.cli.finding import Found, again, all_jobs, find, path
 from dirbridge.cli.staged import allow_deletes, reject_deletes, staged
@@ -44,6 +45,7 @@ for _command in (
     staged,
     allow_deletes,
     reject_deletes,
+    repair_account,
 ):
     jobs.add_command(_command)
 

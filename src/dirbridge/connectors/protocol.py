@@ -77,6 +77,10 @@ class Target(Protocol[Unit]):
         """What this target can do."""
         ...
 
+    async def authenticate(self, unit: Unit) -> None:
+        """Prove at the beginning of a cycle that who we are is accepted, and that the target answers."""
+        ...
+
     async def find(
         self,
         unit: Unit,

@@ -26,6 +26,9 @@ LONGEST_PAUSE = timedelta(minutes=5)
 MOST_PAUSES = 6
 """So many pauses in a row without one export between them end the cycle."""
 
+_AHEAD = {False: ("containers",), True: ("containers", "references", "back_references")}
+"""What must be known before an entry is judged, by whether groups are chosen."""
+
 Also = Callable[[Connection, Work], Awaitable[None]]
 """What else belongs into the transaction."""
 
@@ -40,9 +43,10 @@ async def carry_out(run: Run, answer: ChangePage, manner: Manner, also: Also | N
         await _apply(run, answer, manner, also)
         return
     replace = msgspec.structs.replace
-    if answer.containers and answer.entries:
-        await _apply(run, ChangePage(containers=answer.containers), manner, also)
-        answer = replace(answer, containers=())
+    ahead = [name for name in _AHEAD[bool(run.plan.groups)] if getattr(answer, name)]
+    if ahead and answer.entries:
+        await _apply(run, ChangePage(**{name: getattr(answer, name) for name in ahead}), manner, also)
+        answer = replace(answer, **dict.fromkeys(ahead, ()))
     left = list({entry.anchor: entry for entry in answer.entries}.values())
     patience = Patience(run)
     while left:

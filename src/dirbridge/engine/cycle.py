@@ -17,7 +17,7 @@ from dirbridge.contract.errors import (
     TransientError,
     WatermarkExpired,
 )
-from dirbridge.engine import batches, finishing, plan, policies, removing
+from dirbridge.engine import batches, finishing, membership, page, plan, policies, removing
 from dirbridge.engine.reading import read_in_pages, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner
@@ -57,6 +57,7 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         current.policy = policies.of(job.settings)
         surroundings = await environment(context, tenant)
         current.plan = plan.compile_schema(job.document(), macros(job), surroundings)
+        await transaction(current, partial(_begin, current))
         await _read(current)
         await _due(current, collisions=False)
         waiting = await removing.run_removals(current)
@@ -118,6 +119,13 @@ def macros(job: Job) -> dict[str, str]:
     }
 
 
+async def _begin(run: Run, conn: Connection) -> None:
+    """Let nobody be read for whom nothing could be written, or of whom it is not known which groups count."""
+    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    await run.context.target.authenticate(run.unit(conn, run.context.clock()))
+    await membership.begin(run, conn)
+
+
 # Entries --------------------------------------------------------------------------------------------------------------
 
 
@@ -125,6 +133,8 @@ async def _read(run: Run) -> None:
     """Read changes, or everything; a position that is no longer accepted leads to a full read at once."""
     for attempt in range(2):
         since = await _position(run)
+        if since is None:
+            await _survey(run)
         try:
             await _stream(run, since)
             break
@@ -174,6 +184,27 @@ async def _end_full_read(run: Run, conn: Connection) -> None:
     await jobs.end_full_read(conn, run.tenant, run.job.id)
 
 
+async def _survey(run: Run) -> None:
+    """Before everything is read, read what tells where entries belong, so that none has to be judged twice."""
+    selection = membership.survey(run.plan)
+    if selection is None:
+        return
+    run.surveying = True
+    source = run.context.source(run.job)
+    complete = False
+    async for answer in watched(run, source.changes(selection, None)):
+        await transaction(run, partial(page.survey, run, page=answer))
+        complete = answer.last
+    if not complete:
+        raise _cut_off(run)
+    async with run.context.database.connection() as conn:
+        unread = await membership.unread(run, conn)
+    async for answer in read_in_pages(run, unread):
+        await transaction(run, partial(page.survey, run, page=answer))
+    await transaction(run, partial(page.end_survey, run))
+    run.surveying = False
+
+
 async def _stream(run: Run, since: Watermark | None) -> None:
     source = run.context.source(run.job)
     manner = Manner(stream=True, trust_digest=run.full_read is None)
@@ -183,11 +214,15 @@ async def _stream(run: Run, since: Watermark | None) -> None:
             await batches.carry_out(run, answer, manner)
         complete = answer.last
     if not complete:
-        raise TransientError(
-            f"The answer for '{run.job.domain}' ended before its last page.",
-            code="IncompleteRead",
-            recommended_action="Nothing was lost; the next cycle reads on from the last position.",
-        )
+        raise _cut_off(run)
+
+
+def _cut_off(run: Run) -> TransientError:
+    return TransientError(
+        f"The answer for '{run.job.domain}' ended before its last page.",
+        code="IncompleteRead",
+        recommended_action="Nothing was lost; the next cycle reads on from the last position.",
+    )
 
 
 def _says_nothing(answer: ChangePage) -> bool:

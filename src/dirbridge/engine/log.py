@@ -17,6 +17,7 @@ from dirbridge.engine.redaction import Veil
 from dirbridge.engine.run import Run
 from dirbridge.store import links
 from dirbridge.store.links import Link
+from dirbridge.store.scope import Group
 
 OUT_OF_SCOPE = "NotInScope"
 REDUNDANT = "RedundantExport"
@@ -294,6 +295,21 @@ def held(run: Run, link: Link, target_type: str, now: datetime, began: datetime)
         source=(link.anchor, link.object_type, link.name),
         target=(str(link.target or ""), target_type, link.name),
         steps=[Step("EntryImportObjectNotFound", StepType.IMPORT, Status.WARNING, {"name": link.name})],
+    )
+
+
+def scope_held(run: Run, group: Group, fault: Fault, now: datetime) -> Event:
+    """A scoping group that is not there any more, or cannot be read: it keeps whom it had."""
+    return _event(
+        run,
+        now,
+        now,
+        action=Action.OTHER,
+        status=Status.WARNING,
+        reason=fault.code,
+        source=(group.anchor, "group", group.name),
+        steps=[Step("EntrySynchronizationScoping", StepType.SCOPING, Status.WARNING, {"held": group.reason})],
+        fault=fault,
     )
 
 

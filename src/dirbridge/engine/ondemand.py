@@ -17,7 +17,7 @@ import msgspec
 from dirbridge.contract.entry import Entry, Value
 from dirbridge.contract.errors import EntryError, TransientError
 from dirbridge.contract.event import Event, Status, Step, StepType
-from dirbridge.engine import batches, log, plan, policies, provision, scoping
+from dirbridge.engine import batches, log, membership, plan, policies, provision, scoping
 from dirbridge.engine.cycle import macros
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.run import Context, Counts, Run, environment
@@ -69,7 +69,8 @@ async def provision_one(context: Context, tenant: UUID, job_id: str, wish: Wish)
         None where there is no such job.
 
     Raises:
-        ConfigurationError, TransientError: the source cannot be read, or not in time; nothing was written.
+        ConfigurationError, TransientError: the source cannot be read, or not in time, or the target takes nothing from
+            us; nothing was written.
         EntryError: the name stands for nothing that can be provisioned.
     """
     async with context.database.connection() as conn:
@@ -81,6 +82,8 @@ async def provision_one(context: Context, tenant: UUID, job_id: str, wish: Wish)
     run = Run(context, job, compiled, context.new_id(), context.clock(), Counts(), policy=policy)
     try:
         async with asyncio.timeout(PATIENCE):
+            async with context.database.transaction() as conn:
+                await context.target.authenticate(run.unit(conn, run.began))
             anchor = await _locate(run, wish)
             return await _provision(run, wish, anchor)
     except TimeoutError as error:
@@ -100,7 +103,7 @@ async def _locate(run: Run, wish: Wish) -> str:
             code="EntryNotFound",
             recommended_action="Give its distinguished name; the agent must be able to read it.",
         )
-    mapped = sorted(run.plan.selection.attributes)
+    mapped = sorted(run.plan.rules)
     if found.object_type not in mapped or wish.object_type not in {"", found.object_type}:
         raise EntryError(
             f"'{wish.name}' is of type '{found.object_type}'; {wish.object_type or ' or '.join(mapped)} is expected.",
@@ -116,6 +119,9 @@ async def _provision(run: Run, wish: Wish, anchor: str) -> Shown:
         trust_digest=False, may_disable=True, retry=True, on_demand=True, regardless_of_scope=wish.regardless_of_scope
     )
     told: list[Shown] = []
+    async with run.context.database.transaction() as conn:
+        await jobs.hold(conn, run.tenant, run.job.id)
+        await membership.begin(run, conn)
     async for answer in run.context.source(run.job).read(run.plan.selection, [anchor]):
         began = run.context.clock()
         async with run.context.database.connection() as conn:
@@ -150,7 +156,9 @@ async def _tell(
         # It counts against the threshold like any other.
         disabled = Removal(anchor, entry.object_type, "disable", "Disabled")
         await removals.record(conn, run.tenant, run.job.id, [disabled], work.unit.now)
-    judgement = provision.judge(run.plan, entry, link, work.unit.now, trust_digest=False)
+    at_target = {anchor} if link is not None and link.state == "provisioned" else set()
+    places = await membership.places(run, conn, [entry], at_target)
+    judgement = provision.judge(run.plan, entry, link, work.unit.now, placed=places.of, trust_digest=False)
     event = work.events.get(anchor)
     if event is None:
         event = _nothing(run, judgement, began, work.unit.now)

@@ -106,7 +106,9 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
     run.counts.exported += 1
     work.exported.add(entry.anchor)
     work.freed.update(outcome.freed)
-    work.written[entry.anchor] = {name: v for name, v in {**step.present, **step.changes}.items() if v is not None}
+    after = {**step.present, **step.changes}
+    gone = {name for name, value in after.items() if value is None or name == provision.DELETED}
+    work.written[entry.anchor] = {name: value for name, value in after.items() if name not in gone}
     work.events[entry.anchor] = log.exported(run, step, export, outcome, work.unit.now, work.began)
     if export.action is Action.DISABLE:
         work.disabled.add(entry.anchor)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from dirbridge.contract.entry import ChangePage, Entry, Tombstone, storable
-from dirbridge.engine import aside, exporting, log, mapping, provision, referring, status
+from dirbridge.engine import aside, exporting, log, mapping, membership, provision, referring, status
 from dirbridge.engine.disposition import Failure, Origin
 from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Unchanged
 from dirbridge.engine.run import Run
@@ -50,9 +50,8 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
     anchors = [entry.anchor for entry in entries]
     if run.full_read is not None and manner.stream and anchors:
         await seen.add(conn, run.tenant, run.job.id, run.full_read, anchors)
-    if page.containers:
-        named = [msgspec.structs.replace(one, name=storable(one.name)) for one in page.containers]
-        await containers.put(conn, run.tenant, run.job.id, named)
+    await _containers(run, conn, page)
+    await membership.arrive(run, conn, page, entries)
     touched = {*anchors, *(tombstone.anchor for tombstone in page.deleted), *page.not_visible}
     known = await links.get(conn, run.tenant, run.job.id, sorted(touched)) if touched else {}
     work = Work(run.unit(conn, now), run.context.clock(), known)
@@ -64,13 +63,50 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
     await _keep(run, work)
     left = {entry.anchor for entry in work.left}
     await referring.apply(run, work, page, [entry for entry in entries if entry.anchor not in left])
-    await events.write(conn, run.tenant, list(work.events.values()))
+    await membership.depart(run, conn, page, entries)
+    lost = await membership.watch(run, conn, page)
+    await events.write(conn, run.tenant, [*work.events.values(), *lost])
     if page.watermark is not None and manner.stream:
         idle = IDLE_WATERMARK if page.idle else None
         await jobs.keep_watermark(conn, run.tenant, run.job.id, page.watermark, idle=idle)
     if manner.stream and not page.idle:
         await _progress(run, conn, page, len(work.left), now)
     return work
+
+
+async def survey(run: Run, conn: Connection, page: ChangePage) -> None:
+    """Take from a page only what says where entries belong: containers, memberships, the scoping groups."""
+    now = run.context.clock()
+    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    if run.full_read is not None and page.containers:
+        shown = [one.anchor for one in page.containers]
+        await seen.add(conn, run.tenant, run.job.id, run.full_read, shown)
+    await _containers(run, conn, page)
+    run.surveyed += sum(len(delta.added) for delta in page.references)
+    await membership.arrive(run, conn, page, ())
+    work = Work(run.unit(conn, now), now, {})
+    await referring.apply(run, work, page, ())
+    await membership.depart(run, conn, msgspec.structs.replace(page, deleted=()), ())
+    lost = await membership.watch(run, conn, page)
+    await events.write(conn, run.tenant, [*work.events.values(), *lost])
+
+
+async def end_survey(run: Run, conn: Connection) -> None:
+    """Everything that says where entries belong was shown."""
+    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+    if run.full_read is not None:
+        await containers.drop_unseen(conn, run.tenant, run.job.id, run.full_read)
+    await events.write(conn, run.tenant, await membership.conclude(run, conn))
+
+
+async def _containers(run: Run, conn: Connection, page: ChangePage) -> None:
+    """Store containers; entries that waited for one are due."""
+    if not page.containers:
+        return
+    named = [msgspec.structs.replace(one, name=storable(one.name)) for one in page.containers]
+    await containers.put(conn, run.tenant, run.job.id, named)
+    if run.plan.containers:
+        await due.wake_reason(conn, run.tenant, run.job.id, due.CONTAINER, run.context.clock())
 
 
 async def _progress(run: Run, conn: Connection, page: ChangePage, left: int, now: datetime) -> None:
@@ -87,11 +123,21 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
     if not entries:
         return
     inside: list[Inside] = []
+    at_target = {anchor for anchor, link in work.known.items() if link.state == "provisioned"}
+    places = await membership.places(run, work.unit.conn, entries, at_target)
     for entry in sorted(entries, key=lambda e: e.anchor):
         link = work.known.get(entry.anchor)
-        judgement = provision.judge(run.plan, entry, link, work.unit.now, trust_digest=manner.trust_digest)
+        judgement = provision.judge(
+            run.plan, entry, link, work.unit.now, placed=places.of, trust_digest=manner.trust_digest
+        )
         if manner.regardless_of_scope and isinstance(judgement, Outside):
-            judgement = provision.judge(run.plan, entry, link, work.unit.now, trust_digest=False, heed_scope=False)
+            judgement = provision.judge(
+                run.plan, entry, link, work.unit.now, placed=places.of, trust_digest=False, heed_scope=False
+            )
+        if manner.stream and isinstance(judgement, Broken) and judgement.fault.code == due.CONTAINER:
+            # Its container may come with a later page: it is read again after the stream.
+            work.due.append(Due(entry.anchor, due.CONTAINER, work.unit.now))
+            continue
         if judgement is not None:
             _expiry(work, judgement)
         else:
@@ -146,7 +192,9 @@ async def _deleted(run: Run, work: Work, tombstones: Sequence[Tombstone]) -> Non
             forgotten.append(tombstone.anchor)
     if forgotten:
         await links.forget(work.unit.conn, run.tenant, run.job.id, forgotten)
-        await references.forget_owners(work.unit.conn, run.tenant, run.job.id, forgotten)
+        # A scoping group holds whom it had.
+        owners = [anchor for anchor in forgotten if anchor not in run.plan.groups]
+        await references.forget_owners(work.unit.conn, run.tenant, run.job.id, owners)
 
 
 async def _not_visible(run: Run, work: Work, anchors: Sequence[str], manner: Manner) -> None:
@@ -158,7 +206,7 @@ async def _not_visible(run: Run, work: Work, anchors: Sequence[str], manner: Man
         return
     held = sorted(set(anchors))
     conn, tenant, job = work.unit.conn, run.tenant, run.job.id
-    strangers = [] if manner.stream else [anchor for anchor in held if anchor not in work.known]
+    strangers = [] if manner.stream else [a for a in held if a not in work.known and a not in run.plan.groups]
     if strangers:
         since = await due.attempts(conn, tenant, job, strangers)
         old = {anchor for anchor, (_, first) in since.items() if first < work.unit.now - STRANGER_FOR}

@@ -185,6 +185,7 @@ def _compiled(schema: Schema, macros: Mapping[str, str], environment: Environmen
     if not schema.synchronization_rules:
         raise _Unsound
     ordered = sorted(enumerate(schema.synchronization_rules), key=lambda each: each[1].priority)
+    _refuse_several_scopes(schema)
     rules: dict[str, tuple[ObjectRule, ...]] = {}
     single: set[str] = set()
     for at, rule in ordered:
@@ -206,6 +207,21 @@ def _compiled(schema: Schema, macros: Mapping[str, str], environment: Environmen
         containers=tuple(dict.fromkeys(name for made in every for name in made.containers)),
         groups=tuple(dict.fromkeys(name for made in every for name in made.groups)),
     )
+
+
+def _refuse_several_scopes(schema: Schema) -> None:
+    """Make sure that all rules which choose groups choose the same: a job knows one set of those that are let in."""
+    first: tuple[int, frozenset[str]] | None = None
+    for at, rule in enumerate(schema.synchronization_rules):
+        chosen = frozenset(rule.group_filter.included_groups)
+        if first is not None and chosen and chosen != first[1]:
+            raise ConfigurationError(
+                f"synchronizationRules[{at}].groupFilter names other groups than synchronizationRules[{first[0]}]'s.",
+                code="InvalidSchema",
+                recommended_action="Name the same groups in both, or make a job for each.",
+            )
+        if chosen:
+            first = first or (at, chosen)
 
 
 def _target_objects(schema: Schema, rule: Rule) -> dict[str, ObjectDefinition]:
@@ -361,6 +377,11 @@ def _selection(schema: Schema, rules: Sequence[Rule]) -> Selection:
             references.setdefault(name, set()).update(refs - {MEMBER})
             memberships.setdefault(name, set()).update(refs & {MEMBER})
             binary |= {a for a in wanted if a in known and known[a].type == "Binary"}
+        if rule.group_filter.included_groups:
+            # Mapped or not, every group tells who its members are.
+            for name in (name for name, known in types.items() if MEMBER in known):
+                attributes.setdefault(name, set())
+                memberships.setdefault(name, set()).add(MEMBER)
     return Selection(_sorted(attributes), _sorted(references), _sorted(memberships), tuple(sorted(binary)))
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -24,6 +24,22 @@ SOURCE_ANCHOR = "SourceAnchor"
 
 DELETED = "IsSoftDeleted"
 """Pseudo attribute of a present target object that lies in the recycle bin."""
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Whether an entry belongs to the part of the source that is taken.
+
+    Attributes:
+        clause: why not; empty where it does.
+        error: why that cannot be told.
+    """
+
+    clause: str = ""
+    error: EntryError | None = None
+
+
+EVERYWHERE = Place()
+"""An entry that is taken, wherever it lies."""
 
 
 class Outside(msgspec.Struct, frozen=True, gc=False):
@@ -65,11 +81,19 @@ Judgement = Outside | Broken | Unchanged | Inside
 
 
 def judge(
-    plan: Plan, entry: Entry, link: Link | None, now: datetime, *, trust_digest: bool, heed_scope: bool = True
+    plan: Plan,
+    entry: Entry,
+    link: Link | None,
+    now: datetime,
+    *,
+    placed: Callable[[Entry, ObjectRule], Place],
+    trust_digest: bool,
+    heed_scope: bool = True,
 ) -> Judgement | None:
     """Scope and map an entry.
 
     Args:
+        placed: tells whether an entry belongs to what its rule takes of the source.
         trust_digest: what was last written counts as what the target has; a full read does not trust it.
         heed_scope: what is not in scope is left out; a person may ask for it all the same.
 
@@ -88,9 +112,14 @@ def judge(
         rule = chosen
         if link is not None and link.target is not None and link.target_type not in ("", rule.target_type):
             return Broken(entry, link, rule, _mismatch(entry, link, rule))
+        place = placed(entry, rule) if heed_scope else EVERYWHERE
+        if place.clause:
+            return Outside(entry, link, rule, place.clause)
         verdict = rule.scope(entry)
         if heed_scope and not verdict.passed:
             return Outside(entry, link, rule, verdict.clause)
+        if place.error is not None:
+            raise place.error
         mapped = mapping.apply(rule, entry, now)
     except EntryError as error:
         return Broken(entry, link, rule, fault_of(error))

@@ -70,8 +70,9 @@ async def _part(run: Run, work: Work, delta: ReferenceDelta, here: Sequence[Row]
 
 async def _look(run: Run, work: Work) -> None:
     """While a full read fills the tables, let the planner look at them whenever they have grown fourfold."""
-    if run.full_read is not None and run.counts.imported >= run.looked_at:
-        run.looked_at = 4 * max(run.counts.imported, len(work.links))
+    read = run.counts.imported + run.surveyed
+    if run.full_read is not None and read >= run.looked_at:
+        run.looked_at = 4 * max(read, len(work.links))
         await statistics.refresh(work.unit.conn)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.export import Action, Export
-from dirbridge.engine import batches, log, provision
+from dirbridge.engine import batches, log, membership, provision
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
@@ -117,8 +117,11 @@ async def _review(run: Run, batch: Sequence[Removal]) -> Reviewed:
     now = run.context.clock()
     async for answer in read_in_pages(run, sorted(removal)):
         common = []
+        await membership.confirm(run, answer.entries)
+        async with run.context.database.connection() as conn:
+            places = await membership.places(run, conn, answer.entries, removal)
         for entry in answer.entries:
-            judgement = provision.judge(run.plan, entry, None, now, trust_digest=False)
+            judgement = provision.judge(run.plan, entry, None, now, placed=places.of, trust_digest=False)
             found = removal.get(entry.anchor)
             if found is not None and isinstance(judgement, Outside) and not run.policy.skip_out_of_scope_deletions:
                 reviewed.deletes.append(found)
@@ -189,7 +192,7 @@ async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombst
     if lost:
         await links.forget(conn, run.tenant, run.job.id, lost)
     await references.lose(conn, run.tenant, run.job.id, anchors)
-    gone = sorted(tombstones & set(anchors))
+    gone = sorted((tombstones & set(anchors)) - set(run.plan.groups))
     if gone:
         await references.forget_owners(conn, run.tenant, run.job.id, gone)
     await removals.done(conn, run.tenant, run.job.id, anchors, now)

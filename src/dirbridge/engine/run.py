@@ -79,6 +79,8 @@ class Run(msgspec.Struct):
         full_read: id of the full read that this cycle makes or goes on with; None in a delta.
         estimate: entries that the read is expected to have. resumed: those that an earlier cycle of it had read.
         policy: the limits that the job's settings name.
+        surveying: containers and groups are read ahead of everything; nobody becomes due by it.
+        surveyed: memberships that were read so.
         looked_at: how many entries must have been read before the planner is to look at the tables again.
     """
 
@@ -91,6 +93,8 @@ class Run(msgspec.Struct):
     full_read: UUID | None = None
     estimate: int | None = None
     resumed: int = 0
+    surveying: bool = False
+    surveyed: int = 0
     looked_at: int = 0
     policy: Policy = msgspec.field(default_factory=Policy)
 

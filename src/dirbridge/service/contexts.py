@@ -13,6 +13,7 @@ from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.wire import CheckReport, Located
 from dirbridge.engine.run import Context
+from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.relay.remote import RemoteSource
 from dirbridge.service.relay.settings import RelaySettings
 from dirbridge.store.database import Database
@@ -25,10 +26,17 @@ PROMPT = RelaySettings(agent_grace=timedelta(seconds=5), page_limit=timedelta(se
 """How patient a request of the API is with agents: less than the client that waits for its answer."""
 
 
-def make(database: Database, listener: Listener, stop: asyncio.Event, relay: RelaySettings | None = None) -> Context:
+def make(
+    database: Database,
+    sealing: Sealing,
+    listener: Listener,
+    stop: asyncio.Event,
+    relay: RelaySettings | None = None,
+) -> Context:
     """Put it together.
 
     Args:
+        sealing: opens what jobs authenticate with.
         listener: entered; wakes who waits when agents answer.
         stop: cuts what is being read, when the process ends.
         relay: how patient it is with agents.
@@ -38,7 +46,11 @@ def make(database: Database, listener: Listener, stop: asyncio.Event, relay: Rel
         return Stoppable(RemoteSource(database, listener, job.tenant, job.domain, relay), stop)
 
     return Context(
-        database=database, source=source, target=TenantTarget(new_id), clock=lambda: datetime.now(UTC), new_id=new_id
+        database=database,
+        source=source,
+        target=TenantTarget(new_id, sealing),
+        clock=lambda: datetime.now(UTC),
+        new_id=new_id,
     )
 
 

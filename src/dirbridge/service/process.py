@@ -100,7 +100,8 @@ async def serve(settings: Settings, stop: asyncio.Event, announce: Callable[[Rea
                         tasks.create_task(_renew(settings, database, identity, tls, stop), name="renewal")
                     await answering.wait()
                 if settings.role != "api":
-                    tasks.create_task(worker.work(settings, database, listener, courier, stop), name="worker")
+                    working = worker.work(settings, database, identity.sealing, listener, courier, stop)
+                    tasks.create_task(working, name="worker")
                 announce(ready)
 
 

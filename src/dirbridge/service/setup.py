@@ -30,7 +30,9 @@ from dirbridge.service.auth.tokens import Tokens
 from dirbridge.service.settings import Settings
 from dirbridge.store import audits, identity
 from dirbridge.store.database import Database
+from dirbridge.store.identifiers import new_id
 from dirbridge.store.identity import Tenant
+from dirbridge.tenant import account
 
 SECRET_LIFETIME = timedelta(days=730)
 APPLICATION = "dirbridge command line"
@@ -136,7 +138,9 @@ async def initialise(
         tenant = await identity.get_tenant(conn, await identity.only_tenant(conn))
         client, secret = await _client(conn, tenant.id, wishes)
         administrator = (await identity.administrators(conn, tenant.id))[0]
-        opened = await authority.open_stored(conn, tenant.id, Sealing.open(settings.sealing_key))
+        sealing = Sealing.open(settings.sealing_key)
+        opened = await authority.open_stored(conn, tenant.id, sealing)
+        await account.ensure(conn, tenant.id, sealing, new_id, datetime.now(UTC))
         write_ca_file(settings.ca_file, opened.certificate)
         made = Initialised(
             tenant=tenant,
@@ -173,7 +177,8 @@ async def load(database: Database, settings: Settings, port: int | None = None) 
         if base_url is not None and base_url != tenant.base_url:
             await identity.update_tenant(conn, tenant_id, base_url=base_url)
             tenant = await identity.get_tenant(conn, tenant_id)
-    sealing = Sealing.open(settings.sealing_key)
+        sealing = Sealing.open(settings.sealing_key)
+        await account.ensure(conn, tenant_id, sealing, new_id, datetime.now(UTC))
     loaded = await authority.load(database, tenant_id, sealing)
     return Identity(tenant, sealing, loaded, await tokens.load(database, tenant_id, tenant.base_url, sealing))
 

@@ -15,6 +15,7 @@ from dirbridge.contract.errors import DirbridgeError
 from dirbridge.engine import cycle, preview
 from dirbridge.engine.run import Context
 from dirbridge.service import contexts
+from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.settings import Settings
 from dirbridge.store import housekeeping, previews, queue
@@ -25,18 +26,24 @@ logger = logging.getLogger(__name__)
 
 
 async def work(
-    settings: Settings, database: Database, listener: Listener, courier: Courier, stop: asyncio.Event
+    settings: Settings,
+    database: Database,
+    sealing: Sealing,
+    listener: Listener,
+    courier: Courier,
+    stop: asyncio.Event,
 ) -> None:
     """Run cycles until told to stop; those under way then end at their page's edge.
 
     Args:
         settings: how many at once, how often is looked for what is due.
         database: opened, with its tables.
+        sealing: opens what jobs authenticate with.
         listener: entered; wakes cycles when agents answer.
         courier: tells people of jobs.
         stop: ends it in good order.
     """
-    context = contexts.make(database, listener, stop)
+    context = contexts.make(database, sealing, listener, stop)
 
     async def run(tenant: str, job: str) -> None:
         await cycle.run(context, UUID(tenant), job)

@@ -27,6 +27,10 @@ class ObjectRow(msgspec.Struct, frozen=True, gc=False):
 _COLUMNS = "id, object_type, immutable_id, sync_job, properties, shadow, deleted_at"
 
 
+_NO_ACCOUNT = "not exists (select from synchronization_accounts a where a.tenant = o.tenant and a.id = o.id)"
+"""The synchronization service account matches nobody."""
+
+
 async def read(
     conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID], *, lock: bool = False
 ) -> dict[UUID, ObjectRow]:
@@ -45,8 +49,8 @@ async def by_immutable_id(
 ) -> dict[str, UUID]:
     """Find objects by source anchor, live ones before deleted ones."""
     cursor = await conn.execute(
-        """select distinct on (immutable_id) immutable_id, id from directory_objects
-           where tenant = %s and object_type = %s and immutable_id = any(%s)
+        f"""select distinct on (immutable_id) immutable_id, id from directory_objects o
+           where tenant = %s and object_type = %s and immutable_id = any(%s) and {_NO_ACCOUNT}
            order by immutable_id, deleted_at desc nulls first, id""",
         (tenant, object_type, list(immutable_ids)),
     )
@@ -67,11 +71,11 @@ async def by_claim(
         only_cloud: those made in the cloud and never synchronized.
     """
     cursor = await conn.execute(
-        """select v.kind, v.value, o.id from unnest(%s::text[], %s::text[]) as u(kind, value)
+        f"""select v.kind, v.value, o.id from unnest(%s::text[], %s::text[]) as u(kind, value)
            join unique_values v on v.tenant = %s and v.kind = u.kind and v.value = u.value
            join directory_objects o on o.tenant = v.tenant and o.id = v.owner
            where o.object_type = %s and o.deleted_at is null
-             and (not %s or o.immutable_id is null and o.sync_job is null)""",
+             and (not %s or o.immutable_id is null and o.sync_job is null) and {_NO_ACCOUNT}""",
         ([key[0] for key in keys], [key[1] for key in keys], tenant, object_type, only_cloud),
     )
     return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
@@ -86,10 +90,10 @@ async def by_property(
         path: of the property. values: in lower case.
     """
     cursor = await conn.execute(
-        """with wanted as materialized (select distinct value, lower(value) as folded from unnest(%s::text[]) as value)
+        f"""with wanted as materialized (select distinct value, lower(value) as folded from unnest(%s::text[]) as value)
            select wanted.value, o.id from directory_objects o
            join wanted on wanted.folded = lower(o.properties #>> %s::text[])
-           where o.tenant = %s and o.object_type = %s and o.deleted_at is null order by o.id""",
+           where o.tenant = %s and o.object_type = %s and o.deleted_at is null and {_NO_ACCOUNT} order by o.id""",
         (list(values), list(path), tenant, object_type),
     )
     found: dict[str, list[UUID]] = {}

@@ -1,7 +1,8 @@
 """The one list of what is due: entries to be read afresh at a time, with the reason.
 
 Reasons: `UniqueValueTaken` (another holds a value it wants), `NotVisibleInSource` (neither live nor tombstone),
-`AccountExpires` (its expiry passes), `TargetChanged` (its object was changed by hand), and any failure's own code.
+`AccountExpires` (its expiry passes), `TargetChanged` (its object was changed by hand), `ScopeChanged` (groups let it in
+or no longer do), `ContainerUnknown` (where it lies is not known), and any failure's own code.
 
 A row with attempts is an escrow: an entry that failed. When it is tried again is the engine's affair.
 """
@@ -19,6 +20,8 @@ from psycopg import AsyncConnection
 COLLISION = "UniqueValueTaken"
 EXPIRY = "AccountExpires"
 NOT_VISIBLE = "NotVisibleInSource"
+SCOPE = "ScopeChanged"
+CONTAINER = "ContainerUnknown"
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -138,4 +141,12 @@ async def wake(conn: AsyncConnection[Any], tenant: UUID, freed: Sequence[str], a
     """Values were freed (`kind:value`): who waits for them, in any job, is due now."""
     await conn.execute(
         "update due set at = least(at, %s) where tenant = %s and waits_for = any(%s)", (at, tenant, list(freed))
+    )
+
+
+async def wake_reason(conn: AsyncConnection[Any], tenant: UUID, job: str, reason: str, at: datetime) -> None:
+    """What is due for this reason later is due then."""
+    await conn.execute(
+        "update due set at = %s where tenant = %s and job = %s and reason = %s and at > %s",
+        (at, tenant, job, reason, at),
     )

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from dirbridge.contract.entry import Watermark
 from dirbridge.contract.errors import ConfigurationError, Fenced
 from dirbridge.contract.schema import Schema
-from dirbridge.store import staged
+from dirbridge.store import accounts, staged
 
 RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
 """Graph's synchronizationJobRestartScope."""
@@ -285,7 +285,8 @@ async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema:
 
 async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Drop a job and all its state; what it wrote to its target stays."""
-    for table in ("links", "entry_references", "seen", "seen_references", "due"):
+    await accounts.release(conn, tenant, job)
+    for table in ("links", "entry_references", "seen", "seen_references", "due", "scope_members"):
         await conn.execute(f"delete from {table} where tenant = %s and job = %s".encode(), (tenant, job))
     result = await conn.execute("delete from jobs where tenant = %s and id = %s", (tenant, job))
     return result.rowcount == 1

@@ -40,10 +40,12 @@ OF_TENANT = (
     "directory_references",
     "unique_values",
     "links",
+    "synchronization_accounts",
+    "synchronization_credentials",
 )
 """Copied whole: what other jobs wrote decides with what this one's entries meet."""
 
-OF_JOB = ("containers", "entry_references", "due", "removals")
+OF_JOB = ("containers", "entry_references", "due", "removals", "scope_groups", "scope_members", "job_credentials")
 """Copied for the one job."""
 
 FILLED = ("watermarks", "seen", "seen_references")

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from dirbridge.store.database import Connection
 
-TABLES = ("links", "entry_references", "directory_objects", "directory_references", "unique_values", "seen")
+TABLES = (
+    "links",
+    "entry_references",
+    "directory_objects",
+    "directory_references",
+    "unique_values",
+    "seen",
+    "scope_members",
+)
 """Tables that a full read fills, in the order in which they are locked."""
 
 

@@ -15,7 +15,7 @@ import msgspec
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import EntryError
-from dirbridge.store import administration, directory, jobs, links, references, unique
+from dirbridge.store import accounts, administration, directory, jobs, links, references, unique
 from dirbridge.store.directory import ObjectRow
 from dirbridge.tenant import rules
 
@@ -103,6 +103,8 @@ async def update(
     changed = msgspec.structs.replace(row, properties=kept, immutable_id=kept.get("onPremisesImmutableId"))
     await _take(conn, tenant, changed, rules.claims(row.object_type, row.properties))
     await directory.update(conn, tenant, [changed], at)
+    await _password(conn, tenant, id, changes.get("passwordProfile") or {}, at)
+    await accounts.wake(conn, tenant, id)
     return True
 
 
@@ -132,6 +134,7 @@ async def restore_object(conn: Conn, tenant: UUID, id: UUID, at: datetime) -> bo
     await _take(conn, tenant, row, set())
     await directory.update(conn, tenant, [row], at)
     await _changed_by_hand(conn, tenant, id)
+    await accounts.wake(conn, tenant, id)
     return True
 
 
@@ -146,6 +149,14 @@ async def purge(conn: Conn, tenant: UUID, id: UUID) -> bool:
     await _changed_by_hand(conn, tenant, id)
     await administration.remove(conn, tenant, id)
     return True
+
+
+async def _password(conn: Conn, tenant: UUID, id: UUID, profile: Mapping[str, Any], at: datetime) -> None:
+    """A password that is reset or expires concerns one user here: the one as which jobs write."""
+    if profile.get("password") is not None:
+        await accounts.revoke(conn, tenant, id)
+    elif profile.get("forceChangePasswordNextSignIn"):
+        await accounts.expire(conn, tenant, id, at)
 
 
 async def _live(conn: Conn, tenant: UUID, id: UUID, object_type: str | None) -> ObjectRow | None:

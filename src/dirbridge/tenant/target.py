@@ -18,8 +18,8 @@ from dirbridge.contract.export import Action, Export, Fault, Match, Outcome, Ref
 from dirbridge.store import directory, unique
 from dirbridge.store.directory import ObjectRow
 from dirbridge.store.unit import Unit
+from dirbridge.tenant import account, matching, rules, schema
 from dirbridge.tenant import claims as claiming
-from dirbridge.tenant import matching, rules, schema
 from dirbridge.tenant import properties as shapes
 
 _TYPES = {"User": "user", "Group": "group", "Contact": "contact"}
@@ -31,16 +31,22 @@ _ATTRIBUTES = {
 
 
 class TenantTarget:
-    """The tenant's users, groups and contacts.
+    """The tenant's users, groups and contacts, written as the synchronization service account.
 
     Args:
         new_id: makes the ids of new objects.
+        sealing: opens the credential that a job presents.
     """
 
     capabilities = Capabilities(joins_transaction=True, soft_deletes=schema.soft_deleting())
 
-    def __init__(self, new_id: Callable[[], UUID]) -> None:
+    def __init__(self, new_id: Callable[[], UUID], sealing: account.Sealing) -> None:
         self._new_id = new_id
+        self._sealing = sealing
+
+    async def authenticate(self, unit: Unit) -> None:
+        """Prove that the job may write as the synchronization service account."""
+        await account.authenticate(unit.conn, unit.tenant, unit.job, self._sealing, unit.now)
 
     async def find(
         self,
@@ -59,6 +65,7 @@ class TenantTarget:
 
     async def export(self, unit: Unit, batch: Sequence[Export]) -> list[Outcome]:
         """Write a batch. What another object holds fails alone, with a reason that names the holder."""
+        await account.check(unit.conn, unit.tenant)
         deletes = [export for export in batch if export.action is Action.DELETE]
         writes = [export for export in batch if export.action is not Action.DELETE]
         outcomes: dict[str, Outcome] = {}
@@ -72,6 +79,7 @@ class TenantTarget:
         self, unit: Unit, added: Sequence[Reference], removed: Sequence[Reference]
     ) -> Sequence[ReferenceFault]:
         """Add and take away references between objects of the tenant."""
+        await account.check(unit.conn, unit.tenant)
         await directory.unrefer(unit.conn, unit.tenant, [_reference(row) for row in removed])
         await directory.refer(unit.conn, unit.tenant, [_reference(row) for row in added])
         return ()

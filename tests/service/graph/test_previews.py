@@ -16,6 +16,7 @@ from dirbridge.engine import preview
 from dirbridge.engine.run import Context
 from dirbridge.store import previews
 from dirbridge.store.identifiers import new_id
+from dirbridge.tenant import account
 from dirbridge.tenant.target import TenantTarget
 from tests.service.graph.conftest import BASE, World, code, message
 
@@ -33,13 +34,13 @@ class Office:
 
     def person(self, number: int, name: str, **more: str) -> None:
         """Add a user."""
-        account = name.lower().replace(" ", ".")
+        sam = name.lower().replace(" ", ".")
         self.directory.create(
             anchor_of(number),
             "user",
             name,
-            sAMAccountName=account,
-            userPrincipalName=f"{account}@contoso.test",
+            sAMAccountName=sam,
+            userPrincipalName=f"{sam}@contoso.test",
             userAccountControl="512",
             **more,
         )
@@ -49,7 +50,7 @@ class Office:
         context = Context(
             database=self.world.database,
             source=lambda _: MemorySource(self.directory),
-            target=TenantTarget(new_id),
+            target=TenantTarget(new_id, self.world.app.state.sealing),
             clock=lambda: datetime.now(UTC),
             new_id=new_id,
         )
@@ -110,7 +111,7 @@ async def test_preview_from_asking_to_csv(world: World, office: Office) -> None:
     assert [each["id"] for each in (await office.get(office.path))["value"]] == [shown["id"]]
     # The provisioning log and the tenant know nothing of it.
     assert (await office.get("auditLogs/provisioning"))["value"] == []
-    assert (await office.get("users"))["value"] == []
+    assert await world.names("users") == [account.DISPLAY_NAME]
 
 
 async def test_preview_with_a_proposed_schema_and_settings(office: Office) -> None:

@@ -44,8 +44,8 @@ class Directory:
     def __init__(self, domain: str = "contoso.test") -> None:
         self.base = ",".join(f"DC={part}" for part in domain.split("."))
         self.domain = domain
-        self.number = 0
-        self.nodes: dict[str, Node] = {ROOT: Node(ROOT, "container", domain, "")}
+        self.number = 1
+        self.nodes: dict[str, Node] = {ROOT: Node(ROOT, "container", domain, "", changed=1)}
         self.values: dict[tuple[str, str], tuple[int, bool]] = {}
 
     # Changes --------------------------------------------------------------------------------------------------------

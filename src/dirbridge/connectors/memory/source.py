@@ -53,10 +53,12 @@ class MemorySource:
         mark = Watermark(self.replica, str(reached).encode())
         touched = [n for _, n in sorted(directory.nodes.items()) if n.changed > start and not n.hidden]
         containers = [n for n in touched if n.object_type == "container"]
-        wanted = {n.anchor for n in touched if n.object_type in _ENTRIES and (since is not None or not n.deleted)}
+        types = set(selection.object_types).intersection(_ENTRIES)
+        wanted = {n.anchor for n in touched if n.object_type in types and (since is not None or not n.deleted)}
         if since is not None:
             for container in containers:
-                wanted |= {n.anchor for n in directory.below(container.anchor) if not n.hidden}
+                below = directory.below(container.anchor)
+                wanted |= {n.anchor for n in below if n.object_type in types and not n.hidden}
         anchors = sorted(wanted)
         first = tuple(_container(n) for n in containers)
         if not anchors and not first:
@@ -163,11 +165,14 @@ class MemorySource:
             await asyncio.sleep(0)
             batch = anchors[begin : begin + self.page_entries]
             known = [nodes[anchor] for anchor in batch if anchor in nodes and not nodes[anchor].hidden]
+            containers = tuple(_container(node) for node in known if node.object_type == "container")
+            known = [node for node in known if node.object_type != "container"]
             live = [node for node in known if not node.deleted]
-            seen = {node.anchor for node in known}
+            seen = {node.anchor for node in known} | {container.anchor for container in containers}
             yield ChangePage(
                 entries=tuple(self._entry(node, selection) for node in live),
                 deleted=tuple(Tombstone(n.anchor, n.name, n.object_type) for n in known if n.deleted),
+                containers=containers,
                 references=tuple(delta for n in live if n.object_type == "group" for delta in self._whole(n)),
                 not_visible=tuple(anchor for anchor in batch if anchor not in seen),
                 last=begin + self.page_entries >= len(anchors),

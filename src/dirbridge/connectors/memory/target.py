@@ -50,6 +50,10 @@ class MemoryTarget:
         self._clock = clock
         self._in_batches = in_batches
 
+    async def authenticate(self, unit: Any) -> None:
+        """Ask for nothing, which is refused to whom the application does not know."""
+        await self.read(unit, [])
+
     async def find(
         self,
         unit: Any,

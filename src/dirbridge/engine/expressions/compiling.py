@@ -130,9 +130,18 @@ def _function(source: Source, macros: Mapping[str, str], path: str, environment:
 
 def _bound(function: Function, arguments: Sequence[Argument | None], environment: Environment) -> Argument:
     if function.bind is not None:
-        return function.bind(arguments, environment)
+        try:
+            return function.bind(arguments, environment)
+        except EntryError:
+            # A call of constants gave what the function cannot prepare: that is for where it is evaluated, if ever.
+            return function.bind([_late(argument) for argument in arguments], environment)
     assert function.call is not None
     return _applied(function.call, [argument or Fixed(None) for argument in arguments])
+
+
+def _late(argument: Argument | None) -> Argument | None:
+    """Give an argument that nobody takes for a constant."""
+    return (lambda _at: argument.value) if isinstance(argument, Fixed) else argument
 
 
 def _applied(call: Callable[..., Result], arguments: Sequence[Argument]) -> Argument:

@@ -224,6 +224,7 @@ FUNCTIONS = (
         'DateAdd("d", 7, CDate("2024-01-30"))',
         "2/6/2024 12:00:00 AM",
         _date_add,
+        check=_check_interval,
     ),
     Function(
         "DateDiff",
@@ -233,6 +234,7 @@ FUNCTIONS = (
         'DateDiff("h", CDate("2024-01-01"), CDate("2024-01-02"))',
         "24",
         _date_diff,
+        check=_check_interval,
     ),
     Function(
         "DateFromNum",

@@ -44,7 +44,7 @@ def _split(name: str, marks: str) -> list[str]:
 def _unescaped(value: str) -> str:
     """Give a value as it is meant: without quotes and escapes, and without the space around it that is not escaped."""
     stripped = value.strip(" ")
-    if stripped.endswith("\\"):
+    if (len(stripped) - len(stripped.rstrip("\\"))) % 2:
         stripped += " "
     if len(stripped) > 1 and stripped[0] == stripped[-1] == '"':
         stripped = stripped[1:-1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from dirbridge.service.graph import (
+    account,
     contacts,
     deleted_items,
     errors,
@@ -49,6 +50,7 @@ def router() -> APIRouter:
     routes.include_router(previews.router)
     routes.include_router(staged.router)
     routes.include_router(steering.router)
+    routes.include_router(account.router)
     routes.include_router(schema.checks)
     return routes
 

@@ -23,8 +23,10 @@ from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment, no_content
 from dirbridge.store import audits, identity, jobs
 from dirbridge.store.directory_queries import Conn
+from dirbridge.store.identifiers import new_id
 from dirbridge.store.identity import ServicePrincipal
 from dirbridge.store.jobs import Job
+from dirbridge.tenant import account
 
 router = APIRouter()
 
@@ -233,6 +235,7 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
             schema=build(job, datetime.now(UTC)),
             settings={"DomainFQDN": domain, **decided},
         )
+        await account.ensure(conn, caller.tenant, sealing(request), new_id, datetime.now(UTC))
         await _audit(conn, caller, "Add provisioning configuration", job)
         shown = await show_job(request, conn, await find_job(conn, caller, sp, job))
     where = f"{root(request)}/servicePrincipals/{principal.id}/synchronization/jobs/{job}"

@@ -35,6 +35,7 @@ class PasswordProfile(msgspec.Struct, rename="camel"):
     """A password, which is checked for its presence and kept nowhere: users do not sign in here."""
 
     password: str | None = None
+    force_change_password_next_sign_in: bool | None = None
 
 
 class UserChange(msgspec.Struct, rename="camel"):

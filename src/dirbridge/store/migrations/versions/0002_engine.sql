@@ -6,7 +6,33 @@ update links set target_type = case object_type when 'group' then 'Group' else '
 
 -- Scope ---------------------------------------------------------------------------------------------------------------
 
-select 1;
+-- The groups that a job's schema document names as its scope, and what is known of them.
+create table scope_groups (
+    tenant uuid not null,
+    job text not null,
+    anchor text collate "C" not null,
+    name text not null default '',
+    container text collate "C",
+    reason text not null default 'NotReadYet',  -- why it holds its scope; empty where it can be read
+    is_read boolean not null default false,     -- its members have been known whole
+    changed_at timestamptz not null default now(),
+    primary key (tenant, job, anchor),
+    foreign key (tenant, job) references jobs on delete cascade
+);
+
+-- Those groups, the groups nested in them, and the members of all. `via` is one of the groups that let a row in; it is
+-- null for a scoping group. The rows are a forest: a cycle of groups holds nobody in scope.
+create table scope_members (
+    tenant uuid not null,
+    job text not null,
+    anchor text collate "C" not null,
+    via text collate "C",
+    is_deleted boolean not null default false,  -- a nested group with a tombstone: it lets nobody in
+    is_doubted boolean not null default false,  -- only inside a transaction, while what it hung from is gone
+    primary key (tenant, job, anchor)
+);
+create index scope_members_via on scope_members (tenant, job, via, anchor);
+create index scope_members_doubted on scope_members (tenant, job) where is_doubted;
 
 -- References and removals ---------------------------------------------------------------------------------------------
 
@@ -96,6 +122,33 @@ create index message_notices_notice on message_notices (tenant, notice);
 
 -- The values that a target outside has, as far as we know (msgpack); the tenant's own objects are read instead.
 alter table links add column written bytea;
+
+-- As whom jobs write the tenant directory: a user of it.
+create table synchronization_accounts (
+    tenant uuid primary key references tenants,
+    id uuid not null,                           -- of its user, who may be deleted like any other
+    roles text[] not null
+);
+
+-- What the account accepts: digests of secrets of 256 random bits.
+create table synchronization_credentials (
+    tenant uuid not null,
+    id uuid not null,
+    account uuid not null,
+    digest bytea not null,
+    expires_at timestamptz,                     -- null: never
+    primary key (tenant, id)
+);
+
+-- What each job presents: a secret, sealed.
+create table job_credentials (
+    tenant uuid not null,
+    job text not null,
+    credential uuid not null,
+    sealed bytea not null,
+    primary key (tenant, job),
+    foreign key (tenant, job) references jobs on delete cascade
+);
 
 -- Previews ------------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The functions of the mapping language, against their published descriptions."""
+"""The functions that the default mapping uses, called by trees as a schema document holds them."""
 
 from __future__ import annotations
 
