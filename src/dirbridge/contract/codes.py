@@ -80,6 +80,27 @@ CODES: Mapping[str, Code] = {
         "The sign-in name or mail address belongs to another object. The message names it.",
         "Change it on one of the two in the directory; the other follows by itself.",
     ),
+    "AzureActiveDirectoryAuthenticationFailed": Code(
+        PERSON,
+        (
+            "The synchronization service account is disabled or without its role, or the job's credential of it "
+            "cannot be opened. Nothing is written."
+        ),
+        "dirbridge jobs repair-account.",
+    ),
+    "AzureActiveDirectoryExpiredCredentials": Code(
+        PERSON,
+        "The job's credential of the synchronization service account expired. Nothing is written.",
+        "dirbridge jobs repair-account.",
+    ),
+    "AzureActiveDirectoryInvalidCredential": Code(
+        PERSON,
+        (
+            "The synchronization service account was deleted, its password was reset, or the job has no "
+            "credential of it. Nothing is written."
+        ),
+        "dirbridge jobs repair-account.",
+    ),
     "CertificateExpired": Code(
         PERSON,
         "The domain controller's certificate has expired; at the service's door, the agent's.",

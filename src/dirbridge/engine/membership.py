@@ -21,7 +21,8 @@ from dirbridge.contract.errors import EntryError
 from dirbridge.contract.event import Event
 from dirbridge.contract.export import Fault
 from dirbridge.engine import log
-from dirbridge.engine.plan import MEMBER, PRIMARY_GROUP, ObjectRule, Plan
+from dirbridge.engine.attributes import MEMBER, PRIMARY_GROUP
+from dirbridge.engine.plan import ObjectRule, Plan
 from dirbridge.engine.provision import EVERYWHERE, Place
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
