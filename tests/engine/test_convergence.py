@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, preco
 from dirbridge.connectors.memory.directory import ROOT, anchor_of
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.errors import DirbridgeError
+from dirbridge.store import jobs
 from dirbridge.store.database import Database
 from dirbridge.tenant import administration
 from tests.engine import model
@@ -45,6 +46,13 @@ class EditingSource(MemorySource):
                 self.edits.pop()()
 
 
+class Anybody(set[str]):
+    """Everybody: once a scope was chosen, anybody may have left it."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
 class Convergence(RuleBasedStateMachine):
     """Edits of a directory, and cycles in every kind of trouble."""
 
@@ -63,6 +71,7 @@ class Convergence(RuleBasedStateMachine):
         self.world.ever_gone = set()  # type: ignore[attr-defined]
         self.run(self.world.found())
         self.edits: list[Any] = []
+        self.forgotten = False
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
@@ -77,6 +86,9 @@ class Convergence(RuleBasedStateMachine):
         world = self.world
         for anchor in self._hidden():
             world.directory.show(anchor)
+        if self.forgotten:
+            # Failures that a person let be forgotten are met again at the next full read.
+            await world.restart("Watermark")
         await world.cycle()
         job = await world.state()
         if job.quarantine is not None:
@@ -393,25 +405,59 @@ class Convergence(RuleBasedStateMachine):
     @rule(at=steps)
     def restart_during_cycle(self, at: int) -> None:
         """An administrator restarts the job while a cycle runs."""
-        self.run(self._restart_during(at))
+        self.run(self._act_during(at, self.world.restart))
 
-    async def _restart_during(self, at: int) -> None:
+    async def _act_during(self, at: int, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         gate = asyncio.Event()
         async with Database(self.postgres_url, most=3) as slow:
             first = Stepped(self.world.cycle(slow), at, gate)
             running = asyncio.ensure_future(_settle(first))
             reached = asyncio.ensure_future(first.reached.wait())
             await asyncio.wait([running, reached], return_when=asyncio.FIRST_COMPLETED, timeout=30)
-            restart = asyncio.ensure_future(_settle(self.world.restart()))
-            await asyncio.wait([restart], timeout=0.3)
+            acting = asyncio.ensure_future(_settle(act()))
+            await asyncio.wait([acting], timeout=0.3)
             gate.set()
             reached.cancel()
-            await asyncio.gather(running, restart)
+            await asyncio.gather(running, acting)
 
-    @rule(scopes=st.sampled_from([(), ("Full",), ("ConnectorDataStore",), ("Full", "ForceDeletes"), ("Watermark",)]))
-    def restart(self, scopes: tuple[str, ...]) -> None:
-        """An administrator restarts the job between two cycles."""
-        self.run(self.world.restart(*scopes))
+    @rule(scopes=st.sets(st.sampled_from(jobs.RESET_SCOPES), max_size=3))
+    def restart(self, scopes: set[str]) -> None:
+        """An administrator restarts the job between two cycles, whatever is cleared."""
+        self.run(self.world.restart(*sorted(scopes)))
+        self.forgotten |= "Escrows" in scopes and not scopes & {"Watermark", "Full"}
+
+    @rule(at=steps, clears=st.booleans())
+    def pause_or_clear_during_cycle(self, at: int, clears: bool) -> None:
+        """An administrator pauses the job at any point of a cycle and starts it again, or clears its quarantine."""
+        self.run(self._act_during(at, self._clear if clears else self._pause))
+
+    async def _pause(self) -> None:
+        async with self.database.transaction() as conn:
+            await jobs.pause(conn, self.world.tenant, self.world.job)
+        async with self.database.transaction() as conn:
+            await jobs.start(conn, self.world.tenant, self.world.job)
+
+    async def _clear(self) -> None:
+        async with self.database.transaction() as conn:
+            await jobs.clear_quarantine(conn, self.world.tenant, self.world.job, self.world.clock())
+
+    # Scope and mapping -----------------------------------------------------------------------------------------------
+
+    @rule(pick=picks, kind=st.sampled_from(["container", "group", "both", "everything"]))
+    def choose_scope(self, pick: int, kind: str) -> None:
+        """An administrator chooses an OU, a group, both, or everything again."""
+        container = self._live(pick, "container") if kind in ("container", "both") else None
+        group = self._live(pick, "group") if kind in ("group", "both") else None
+        self.world.chosen_containers = {container} if container else set()
+        self.world.chosen_groups = {group} if group else set()
+        self.world.ever_gone = Anybody()  # type: ignore[attr-defined]
+        self.run(self.world.configure())
+
+    @rule()
+    def change_mapping(self) -> None:
+        """An administrator maps departments otherwise."""
+        self.world.shouts = not self.world.shouts
+        self.run(self.world.configure())
 
     @rule()
     @precondition(lambda self: self.count % 3 == 0)

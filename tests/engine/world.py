@@ -8,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
 
+import msgspec
+
 from dirbridge.connectors.ad import schema as active_directory
 from dirbridge.connectors.memory.cloud import Cloud, Record
 from dirbridge.connectors.memory.directory import Directory, immutable_id
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.connectors.memory.target import MemoryTarget
 from dirbridge.connectors.protocol import Source, Target
-from dirbridge.contract.schema import Schema
+from dirbridge.contract.schema import ContainerFilter, GroupFilter, ObjectMapping, Parameter, Schema
+from dirbridge.contract.schema import Source as Origin
 from dirbridge.engine import cycle
 from dirbridge.engine.run import Context
 from dirbridge.service.auth.sealing import Sealing
@@ -92,6 +95,10 @@ class World:
         self.clock = Clock()
         self.source: Callable[[], Source] = lambda: MemorySource(self.directory)
         self.cloud = Cloud(self.clock, new_id) if target == "cloud" else None
+        self.chosen_containers: set[str] = set()
+        self.chosen_groups: set[str] = set()
+        self.shouts = False
+        """The departments of users are mapped in capitals."""
         self.target: Target[Unit] = (
             MemoryTarget(self.cloud, self.clock) if self.cloud else TenantTarget(new_id, SEALING)
         )
@@ -193,6 +200,32 @@ class World:
             kind,
         )
         return {row[1]: {**row[2], "id": str(row[0])} for row in rows}
+
+    async def configure(self) -> None:
+        """Store the schema document that says whom the world chose and how it maps."""
+        schema = default_schema(self.job)
+        rule = schema.synchronization_rules[0]
+        mappings = tuple(self._mapping(each) for each in rule.object_mappings)
+        rule = msgspec.structs.replace(
+            rule,
+            object_mappings=mappings,
+            container_filter=ContainerFilter(tuple(sorted(self.chosen_containers))),
+            group_filter=GroupFilter(tuple(sorted(self.chosen_groups))),
+        )
+        stored = (await self.state()).document()
+        schema = msgspec.structs.replace(stored, synchronization_rules=(rule,))
+        async with self.database.transaction() as conn:
+            await jobs.set_schema(conn, self.tenant, self.job, schema)
+
+    def _mapping(self, mapping: ObjectMapping) -> ObjectMapping:
+        if not self.shouts or mapping.source_object_name != "user":
+            return mapping
+        shouted = Origin("Function", "ToUpper", parameters=(Parameter("source", Origin("Attribute", "department")),))
+        rows = tuple(
+            msgspec.structs.replace(row, source=shouted) if row.target_attribute_name == "Department" else row
+            for row in mapping.attribute_mappings
+        )
+        return msgspec.structs.replace(mapping, attribute_mappings=rows)
 
     def _shown(self, record: Record) -> dict[str, Any]:
         """Give a record of the cloud as the tenant would show it."""
