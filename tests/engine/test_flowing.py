@@ -15,6 +15,7 @@ from dirbridge.contract.entry import Entry
 from dirbridge.contract.errors import ConfigurationError, EntryError
 from dirbridge.contract.schema import Schema
 from dirbridge.engine import expressions, mapping
+from dirbridge.engine.functions.values import boolean_text
 from dirbridge.engine.mapping import Mapped
 from dirbridge.engine.plan import Plan, compile_schema
 from dirbridge.engine.redaction import Veil
@@ -260,3 +261,22 @@ def test_time_goes_on_between_two_entries() -> None:
     here = expressions.Environment(lambda: next(moments), random.Random(7), "")
     plan = compile_schema(remapped(default_schema("job"), Title="Now()"), MACROS, here)
     assert [mapped(plan).values["Title"] for _ in range(2)] == ["3/1/2026 12:00:00 PM", "3/1/2026 12:00:01 PM"]
+
+
+# Booleans -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", ["TRUE", "true", "True"])
+def test_booleans_of_the_directory_are_those_of_the_language(written: str) -> None:
+    """A directory writes `TRUE`; comparisons and Not see `True`. Other attributes stay as they are."""
+    plan = compiled(
+        Title='IIF([msExchHideFromAddressLists]="True", "hidden", "shown")',
+        City="Not([msExchHideFromAddressLists])",
+        State="Trim([st])",
+        Company="[msExchHideFromAddressLists]",
+    )
+    found = mapped(plan, msExchHideFromAddressLists=written, st="TRUE").values
+    assert (found["Title"], found["City"], found["State"]) == ("hidden", "False", "TRUE")
+    assert found["MSExchHideFromAddressLists"] is True
+    assert mapped(plan, msExchHideFromAddressLists="FALSE").values["Title"] == "shown"
+    assert [boolean_text(value) for value in ("1", "", "TRUE ", b"TRUE")] == ["1", "", "TRUE ", b"TRUE"]

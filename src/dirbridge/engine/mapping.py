@@ -12,7 +12,7 @@ from dirbridge.contract.entry import Entry, Values
 from dirbridge.contract.errors import EntryError
 from dirbridge.contract.export import TargetValue
 from dirbridge.engine.attributes import EXPIRED, EXPIRES
-from dirbridge.engine.functions.values import NoFlow
+from dirbridge.engine.functions.values import NoFlow, boolean_text
 from dirbridge.engine.plan import ObjectRule, Row
 from dirbridge.engine.redaction import REDACTED
 
@@ -59,6 +59,10 @@ def apply(rule: ObjectRule, entry: Entry, now: datetime) -> Mapped:
         attributes = {**attributes, EXPIRED: ("True" if expired else "False",)}
     if entry.references and not rule.read.isdisjoint(entry.references):
         attributes = {**attributes, **entry.references}
+    for name in rule.flags:
+        written = attributes.get(name)
+        if written and written[0] not in {"True", "False"}:
+            attributes = {**attributes, name: tuple(map(boolean_text, written))}
     values: dict[str, TargetValue] = {}
     on_create: set[str] = set()
     held = _held(rule, entry) if entry.unknown else set()

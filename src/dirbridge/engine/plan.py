@@ -71,6 +71,8 @@ class ObjectRule(msgspec.Struct, frozen=True):
         simple: rows by the one source attribute without which they have no value.
         always: rows that must be evaluated for every entry.
         read: source attributes that some row is computed from.
+        flags: Booleans that some function looks at. To functions they are `True` and `False`, however the source writes
+            them.
         ignorable: rows that may leave their attribute out of the export, evaluated for every entry too.
         redacted: target attributes whose values the log does not show.
         references: target attribute by source reference attribute.
@@ -104,6 +106,7 @@ class ObjectRule(msgspec.Struct, frozen=True):
     immutable: frozenset[str] = frozenset()
     matching: tuple[str, ...] = ()
     read: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
     ignorable: tuple[Row, ...] = ()
     redacted: frozenset[str] = frozenset()
 
@@ -197,6 +200,7 @@ def _compiled(schema: Schema, macros: Mapping[str, str], environment: Environmen
             if mapping.enabled:
                 path = f"synchronizationRules[{at}].objectMappings[{index}]"
                 made = _object_rule(rule, mapping, objects, macros, environment, path)
+                made = msgspec.structs.replace(made, flags=_booleans(schema, rule, mapping) & _functions_read(mapping))
                 rules[made.source_type] = (*rules.get(made.source_type, ()), made)
     every = [made for found in rules.values() for made in found]
     return Plan(
@@ -306,6 +310,25 @@ def _object_rule(
         ignorable=tuple(ignorable),
         redacted=frozenset(redacted),
     )
+
+
+def _booleans(schema: Schema, rule: Rule, mapping: ObjectMapping) -> frozenset[str]:
+    """Name the source attributes that are Booleans."""
+    return frozenset(
+        attribute.name
+        for directory in schema.directories
+        if directory.name == rule.source_directory_name
+        for definition in directory.objects
+        if definition.name == mapping.source_object_name
+        for attribute in definition.attributes
+        if attribute.type == "Boolean"
+    )
+
+
+def _functions_read(mapping: ObjectMapping) -> set[str]:
+    """Name the source attributes that some function looks at."""
+    sources = [row.source for row in mapping.attribute_mappings if row.source is not None]
+    return {name for source in sources if source.type == "Function" for name in expressions.attributes_of(source)}
 
 
 def _row(

@@ -91,19 +91,3 @@ def test_tree_of_a_function_that_is_none_is_still_shown() -> None:
     """For a message about it."""
     tree = Source("Function", "Explode", parameters=(Parameter("what", Source("Attribute", "a")),))
     assert text.of(tree) == "Explode([a])"
-
-
-def test_texts_are_completed() -> None:
-    """A tree that came without texts gets them, deep down too; a macro has none."""
-    bare = Source(
-        "Function",
-        "Join",
-        parameters=(
-            Parameter("separator", Source("Constant", "@", '"@"')),
-            Parameter(
-                "source", Source("Function", "Trim", parameters=(Parameter("source", Source("Attribute", "a")),))
-            ),
-            Parameter("source", Source("Constant", "%DomainFQDN%")),
-        ),
-    )
-    assert text.completed(bare) == parse('Join("@", Trim([a]), %DomainFQDN%)')

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from dirbridge.contract.schema import Parameter as Argument
 from dirbridge.contract.schema import Source
 from dirbridge.engine.functions import FUNCTIONS
@@ -73,10 +71,3 @@ def _argument(parameter: Parameter | None, source: Source) -> str:
 def is_number(text: str) -> bool:
     """Tell whether a text is a number as an expression may write it without quotes."""
     return whole_number(text) is not None and (text.lstrip("-").isdecimal() or text.startswith("&")) and text.isascii()
-
-
-def completed(source: Source) -> Source:
-    """Give a tree whose every source has its text."""
-    parameters = tuple(Argument(each.key, completed(each.value)) for each in source.parameters)
-    whole = msgspec.structs.replace(source, parameters=parameters)
-    return msgspec.structs.replace(whole, expression=of(whole)) if source.type != "Constant" else whole

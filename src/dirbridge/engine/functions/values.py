@@ -183,9 +183,11 @@ def truth(value: Result) -> bool:
     return bool(decimal(found)) if read is None else read != 0
 
 
-def flag(value: bool) -> str:
-    """Write a Boolean."""
-    return "True" if value else "False"
+def boolean_text(value: Value) -> Value:
+    """Give a Boolean as the language writes it, `True` or `False`; what is none stays. Directories write `TRUE`."""
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.capitalize()
+    return value
 
 
 def each(value: Result, change: Callable[[str], Value | None]) -> Result:
@@ -224,11 +226,6 @@ def joined(parts: Sequence[str], separator: str = "") -> str:
     if sum(map(len, parts)) + len(separator) * len(parts) > LONGEST:
         raise too_long("The joined text")
     return separator.join(parts)
-
-
-def is_present(value: Result) -> bool:
-    """Tell whether there is a value that is not empty."""
-    return bool(value)
 
 
 def several(value: Result) -> tuple[Single, ...]:

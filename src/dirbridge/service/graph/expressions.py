@@ -25,6 +25,7 @@ from dirbridge.engine import conversion, cycle, expressions
 from dirbridge.engine.expressions import Environment, Evaluation
 from dirbridge.engine.functions import FUNCTIONS
 from dirbridge.engine.functions.signature import Function
+from dirbridge.engine.functions.values import boolean_text
 from dirbridge.service import templates
 from dirbridge.service.auth.access import Caller
 from dirbridge.service.graph import odata
@@ -213,8 +214,13 @@ def _properties(pairs: list[Pair], types: Mapping[str, str]) -> dict[str, Values
             continue
         items = pair.value if isinstance(pair.value, list) else [pair.value]
         texts = [item if isinstance(item, str) else str(item) for item in items]
-        binary = types.get(pair.key) == "Binary"
-        found[pair.key] = tuple(_decoded(pair.key, text) for text in texts) if binary else tuple(texts)
+        match types.get(pair.key):
+            case "Binary":
+                found[pair.key] = tuple(_decoded(pair.key, text) for text in texts)
+            case "Boolean":
+                found[pair.key] = tuple(map(boolean_text, texts))
+            case _:
+                found[pair.key] = tuple(texts)
     faults = check_texts(found, {})[1]
     for name, fault in faults.items():
         raise bad_request(f"The property '{name}' {fault}.")
