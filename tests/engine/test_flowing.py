@@ -147,6 +147,21 @@ async def test_redacted_value_that_is_refused_is_not_logged_either(world: World)
     assert "ann.lee@" not in str(event["detail"].fault).lower()
 
 
+async def test_redacted_value_that_two_entries_have_is_not_logged(world: World) -> None:
+    """Matching names the attribute and the other entry, not the value."""
+    schema = (await world.state()).document()
+    redacted = "IIF(IsPresent([mS-DS-ConsistencyGuid]), Redact([mS-DS-ConsistencyGuid]), [objectGUID])"
+    async with world.database.transaction() as conn:
+        await jobs.set_schema(conn, world.tenant, world.job, remapped(schema, SourceAnchor=redacted))
+    world.person(ANN, "Ann Lee", mS_DS_ConsistencyGuid=b"secretsecret....")
+    world.person(BOB, "Bob Ray", mS_DS_ConsistencyGuid=b"secretsecret....")
+    await world.cycle()
+    (event,) = [e for e in await world.events() if e["status"] == "failure"]
+    fault = event["detail"].fault
+    assert "'Bob Ray' has the same 'SourceAnchor' as 'Ann Lee': '[Redact]'" in fault.reason
+    assert "c2VjcmV0" not in str(fault)
+
+
 def test_error_of_a_redacted_attribute_shows_no_value() -> None:
     """What a function says of a value that it cannot work with is left out, the attribute's name is not."""
     plan = compiled(CountryCode="Redact([countryCode])", Title="Redact(BitAnd([title], 1))")

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from dirbridge.contract.entry import Entry
 from dirbridge.contract.export import Fault, Match
+from dirbridge.engine import redaction
 from dirbridge.engine.provision import SOURCE_ANCHOR, Inside
 
 IMPORT_SKIPPED = "ImportSkipped"
@@ -66,7 +67,7 @@ def _theirs(
     """Give the object that an entry can have, or why it can have none; None where it is new."""
     if match is None:
         return None
-    told = str(one.mapped.values.get(match.attribute))
+    told = _told(one, match.attribute)
     if len(match.targets) > 1:
         return _ambiguous(one, match, told)
     target = match.targets[0]
@@ -82,6 +83,11 @@ def _theirs(
     return target
 
 
+def _told(one: Inside, attribute: str) -> str:
+    """Give the value that an error names, unless it is kept out of the log."""
+    return redaction.value(attribute, str(one.mapped.values.get(attribute)), one.rule.redacted) or ""
+
+
 def _twin(one: Inside, first: dict[tuple[str, str, str], Entry]) -> Fault | None:
     """Find an entry with the same id that came before; else note this one's ids. Case counts in a source anchor."""
     keys = {
@@ -91,7 +97,7 @@ def _twin(one: Inside, first: dict[tuple[str, str, str], Entry]) -> Fault | None
     }
     for key in sorted(keys & first.keys()):
         other = first[key]
-        return _same(one.entry, key[1], str(one.mapped.values[key[1]]), other.name, other.anchor)
+        return _same(one.entry, key[1], _told(one, key[1]), other.name, other.anchor)
     first.update(dict.fromkeys(keys, one.entry))
     return None
 
