@@ -60,22 +60,19 @@ async def partitions(world: World) -> list[str]:
         return [row[0] for row in await cursor.fetchall()]
 
 
-async def test_partitions_are_made_ahead_and_dropped_by_age(world: World) -> None:
-    """A day is dropped once all of it is old; rows of a day without one are kept and pruned too."""
+async def test_partitions_are_made_ahead_and_expire_by_age(world: World) -> None:
+    """A day expires once all of it is old; one whose rows came before its partition has none."""
     async with world.database.transaction() as conn:
         await events.write(conn, world.tenant, [event(NOW + timedelta(days=1))])  # before its partition is made
         made = await events.ensure_partitions(conn, NOW.date(), ahead=2)
         assert made == ["events_20260315", "events_20260317"]
         assert await events.ensure_partitions(conn, NOW.date(), ahead=2) == []
         await events.write(conn, world.tenant, [event(NOW), event(NOW + timedelta(days=2))])
-        assert await events.prune(conn, NOW + timedelta(days=30)) == []
-    assert len(await world.rows("select id from events where tenant = %s")) == 3
-    async with world.database.transaction() as conn:
-        assert await events.prune(conn, datetime(2026, 4, 16, 13, tzinfo=UTC), timedelta(days=30)) == [
-            "events_20260315"
-        ]
-    assert len(await world.rows("select id from events where tenant = %s")) == 1
-    assert await partitions(world) == ["events_20260317", "events_default"]
+    assert await partitions(world) == ["events_20260315", "events_20260317", "events_default"]
+    async with world.database.connection() as conn:
+        assert await events.expired(conn, datetime(2026, 3, 15, 23, 59, tzinfo=UTC)) == []
+        assert await events.expired(conn, datetime(2026, 3, 16, tzinfo=UTC)) == ["events_20260315"]
+        assert await events.expired(conn, NOW + timedelta(days=9)) == ["events_20260315", "events_20260317"]
 
 
 async def test_nul_is_refused_before_anything_is_written(world: World) -> None:

@@ -92,17 +92,29 @@ async def ensure_partitions(conn: AsyncConnection[Any], today: date, ahead: int 
     return made
 
 
-async def prune(conn: AsyncConnection[Any], now: datetime, keep: timedelta = RETENTION) -> list[str]:
-    """Drop partitions whose every row is older than `keep`, and such rows of the default partition."""
+async def expired(conn: AsyncConnection[Any], before: datetime) -> list[str]:
+    """Name the partitions whose every row is older, the oldest first."""
     cursor = await conn.execute(
         "select inhrelid::regclass::text from pg_inherits where inhparent = 'events'::regclass order by 1"
     )
-    dropped = []
-    limit = now - keep
-    for (name,) in await cursor.fetchall():
-        digits = name.removeprefix("events_")
-        if digits.isdigit() and date.fromisoformat(digits) + timedelta(days=1) <= limit.date():
-            await conn.execute(sql.SQL("drop table {}").format(sql.Identifier(name)))
-            dropped.append(name)
-    await conn.execute("delete from events_default where at < %s", (limit,))
-    return dropped
+    names: list[str] = [name for (name,) in await cursor.fetchall()]
+    return [name for name in names if (day := _day(name)) is not None and day + timedelta(days=1) <= before.date()]
+
+
+def _day(partition: str) -> date | None:
+    digits = partition.removeprefix("events_")
+    return date.fromisoformat(digits) if digits.isdigit() else None
+
+
+async def drop(conn: AsyncConnection[Any], partition: str) -> None:
+    """Drop a partition. For a moment nobody else reads or writes the log: the caller bounds the wait for that."""
+    await conn.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(partition)))
+
+
+async def prune_default(conn: AsyncConnection[Any], before: datetime, most: int = 10_000) -> int:
+    """Delete up to `most` older rows of those whose day had no partition; gives how many."""
+    result = await conn.execute(
+        "delete from events_default where ctid = any(array(select ctid from events_default where at < %s limit %s))",
+        (before, most),
+    )
+    return result.rowcount

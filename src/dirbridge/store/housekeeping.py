@@ -1,11 +1,13 @@
 """What is cleared away in the background: rows that nobody will read again.
 
 Called by `service.worker` every few minutes; any number of workers may, only one at a time does. Each part is a
-transaction of its own, so that none holds its locks for the others.
+transaction of its own, so that none holds its locks for the others, and what cannot be done now is left for the next
+round.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,18 +16,26 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from dirbridge.contract.errors import TransientError
 from dirbridge.store import directory, events, notifications, previews
 from dirbridge.store.agents import KEEP_CODES
-from dirbridge.store.database import Database
+from dirbridge.store.database import Database, Failure
 
 KEEP_DELETED = timedelta(days=30)
 """How long a deleted object can be restored."""
 KEEP_REQUESTS = timedelta(hours=1)
 """How long a request to agents is kept whose reader is silent; readers remove their own, unless they are killed."""
 
+PATIENCE = timedelta(milliseconds=250)
+"""How long a lock on the log is waited for: meanwhile everybody who reads or writes it waits behind us."""
+ROWS = 10_000
+"""Rows that are deleted together."""
+
 _LOCK = 0x64_69_72_68
 
 Part = Callable[[AsyncConnection[Any]], Awaitable[object]]
+
+logger = logging.getLogger(__name__)
 
 
 async def tidy(database: Database, now: datetime, keep: timedelta = events.RETENTION) -> None:
@@ -39,21 +49,41 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
     async with database.connection() as conn:
         cursor = await conn.execute("select id from tenants where preview_of is null")
         tenants: list[UUID] = [tenant for (tenant,) in await cursor.fetchall()]
-    parts: list[Part] = [
-        lambda conn: events.ensure_partitions(conn, now.date()),
-        lambda conn: events.prune(conn, now, keep),
+        old = await events.expired(conn, now - keep)
+    parts: list[Part] = [lambda conn: events.ensure_partitions(conn, now.date())]
+    parts += [partial(_drop, name) for name in old]
+    parts += [
         lambda conn: notifications.forget(conn, now - keep),
         _forget_agents_leftovers,
         lambda conn: previews.prune(conn, now),
     ]
     parts += [partial(_purge, tenant, now - KEEP_DELETED) for tenant in tenants]
     for part in parts:
+        await _do(database, part)
+    while await _do(database, partial(_prune_default, now - keep)) == ROWS:
+        pass
+
+
+async def _do(database: Database, part: Part) -> object:
+    """Do one part, unless another process is at it or a lock is not to be had soon."""
+    try:
         async with database.transaction() as conn:
-            # A partition's lock must not be waited for long: everybody who writes the log would wait behind it.
-            await conn.execute("set local lock_timeout = '3s'")
+            await conn.execute("select set_config('lock_timeout', %s, true)", [f"{PATIENCE.total_seconds() * 1000:g}"])
             cursor = await conn.execute("select pg_try_advisory_xact_lock(%s)", [_LOCK])
-            if await cursor.fetchone() == (True,):
-                await part(conn)
+            return await part(conn) if await cursor.fetchone() == (True,) else None
+    except TransientError as error:
+        if error.code != Failure.TIMEOUT:
+            raise
+        logger.debug("A part of housekeeping is left for the next round: %s", error)
+        return None
+
+
+async def _drop(partition: str, conn: AsyncConnection[Any]) -> None:
+    await events.drop(conn, partition)
+
+
+async def _prune_default(before: datetime, conn: AsyncConnection[Any]) -> int:
+    return await events.prune_default(conn, before, ROWS)
 
 
 async def _purge(tenant: UUID, before: datetime, conn: AsyncConnection[Any]) -> None:
