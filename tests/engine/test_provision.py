@@ -10,9 +10,11 @@ import pytest
 
 from dirbridge.contract.entry import Entry
 from dirbridge.contract.export import Action, TargetValue
+from dirbridge.contract.schema import Filter, FilterClause, FilterGroup, FilterOperand
 from dirbridge.engine import mapping, provision
-from dirbridge.engine.plan import compile_schema
+from dirbridge.engine.plan import Plan, compile_schema
 from dirbridge.engine.provision import Broken, Inside, Outside, Unchanged
+from dirbridge.engine.scoping import compile_category
 from dirbridge.store.links import Link
 from tests.engine.world import default_schema
 
@@ -34,8 +36,10 @@ def link(entry: Entry, state: str = "provisioned", reason: str = "", digest: byt
     return Link(entry.anchor, entry.object_type, entry.name, None, TARGET, state, reason, digest, "User")
 
 
-def judge(entry: Entry, known: Link | None = None, *, trust: bool = True) -> provision.Judgement | None:
-    return provision.judge(PLAN, entry, known, NOW, placed=lambda *_: provision.EVERYWHERE, trust_digest=trust)
+def judge(
+    entry: Entry, known: Link | None = None, *, trust: bool = True, plan: Plan = PLAN
+) -> provision.Judgement | None:
+    return provision.judge(plan, entry, known, NOW, placed=lambda *_: provision.EVERYWHERE, trust_digest=trust)
 
 
 def test_judgements() -> None:
@@ -77,6 +81,20 @@ def test_another_source_type_is_compared_and_another_target_type_refused() -> No
     broken = judge(msgspec.structs.replace(entry, object_type="group"), link(entry))
     assert isinstance(broken, Broken)
     assert broken.fault.code == "ObjectTypeMismatch"
+
+
+def test_category_that_cannot_be_told_fails_the_entry() -> None:
+    """Nobody is taken for out of scope, or by another mapping, for want of an attribute that may not be read."""
+    clauses = (FilterClause("employeeType", "EQUALS", FilterOperand(("Staff",))),)
+    category = compile_category(Filter(category_filter_groups=(FilterGroup(clauses),)), "here")
+    rule = msgspec.structs.replace(PLAN.rules["user"][0], category=category)
+    plan = msgspec.structs.replace(PLAN, rules={"user": (rule,)})
+    for entry, kind in (
+        (person(employeeType="Staff"), Inside),
+        (person(employeeType="Guest"), Outside),
+        (msgspec.structs.replace(person(), unknown=("employeeType",)), Broken),
+    ):
+        assert isinstance(judge(entry, plan=plan), kind), entry
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "a\ud800b"])

@@ -154,6 +154,7 @@ ROWS: list[tuple[Callable[[Document], str], str | None, str]] = [
     (maps("Title", call("Trim")), "", "Trim lacks its parameter 'source'. Add it"),
     (maps("Title", call("Trim", source=attribute("title"), x=constant("1"))), "", "Trim has no parameter 'x'"),
     (maps("Title", {"type": "Attribute"}), "", "has no name"),
+    (maps("Title", {"type": "Function", "expression": "Trim([title])"}), ".name", "schema/parseExpression makes it"),
     (maps("Title", {**attribute("title"), "expression": "[cn]"}), ".expression", "says [cn] and the rest says [title]"),
     (maps("Title", {**constant("a"), "expression": '"b"'}), ".expression", 'says "b" and the rest says "a"'),
     (maps("Title", {**attribute("title"), "parameters": call("x", k=constant("a"))["parameters"]}), ".parameters",
@@ -292,6 +293,41 @@ def test_rules_of_one_job_have_the_same_ends() -> None:
     found["synchronizationRules"].append(other)
     told = {defect.path: defect.what for defect in check(found)}
     assert told.keys() == {"synchronizationRules[1].sourceDirectoryName", "synchronizationRules[1].targetDirectoryName"}
+
+
+def test_rules_of_one_job_choose_the_same_groups() -> None:
+    """A job knows one set of people whom groups let in."""
+    found = document()
+    rule(found)["groupFilter"] = {"includedGroups": ["CN=a,DC=b"]}
+    for number, groups in enumerate(([], ["CN=a,DC=b"], ["CN=c,DC=b"]), 1):
+        other = copied(rule(found)) | {
+            "id": str(number),
+            "objectMappings": [],
+            "groupFilter": {"includedGroups": groups},
+        }
+        found["synchronizationRules"].append(other)
+    (defect,) = check(found)
+    assert (defect.path, defect.what) == (
+        "synchronizationRules[3].groupFilter",
+        f"It names other groups than {RULE}'s.",
+    )
+    with pytest.raises(ConfigurationError, match="names other groups"):
+        compile_schema(msgspec.convert(found, Schema), MACROS)
+
+
+def test_a_damaged_document_is_not_searched_without_end() -> None:
+    """Two hundred defects are enough."""
+    found = document()
+    for at in range(4):
+        for each in mapping(found, at)["attributeMappings"]:
+            each["targetAttributeName"] += "x"
+    assert len(check(found)) == 200
+    for at in range(4):
+        for each in mapping(found, at)["attributeMappings"]:
+            each["matchingPriority"] = "x"
+    defects = validation.read(found)
+    assert not isinstance(defects, Schema)
+    assert len(defects) == 200
 
 
 def test_what_the_ends_cannot_do() -> None:

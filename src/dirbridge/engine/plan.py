@@ -185,10 +185,10 @@ class _Unsound(Exception):
 
 
 def _compiled(schema: Schema, macros: Mapping[str, str], environment: Environment) -> Plan:
-    if not schema.synchronization_rules:
+    chosen = {frozenset(rule.group_filter.included_groups) for rule in schema.synchronization_rules}
+    if not schema.synchronization_rules or len(chosen - {frozenset()}) > 1:
         raise _Unsound
     ordered = sorted(enumerate(schema.synchronization_rules), key=lambda each: each[1].priority)
-    _refuse_several_scopes(schema)
     rules: dict[str, tuple[ObjectRule, ...]] = {}
     single: set[str] = set()
     for at, rule in ordered:
@@ -211,21 +211,6 @@ def _compiled(schema: Schema, macros: Mapping[str, str], environment: Environmen
         containers=tuple(dict.fromkeys(name for made in every for name in made.containers)),
         groups=tuple(dict.fromkeys(name for made in every for name in made.groups)),
     )
-
-
-def _refuse_several_scopes(schema: Schema) -> None:
-    """Make sure that all rules which choose groups choose the same: a job knows one set of those that are let in."""
-    first: tuple[int, frozenset[str]] | None = None
-    for at, rule in enumerate(schema.synchronization_rules):
-        chosen = frozenset(rule.group_filter.included_groups)
-        if first is not None and chosen and chosen != first[1]:
-            raise ConfigurationError(
-                f"synchronizationRules[{at}].groupFilter names other groups than synchronizationRules[{first[0]}]'s.",
-                code="InvalidSchema",
-                recommended_action="Name the same groups in both, or make a job for each.",
-            )
-        if chosen:
-            first = first or (at, chosen)
 
 
 def _target_objects(schema: Schema, rule: Rule) -> dict[str, ObjectDefinition]:

@@ -11,8 +11,8 @@ from dirbridge.engine.expressions.faults import near
 
 CODE = "InvalidSchema"
 
-SHOWN = 100
-"""Defects that are told one by one."""
+MOST = 200
+"""Defects that are looked for and told: a document that has more is damaged as a whole, and each costs time."""
 
 
 class Defect(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ def error(defects: Sequence[Defect]) -> ConfigurationError:
     first, *others = defects
     more = f" There {'is' if len(others) == 1 else 'are'} {len(others)} more." if others else ""
     details: dict[str, str] = {}
-    for defect in defects[:SHOWN]:
+    for defect in defects:
         told = f"{defect.what} {defect.remedy}"
         details[defect.path] = f"{details[defect.path]} {told}" if defect.path in details else told
     return ConfigurationError(

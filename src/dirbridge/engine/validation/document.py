@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, islice
 
 from dirbridge.contract.schema import DirectoryDefinition, ObjectDefinition, ObjectMapping, Rule, Schema
 from dirbridge.engine.attributes import MEMBER
 from dirbridge.engine.validation import directories, filters, rows
-from dirbridge.engine.validation.defects import Defect, Defects, repeated, unknown
+from dirbridge.engine.validation.defects import MOST, Defect, Defects, repeated, unknown
 
 FLOW_TYPES = ("Add", "Update", "Delete", "None")
 
@@ -19,20 +20,19 @@ def check(
     *,
     can_ask: bool = False,
 ) -> list[Defect]:
-    """Find all defects of a document; mappings that are switched off may have any.
+    """Find the defects of a document, up to `MOST`; mappings that are switched off may have any.
 
     Args:
         macros: what `%Name%` constants stand for.
         offered: what the job's ends can do, as far as that is known.
         can_ask: the target can be asked whether a value is free.
     """
-    found = list(directories.check(schema.directories))
-    found += _rules(schema, macros, can_ask=can_ask)
+    found = [directories.check(schema.directories), _rules(schema, macros, can_ask=can_ask)]
     if schema.synchronization_rules:
         rule = schema.synchronization_rules[0]
         ends = (rule.source_directory_name, rule.target_directory_name)
-        found += directories.offered(schema.directories, {one.name: one for one in offered}, ends)
-    return found
+        found.append(directories.offered(schema.directories, {one.name: one for one in offered}, ends))
+    return list(islice(chain.from_iterable(found), MOST))
 
 
 def _rules(schema: Schema, macros: Mapping[str, str], *, can_ask: bool) -> Defects:
@@ -55,6 +55,7 @@ def _rules(schema: Schema, macros: Mapping[str, str], *, can_ask: bool) -> Defec
                 if mapping.enabled:
                     place = f"{path}.objectMappings[{index}]"
                     yield from _mapping(mapping, source, target, macros, place, can_ask=can_ask)
+    yield from filters.check_groups(rules)
     yield from _agreements(rules, known)
 
 

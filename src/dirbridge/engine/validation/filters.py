@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from dirbridge.contract.errors import ConfigurationError
@@ -84,6 +84,20 @@ def check_places(rule: Rule, path: str) -> Defects:
                 yield Defect(
                     f"{path}.{member}[{at}]", what, "Write it as OU=Sales,DC=contoso,DC=com, or by objectGUID."
                 )
+
+
+def check_groups(rules: Sequence[Rule]) -> Defects:
+    """Check that all rules which choose groups choose the same: a job knows one set of those that are let in."""
+    first: tuple[int, frozenset[str]] | None = None
+    for at, rule in enumerate(rules):
+        chosen = frozenset(rule.group_filter.included_groups)
+        if not chosen:
+            continue
+        first = first or (at, chosen)
+        if chosen != first[1]:
+            what = f"It names other groups than synchronizationRules[{first[0]}]'s."
+            path = f"synchronizationRules[{at}].groupFilter"
+            yield Defect(path, what, "Name the same groups in both, or make a job for each.")
 
 
 def _is_guid(name: str) -> bool:

@@ -22,6 +22,10 @@ def check(
     Args:
         known: attributes of the source object. kind: its name.
     """
+    if source.type == "Function" and not source.name and source.expression:
+        remedy = "POST …/schema/parseExpression makes it of the text."
+        yield Defect(f"{path}.name", "The text stands alone: its tree, which counts, is missing.", remedy)
+        return
     try:
         expressions.compile_source(source, macros, path)
     except ConfigurationError as error:

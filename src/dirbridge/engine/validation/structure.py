@@ -6,12 +6,13 @@ import re
 import types
 import typing
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from dirbridge.contract.schema import Schema
-from dirbridge.engine.validation.defects import Defect, Defects
+from dirbridge.engine.validation.defects import MOST, Defect, Defects
 
 _PLACE = re.compile(r" - at `[^`]*`$")
 
@@ -27,7 +28,7 @@ def read(document: Any) -> Schema | Sequence[Defect]:
     try:
         return msgspec.convert(document, Schema)
     except msgspec.ValidationError:
-        return list(_defects(document, Schema, ""))
+        return list(islice(_defects(document, Schema, ""), MOST))
 
 
 def _defects(value: Any, kind: Any, path: str) -> Defects:
