@@ -305,6 +305,7 @@ SAID = [
     ("EntryImportObjectNotFound", "import", "warning", {}, "neither as live nor as deleted"),
     ("EntrySynchronizationScoping", "scoping", "success", {"passed": "True"}, "User 'Ada' is in scope."),
     ("EntrySynchronizationScoping", "scoping", "skipped", {"clause": "cn is null"}, "not in scope: cn is null"),
+    ("EntrySynchronizationScoping", "scoping", "warning", {"held": "Deleted"}, "whom it had stays in scope"),
     ("EntrySynchronizationAdd", "matching", "success", {}, "it is to be created"),
     ("EntrySynchronizationError", "processing", "failure", {"reason": "Bad value."}, "could not be mapped. Bad value."),
     (

@@ -4,6 +4,7 @@ The engine stores a step as Graph's step name, its type, its status and some det
 and type, then filled from the event and from these details, where they are there:
 
     type, name      of the entry or object that the step is about
+    held            why a group by which the job is scoped cannot be read (scoping)
     passed, clause  whether the scope holds, and the clause that did not (scoping)
     matched         an object that nobody had linked was taken over (matching)
     restored        the object came back from the recycle bin (export)
@@ -66,6 +67,8 @@ def _imported(scene: Scene, details: Mapping[str, str]) -> str:
 
 
 def _scoped(scene: Scene, details: Mapping[str, str]) -> str:
+    if details.get("held"):
+        return f"{_capital(scene.source)}, by which the job is scoped, is gone or cannot be read: whom it had stays in scope."
     clause = details.get("clause")
     if clause:
         return f"{_capital(scene.source)} is not in scope: {clause}"
