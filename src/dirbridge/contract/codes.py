@@ -136,6 +136,14 @@ CODES: Mapping[str, Code] = {
         "Nothing listens at the address.",
         "See that the domain controller runs and serves LDAPS there.",
     ),
+    "ContainerUnknown": Code(
+        PERSON,
+        (
+            "The job is scoped by containers, and where the entry lies is not shown as far as its top. The entry "
+            "stays as it is."
+        ),
+        "Let the account, and the agent's exclude_containers, read every container above it.",
+    ),
     "DatabaseBusy": Code(
         SYSTEM,
         "All connections to the database are in use.",
@@ -463,6 +471,14 @@ CODES: Mapping[str, Code] = {
         PERSON,
         "The source has several values and the target takes one.",
         "Choose one in the mapping by Item([attribute], 1).",
+    ),
+    "ScopingGroupMissing": Code(
+        PERSON,
+        (
+            "A group by which the job is scoped was deleted, is not shown, or does not show its members. Whom it "
+            "had stays in scope."
+        ),
+        "Restore the group or the right to read it, or choose another one in the job's scope.",
     ),
     "ShortRange": Code(
         SYSTEM,

@@ -68,7 +68,8 @@ def _imported(scene: Scene, details: Mapping[str, str]) -> str:
 
 def _scoped(scene: Scene, details: Mapping[str, str]) -> str:
     if details.get("held"):
-        return f"{_capital(scene.source)}, by which the job is scoped, is gone or cannot be read: whom it had stays in scope."
+        gone = f"{_capital(scene.source)}, by which the job is scoped, is gone or cannot be read"
+        return f"{gone}: whom it had stays in scope."
     clause = details.get("clause")
     if clause:
         return f"{_capital(scene.source)} is not in scope: {clause}"
