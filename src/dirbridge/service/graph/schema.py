@@ -5,6 +5,7 @@ Source: Graph synchronizationSchema and filterOperatorSchema.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -80,7 +81,9 @@ async def _change(request: Request, sp: str, job: str, caller: Caller, *, whole:
     wanted = decode(text, dict[str, Any])
     async with database(request).transaction() as conn:
         found = await find_job(conn, caller, sp, job)
-        await _keep(conn, caller, found, proposed_schema(wanted, found, whole=whole))
+        # Checking a large document takes a while, in which others are to be answered.
+        schema = await asyncio.to_thread(proposed_schema, wanted, found, whole=whole)
+        await _keep(conn, caller, found, schema)
     return no_content()
 
 
@@ -182,7 +185,7 @@ async def validate_schema(request: Request, sp: str, job: str, caller: Reader) -
     async with database(request).connection() as conn:
         found = await find_job(conn, caller, sp, job)
     try:
-        proposed_schema(wanted, found, whole=False)
+        await asyncio.to_thread(proposed_schema, wanted, found, whole=False)
     except ConfigurationError as error:
         defects = [{"target": path, "message": told} for path, told in error.details.items()]
         return GraphResponse({"valid": False, "defects": defects})
