@@ -39,6 +39,7 @@ TABLES = [
     "seen",
     "seen_references",
     "due",
+    "arrivals",
     "removals",
     "scope_groups",
     "scope_members",

@@ -17,11 +17,11 @@ from dirbridge.contract.errors import (
     TransientError,
     WatermarkExpired,
 )
-from dirbridge.engine import batches, finishing, membership, page, plan, policies, removing
+from dirbridge.engine import batches, finishing, membership, page, plan, policies, referring, removing
 from dirbridge.engine.reading import read_in_pages, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner
-from dirbridge.store import due, jobs, links, seen
+from dirbridge.store import arrivals, due, jobs, links, seen
 from dirbridge.store.database import Connection
 from dirbridge.store.jobs import Job
 
@@ -60,6 +60,7 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         await transaction(current, partial(_begin, current))
         await _read(current)
         await _due(current, collisions=False)
+        await _arrived(current)
         waiting = await removing.run_removals(current)
         await _due(current, collisions=True)
     except Fenced:
@@ -73,6 +74,10 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         await transaction(current, partial(finishing.finish, current, error=error, waiting=waiting))
     except Fenced:
         return
+    if current.siblings:
+        # Outside of every page: who holds its own job must not wait for another.
+        async with context.database.connection() as conn:
+            await arrivals.wake(conn, tenant, current.siblings)
     if fault:
         raise fault
     if error:
@@ -124,6 +129,7 @@ async def _begin(run: Run, conn: Connection) -> None:
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     await run.context.target.authenticate(run.unit(conn, run.context.clock()))
     await membership.begin(run, conn)
+    run.siblings = tuple(await arrivals.siblings(conn, run.tenant, run.job.id))
 
 
 # Entries --------------------------------------------------------------------------------------------------------------
@@ -272,6 +278,22 @@ async def _due(run: Run, *, collisions: bool) -> None:
         else:
             async for answer in read_in_pages(run, anchors):
                 await batches.carry_out(run, answer, Manner())
+
+
+async def _arrived(run: Run) -> None:
+    """Write references whose other end another job has brought since."""
+    while run.siblings:
+        came: list[str] = []
+
+        async def write(conn: Connection, came: list[str] = came) -> None:
+            await jobs.fence(conn, run.tenant, run.job.id, run.generation)
+            came[:] = await arrivals.take(conn, run.tenant, run.job.id, DUE_BATCH)
+            if came:
+                await referring.arrived(run, conn, came)
+
+        await transaction(run, write)
+        if len(came) < DUE_BATCH:
+            return
 
 
 async def _collided(run: Run, anchors: list[str]) -> None:

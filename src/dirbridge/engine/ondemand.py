@@ -22,7 +22,7 @@ from dirbridge.engine.cycle import macros
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner, Work
-from dirbridge.store import events, jobs, links, removals
+from dirbridge.store import arrivals, events, jobs, links, removals
 from dirbridge.store.database import Connection
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
@@ -122,6 +122,7 @@ async def _provision(run: Run, wish: Wish, anchor: str) -> Shown:
     async with run.context.database.transaction() as conn:
         await jobs.hold(conn, run.tenant, run.job.id)
         await membership.begin(run, conn)
+        run.siblings = tuple(await arrivals.siblings(conn, run.tenant, run.job.id))
     async for answer in run.context.source(run.job).read(run.plan.selection, [anchor]):
         began = run.context.clock()
         async with run.context.database.connection() as conn:

@@ -15,7 +15,8 @@ from dirbridge.engine import log
 from dirbridge.engine.attributes import PRIMARY_GROUP, PRIMARY_MEMBER
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Work
-from dirbridge.store import events, links, references, statistics
+from dirbridge.store import arrivals, events, links, references, statistics
+from dirbridge.store.database import Connection
 from dirbridge.store.references import Lists, Row
 
 
@@ -32,9 +33,22 @@ async def apply(run: Run, work: Work, page: ChangePage, entries: Sequence[Entry]
     ended += await references.end_unlisted_owners(conn, tenant, job, backs)
     added += [(owner, back.attribute, back.referenced) for back in backs for owner in back.owners]
     await _look(run, work)
-    new = await references.add(conn, tenant, job, added, sorted(run.plan.reference_targets))
     returned = work.appeared | work.revived
+    if run.siblings and (added or returned):
+        await arrivals.together(conn, tenant)
+    new = await references.add(conn, tenant, job, added, sorted(run.plan.reference_targets), run.jobs)
+    if run.siblings and returned:
+        await arrivals.note(conn, tenant, run.siblings, sorted(returned))
     await _refer(run, work, ended, new, sorted({row[0] for row in added} | returned), sorted(returned))
+
+
+async def arrived(run: Run, conn: Connection, anchors: Sequence[str]) -> None:
+    """Write references that waited for entries of other jobs, and log them."""
+    now = run.context.clock()
+    work = Work(run.unit(conn, now), now, {})
+    await arrivals.together(conn, run.tenant)
+    await _refer(run, work, (), (), (), anchors)
+    await events.write(conn, run.tenant, list(work.events.values()))
 
 
 async def _told(
@@ -112,13 +126,15 @@ async def _refer(
 ) -> None:
     """Take ended references from the target and write new ones, and old ones whose two ends are there now."""
     conn, tenant, job, targets = work.unit.conn, run.tenant, run.job.id, run.plan.reference_targets
-    gone = [row for row in await references.ended(conn, tenant, job, ended, targets) if row.attribute in targets]
+    gone = [
+        row for row in await references.ended(conn, tenant, job, ended, targets, run.jobs) if row.attribute in targets
+    ]
     attributes = sorted(targets)
     while True:
         late: list[references.Resolved] = []
         if owners or appeared:
             late = await references.resolve(
-                conn, tenant, job, owners=owners, referenced=appeared, attributes=attributes
+                conn, tenant, job, owners=owners, referenced=appeared, attributes=attributes, jobs=run.jobs
             )
         new = [*new, *late]
         if new or gone:

@@ -78,6 +78,7 @@ class Run(msgspec.Struct):
         generation: the job's, as this cycle took it; a higher one in the database ends the cycle.
         full_read: id of the full read that this cycle makes or goes on with; None in a delta.
         estimate: entries that the read is expected to have. resumed: those that an earlier cycle of it had read.
+        siblings: the other jobs of the tenant, among whose entries the other ends of references may be.
         policy: the limits that the job's settings name.
         surveying: containers and groups are read ahead of everything; nobody becomes due by it.
         surveyed: memberships that were read so.
@@ -97,10 +98,16 @@ class Run(msgspec.Struct):
     surveyed: int = 0
     looked_at: int = 0
     policy: Policy = msgspec.field(default_factory=Policy)
+    siblings: tuple[str, ...] = ()
 
     @property
     def tenant(self) -> UUID:
         return self.job.tenant
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """Every job of the tenant."""
+        return (self.job.id, *self.siblings)
 
     @property
     def generation(self) -> int:

@@ -48,7 +48,7 @@ OF_TENANT = (
 OF_JOB = ("containers", "entry_references", "due", "removals", "scope_groups", "scope_members", "job_credentials")
 """Copied for the one job."""
 
-FILLED = ("watermarks", "seen", "seen_references")
+FILLED = ("arrivals", "watermarks", "seen", "seen_references")
 """Filled by the cycle itself."""
 
 COPIED = (*OF_TENANT, *OF_JOB)

@@ -46,12 +46,18 @@ def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str], list[str]]:
 
 
 async def add(
-    conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Sequence[Row], attributes: Sequence[str]
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    job: str,
+    rows: Sequence[Row],
+    attributes: Sequence[str],
+    jobs: Sequence[str],
 ) -> list[Resolved]:
     """Store references that the source has; those whose two ends are provisioned count as written, and are given.
 
     Args:
         attributes: source attributes that are mapped.
+        jobs: whose entries may be at the other end: all that write to this target.
     """
     if not rows:
         return []
@@ -63,7 +69,7 @@ async def add(
              from unnest(%(o)s::text[], %(a)s::text[], %(r)s::text[]) as u(owner, attribute, referenced)
              left join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = u.owner
                and o.state = 'provisioned'
-             left join links t on t.tenant = %(tenant)s and t.job = %(job)s and t.anchor = u.referenced
+             left join links t on t.tenant = %(tenant)s and t.job = any(%(jobs)s) and t.anchor = u.referenced
                and t.state = 'provisioned'),
            new as (
              insert into entry_references (tenant, job, owner, attribute, referenced, is_written)
@@ -76,6 +82,7 @@ async def add(
             "tenant": tenant,
             "job": job,
             "attributes": list(attributes),
+            "jobs": list(jobs),
             **dict(zip("oar", _columns(sorted(set(rows))), strict=True)),
         },
     )
@@ -219,10 +226,11 @@ async def forget_owners(conn: AsyncConnection[Any], tenant: UUID, job: str, owne
 
 
 async def lose(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:
-    """The target objects of these entries went: every reference with such an end is missing there now."""
+    """The target objects of these entries went: every reference with such an end, of any job, is missing there now."""
     await conn.execute(
         """update entry_references set is_written = false
-           where tenant = %(tenant)s and job = %(job)s and is_written and referenced = any(%(anchors)s)""",
+           where tenant = %(tenant)s and job in (select id from jobs where tenant = %(tenant)s) and is_written
+             and referenced = any(%(anchors)s)""",
         {"tenant": tenant, "job": job, "anchors": list(anchors)},
     )
     await conn.execute(
@@ -240,6 +248,7 @@ async def resolve(
     owners: Sequence[str],
     referenced: Sequence[str],
     attributes: Sequence[str],
+    jobs: Sequence[str],
     limit: int = CHUNK,
 ) -> list[Resolved]:
     """Mark missing references as written whose two ends are provisioned now, and give them.
@@ -247,6 +256,7 @@ async def resolve(
     Args:
         owners, referenced: anchors at either end that may have made the difference.
         attributes: source attributes that are mapped.
+        jobs: whose entries may be at the other end.
         limit: at most so many at a time; ask again while as many come.
     """
     cursor = await conn.execute(
@@ -263,7 +273,7 @@ async def resolve(
              from candidate c
              join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = c.owner
                and o.state = 'provisioned'
-             join links t on t.tenant = %(tenant)s and t.job = %(job)s and t.anchor = c.referenced
+             join links t on t.tenant = %(tenant)s and t.job = any(%(jobs)s) and t.anchor = c.referenced
                and t.state = 'provisioned'
              order by c.owner, c.attribute, c.referenced limit %(limit)s)
            update entry_references r set is_written = true from ready
@@ -277,6 +287,7 @@ async def resolve(
             "owners": list(owners),
             "referenced": list(referenced),
             "attributes": list(attributes),
+            "jobs": list(jobs),
             "limit": limit,
         },
     )
@@ -291,6 +302,7 @@ async def ended(
     job: str,
     rows: Sequence[Row],
     targets: Mapping[str, str],
+    jobs: Sequence[str],
 ) -> list[Resolved]:
     """Of ended references, give those to be taken from the target.
 
@@ -299,6 +311,7 @@ async def ended(
 
     Args:
         targets: target attribute by source attribute.
+        jobs: whose entries may be at the other end.
     """
     if not rows:
         return []
@@ -311,7 +324,7 @@ async def ended(
            from unnest(%(owner)s::text[], %(attribute)s::text[], %(referenced)s::text[])
              as u(owner, attribute, referenced)
            join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = u.owner
-           join links t on t.tenant = %(tenant)s and t.job = %(job)s and t.anchor = u.referenced
+           join links t on t.tenant = %(tenant)s and t.job = any(%(jobs)s) and t.anchor = u.referenced
            where o.target is not null and t.target is not null
              and not (u.attribute = any(%(shared)s) and exists (
                select from entry_references x
@@ -323,6 +336,7 @@ async def ended(
             "referenced": [row[2] for row in rows],
             "tenant": tenant,
             "job": job,
+            "jobs": list(jobs),
             "shared": shared,
         },
     )

@@ -38,6 +38,15 @@ create index scope_members_doubted on scope_members (tenant, job) where is_doubt
 
 alter table removals add column staged_at timestamptz;  -- since when it waits for a person, or a person rejected it
 
+-- Entries of other jobs that references of this one waited for.
+create table arrivals (
+    tenant uuid not null,
+    job text not null,
+    anchor text collate "C" not null,
+    primary key (tenant, job, anchor),
+    foreign key (tenant, job) references jobs on delete cascade
+);
+
 -- Failures and quarantine ---------------------------------------------------------------------------------------------
 
 -- Entries that failed are counted with every cycle.
