@@ -3,32 +3,38 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import click
 import pytest
 
+from dirbridge.cli import main
 from dirbridge.contract.errors import TransientError
 from dirbridge.service import configuration
 from dirbridge.service.auth.sealing import Sealing
-from dirbridge.service.notify import delivery
+from dirbridge.service.notify import delivery, wording
 from dirbridge.service.notify.delivery import GATHER, GIVE_UP, Courier
 from dirbridge.service.notify.ways import Ways
 from dirbridge.service.notify.webhook import Hook
+from dirbridge.service.notify.wording import News
 from dirbridge.store import identity, jobs, notifications
 from dirbridge.store.database import Database
 from dirbridge.store.identifiers import new_id
-from dirbridge.store.notifications import Message
+from dirbridge.store.notifications import Kind, Message, Notice
 from tests.engine.world import default_schema
 from tests.service.notify.parts import Certificates, Mailbox, Receiver, mail_server, receiver, server_at, way
 
 OPS, BOSS = "ops@contoso.test", "boss@contoso.test"
 OWN, THEIRS = "own-secret-own-secret-own-secret", "their-secret-their-secret-their-secret"
 BASE = "https://sync.contoso.test"
+CLEAR = "dirbridge jobs clear-quarantine"
 
 
 class Clock:
@@ -173,8 +179,8 @@ async def test_a_quarantine_is_told_by_mail(office: Office) -> None:
         "\n"
         "What to do:\n"
         "- Enable the account.\n"
-        "- Repair the cause. It is tried again by itself; this does so at once: dirbridge jobs start\n"
-        "- See how the job stands: dirbridge jobs show\n"
+        "- Repair the cause. It is tried again by itself; at once by: dirbridge jobs clear-quarantine contoso.test\n"
+        "- See how the job stands: dirbridge jobs show contoso.test\n"
         "\n"
         f"{link}\n"
         "\n"
@@ -250,8 +256,8 @@ async def test_webhooks_are_told_signed_each_by_its_own_key(office: Office) -> N
             "code": "InvalidCredentials",
             "message": "dc1 refused.",
             "recommendedActions": [
-                "Repair the cause. It is tried again by itself; this does so at once: dirbridge jobs start",
-                "See how the job stands: dirbridge jobs show",
+                f"Repair the cause. It is tried again by itself; at once by: {CLEAR} contoso.test",
+                "See how the job stands: dirbridge jobs show contoso.test",
             ],
             "link": f"{BASE}/v1.0/servicePrincipals/{office.principals['contoso.test']}/synchronization/jobs/{job}",
         },
@@ -490,3 +496,46 @@ def test_pauses_are_in_the_documented_order() -> None:
     """The constants that the page names."""
     found: Sequence[timedelta] = (delivery.FIRST_PAUSE, delivery.LONGEST_PAUSE, delivery.GIVE_UP, delivery.GATHER)
     assert [each / timedelta(seconds=1) for each in found] == [30, 3600, 86400, 30]
+
+
+def test_every_command_that_a_message_names_exists() -> None:
+    """Who follows it at night finds what it says."""
+    text = Path(wording.__file__).read_text("utf-8")
+    commands = set(re.findall(r'"dirbridge ([a-z -]+?)(?: \{domain\})?"', text))
+    assert len(commands) >= 6
+    for command in commands:
+        found: click.Command | None = main.cli
+        for word in command.split():
+            assert isinstance(found, click.Group)
+            found = found.get_command(click.Context(found), word)
+        assert found is not None, command
+
+
+def test_every_kind_is_told_in_both_forms() -> None:
+    """With what happened and where to look, and a line for programs."""
+    for kind in Kind:
+        notice = Notice(new_id(), "job", kind, datetime(2026, 3, 1, tzinfo=UTC), "R", "C", "It <failed>.", "Do it.")
+        news = News(notice, "contoso.test", "sp", "https://sync.test/job")
+        mail = wording.mail([news], "Contoso")
+        assert "contoso.test" in mail.subject
+        assert "https://sync.test/job" in mail.plain
+        assert "It &lt;failed&gt;. (C)" in mail.html
+        assert ("Do it." in mail.plain) == (kind is not Kind.DELETES_HELD)
+        document = wording.document(news, "tenant")
+        assert document["type"] == ("test" if kind is Kind.TEST else f"job.{kind.value}")
+        assert document["data"]["summary"].startswith("contoso.test")
+
+
+def test_a_mail_tells_so_many_and_counts_the_rest() -> None:
+    """It stays readable when everything fails at once."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    news = [
+        News(Notice(new_id(), f"job{number}", Kind.QUARANTINED, at), f"d{number}.test", "sp", "https://sync.test/")
+        for number in range(wording.MOST_TOLD + 7)
+    ]
+    mail = wording.mail(news, "Contoso")
+    assert (mail.plain.count("is in quarantine."), "And 7 more." in mail.plain, "And 7 more." in mail.html) == (
+        wording.MOST_TOLD,
+        True,
+        True,
+    )

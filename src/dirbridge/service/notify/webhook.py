@@ -111,6 +111,7 @@ async def post(way: Way, hook: Hook, id: UUID, document: Mapping[str, Any], at: 
 
 async def _post(way: Way, hook: Hook, id: UUID, document: Mapping[str, Any], at: datetime) -> str:
     url = httpx2.URL(hook.url)
+    host = url.raw_host.decode("ascii")
     body = msgspec.json.encode(document)
     headers = {
         "Host": url.netloc.decode("ascii"),
@@ -123,7 +124,7 @@ async def _post(way: Way, hook: Hook, id: UUID, document: Mapping[str, Any], at:
     port = url.port or 443
     last: httpx2.ConnectError | None = None
     async with httpx2.AsyncClient(verify=way.trust, trust_env=False, follow_redirects=False) as client:
-        for address in await way.outgoing.resolve(url.host, port):
+        for address in await way.outgoing.resolve(host, port):
             try:
                 async with client.stream(
                     "POST",
@@ -131,16 +132,16 @@ async def _post(way: Way, hook: Hook, id: UUID, document: Mapping[str, Any], at:
                     headers=headers,
                     content=body,
                     timeout=way.timeout.total_seconds(),
-                    extensions={"sni_hostname": url.host},  # also the name that the certificate must have
+                    extensions={"sni_hostname": host},  # also the name that the certificate must have
                 ) as answer:
-                    return _judged(url.host, answer, at)
+                    return _judged(host, answer, at)
             except httpx2.ConnectError as error:
-                if (fault := outgoing.tls_fault(url.host, error)) is not None:
+                if (fault := outgoing.tls_fault(host, error)) is not None:
                     raise fault from error
                 last = error
             except httpx2.TransportError as error:
-                raise outgoing.unreachable(url.host, port, OSError(str(error) or type(error).__name__)) from error
-    raise outgoing.unreachable(url.host, port, OSError(str(last)))
+                raise outgoing.unreachable(host, port, OSError(str(error) or type(error).__name__)) from error
+    raise outgoing.unreachable(host, port, OSError(str(last)))
 
 
 def _judged(host: str, answer: httpx2.Response, at: datetime) -> str:

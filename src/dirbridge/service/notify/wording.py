@@ -27,7 +27,7 @@ class Wording(NamedTuple):
 
 
 class Remedy(NamedTuple):
-    """Something to do, and the command that does it or shows more."""
+    """Something to do, and the command that does it or shows more, in which `{domain}` stands for the job's."""
 
     sentence: str
     command: str = ""
@@ -53,9 +53,9 @@ class _Telling(NamedTuple):
     remedies: Sequence[Remedy]
 
 
-_SHOW = Remedy("See how the job stands:", "dirbridge jobs show")
+_SHOW = Remedy("See how the job stands:", "dirbridge jobs show {domain}")
 _REPAIR = (
-    Remedy("Repair the cause. It is tried again by itself; this does so at once:", "dirbridge jobs start"),
+    Remedy("Repair the cause. It is tried again by itself; at once by:", "dirbridge jobs clear-quarantine {domain}"),
     _SHOW,
 )
 
@@ -77,15 +77,15 @@ _TELLING: Mapping[Kind, _Telling] = {
             "creates and updates go on."
         ),
         (
-            Remedy("See what waits:", "dirbridge jobs staged"),
-            Remedy("Let go what is meant:", "dirbridge jobs allow-deletes"),
-            Remedy("Keep what is not meant, and mend the directory:", "dirbridge jobs reject-deletes"),
+            Remedy("See what waits:", "dirbridge jobs staged {domain}"),
+            Remedy("Let go what is meant:", "dirbridge jobs allow-deletes {domain}"),
+            Remedy("Keep what is not meant, and mend the directory:", "dirbridge jobs reject-deletes {domain}"),
         ),
     ),
     Kind.DISABLED: _Telling(
         lambda news: f"{news.domain} is switched off",
         lambda _: "It was in quarantine for four weeks and runs no more. Its objects in the tenant stay as they are.",
-        (Remedy("Repair the cause, then let it run again:", "dirbridge jobs start"), _SHOW),
+        (Remedy("Repair the cause, then let it run again:", "dirbridge jobs start {domain}"), _SHOW),
     ),
     Kind.LATE: _Telling(
         lambda news: f"{news.domain} has had no successful cycle for three intervals",
@@ -147,7 +147,8 @@ def _remedies(news: News) -> list[Remedy]:
     """What the error itself recommends comes first; deletes that are held have a choice of their own."""
     own = news.notice.recommended_action
     said = [Remedy(own)] if own and news.notice.kind is not Kind.DELETES_HELD else []
-    return [*said, *_TELLING[news.notice.kind].remedies]
+    usual = _TELLING[news.notice.kind].remedies
+    return said + [Remedy(one.sentence, one.command.replace("{domain}", news.domain)) for one in usual]
 
 
 def _plain(news: News) -> str:
