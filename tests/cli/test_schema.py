@@ -49,14 +49,32 @@ def test_schema_that_does_not_fit_is_refused_with_its_path(
 
 @pytest.mark.usefixtures("job")
 def test_scope_is_chosen_shown_and_lifted(command: Command) -> None:
-    """By GUID nobody needs to be asked for the name; what is chosen replaces what was."""
+    """What was chosen is shown with what is known of it; what is new cannot be chosen while no agent can look it up."""
     assert "the whole domain" in command("schema", "scope")
-    first, second = str(uuid4()), str(uuid4())
-    assert first in command("schema", "scope", "--container", first)
-    chosen = command.json("schema", "scope", "--container", second, "--group", first)
-    assert [(each["includedContainers"], each["includedGroups"]) for each in chosen] == [([second], [first])]
+    unit, team = str(uuid4()), str(uuid4())
+    assert "No agent is enrolled for contoso.test" in command("schema", "scope", "--container", unit, code=5)
+    job = command.json("jobs", "list")[0]["id"]
+    command.sql(
+        """update jobs set schema = jsonb_set(jsonb_set(schema,
+             '{synchronizationRules,0,containerFilter}', jsonb_build_object('includedContainers', array[%s])),
+             '{synchronizationRules,0,groupFilter}', jsonb_build_object('includedGroups', array[%s])) where id = %s""",
+        unit,
+        team,
+        job,
+    )
+    command.sql(
+        "insert into scope_groups (tenant, job, anchor, name, reason) values (%s, %s, %s, 'Sales', 'Deleted')",
+        command.tenant,
+        job,
+        team,
+    )
+    said = command("schema", "scope")
+    assert f"OU    {unit}  (not read yet)" in said
+    assert f"group {team}  Sales (missing: Deleted)" in said
+    (rule,) = command.json("schema", "scope")["rules"]
+    assert [each["id"] for each in (*rule["containers"], *rule["groups"])] == [unit, team]
     assert "the whole domain" in command("schema", "scope", "--everything")
-    command("schema", "scope", "--everything", "--group", first, code=2)
+    command("schema", "scope", "--everything", "--group", team, code=2)
 
 
 @pytest.mark.usefixtures("job")

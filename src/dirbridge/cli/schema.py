@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 from rich.table import Table
@@ -89,7 +90,7 @@ def scope(
     """Show which OUs and groups are in scope, or choose them; what is chosen replaces what was.
 
     Both can be repeated. An entry is in scope if it lies in one of the OUs, at any depth, or belongs to one of the
-    groups, at any depth.
+    groups, at any depth. What is new is looked up by an agent of the domain, so one must run.
     """
     if everything and (containers or groups):
         raise click.UsageError("--everything does not go with --container or --group.")
@@ -101,26 +102,28 @@ def scope(
                 rule["containerFilter"] = {"includedContainers": list(containers)}
                 rule["groupFilter"] = {"includedGroups": list(groups)}
             client.patch(f"{path(found)}/schema", {"synchronizationRules": rules})
-        rules = client.get(f"{path(found)}/schema")["synchronizationRules"]
-    chosen = [
-        {
-            "rule": rule["name"],
-            "includedContainers": (rule.get("containerFilter") or {}).get("includedContainers") or [],
-            "includedGroups": (rule.get("groupFilter") or {}).get("includedGroups") or [],
-        }
-        for rule in rules
-    ]
+        chosen = client.get(f"/beta/dirbridge/jobs/{quote(str(found['id']), safe='')}/scope")
+    chosen.pop("@odata.context", None)
     if as_json:
         print_json(chosen)
         return
-    for each in chosen:
-        click.echo(f"{plain(each['rule'])}:")
-        if not each["includedContainers"] and not each["includedGroups"]:
+    for rule in chosen["rules"]:
+        click.echo(f"{plain(rule['name'])}:")
+        if not rule["containers"] and not rule["groups"]:
             click.echo("  the whole domain")
-        for name in each["includedContainers"]:
-            click.echo(f"  OU    {plain(name)}")
-        for name in each["includedGroups"]:
-            click.echo(f"  group {plain(name)}")
+        for kind, each in [("OU   ", one) for one in rule["containers"]] + [("group", one) for one in rule["groups"]]:
+            click.echo(f"  {kind} {each['id']}  {plain(_known_as(each))}")
+
+
+def _known_as(chosen: dict[str, Any]) -> str:
+    """Say what a container or group is called now, and what is wrong with it."""
+    name = chosen["canonicalName"] or chosen["displayName"] or ""
+    remarks = {
+        "missing": f"missing: {chosen.get('reason', 'the directory does not show it')}",
+        "unknown": "not read yet",
+    }
+    remark = remarks.get(chosen["state"], "")
+    return f"{name} ({remark})".strip() if remark else str(name)
 
 
 @schema.command()

@@ -181,7 +181,7 @@ def compile_schema(schema: Schema, macros: Mapping[str, str], environment: Envir
 
 
 class _Unsound(Exception):
-    """The document refers to what it does not define, or has no rule: its validation says where."""
+    """The document refers to what it does not define, has no rule or more than one scope: its validation says where."""
 
 
 def _compiled(schema: Schema, macros: Mapping[str, str], environment: Environment) -> Plan:

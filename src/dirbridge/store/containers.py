@@ -70,6 +70,13 @@ async def above(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Col
     return [row[0] for row in await cursor.fetchall()]
 
 
+async def any_known(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
+    """Tell whether any container was ever read."""
+    cursor = await conn.execute("select exists (select from containers where tenant = %s and job = %s)", (tenant, job))
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
 async def drop_unseen(conn: AsyncConnection[Any], tenant: UUID, job: str, full_read: UUID) -> None:
     """Forget containers that a full read did not show: what lies in them is nowhere that is known."""
     await conn.execute(

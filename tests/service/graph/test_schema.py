@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from dirbridge.connectors.memory.directory import anchor_of
 from dirbridge.contract.schema import Schema
 from dirbridge.service.templates import AD_APPLICATION
 from dirbridge.store import jobs
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
+from tests.service.graph.test_ondemand import Office
 
 JOB = "AD2AADProvisioning.test"
 
@@ -103,11 +105,13 @@ async def test_what_was_read_can_be_written_back_without_loss(world: World, job:
 
 async def test_everything_that_a_document_can_say_is_kept(world: World, job: dict[str, Any]) -> None:
     """Members that no default document has come back as they were written."""
+    unit = anchor_of(50)
+    Office(world, job["at"]).directory.create(unit, "container", "Sales")
     document = (await world.get(job["at"] + "/schema")).json()
     rule = document["synchronizationRules"][0]
     rule |= {
         "metadata": [{"key": "supportsProvisionOnDemand", "value": "true"}],
-        "containerFilter": {"includedContainers": ["OU=Sales,DC=contoso,DC=test"]},
+        "containerFilter": {"includedContainers": [unit]},
     }
     users = rule["objectMappings"][0]
     users["scope"]["groups"] = [

@@ -19,6 +19,7 @@ from dirbridge.service.graph import (
     previews,
     provisioning_logs,
     schema,
+    scopes,
     secrets,
     staged,
     steering,
@@ -48,6 +49,7 @@ def router() -> APIRouter:
         ):
             routes.include_router(part.router, prefix=f"/{version}")
     routes.include_router(previews.router)
+    routes.include_router(scopes.router)
     routes.include_router(staged.router)
     routes.include_router(steering.router)
     routes.include_router(account.router)

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from dirbridge.engine import policies
 from dirbridge.service.auth.access import Caller, require
-from dirbridge.service.graph import odata, provisioning_logs, status, steps
+from dirbridge.service.graph import odata, provisioning_logs, scopes, status, steps
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, moment, no_content
@@ -55,9 +55,14 @@ async def ask(request: Request, job: str, caller: Writer) -> Response:
     """Ask for a preview, with settings that are saved or only proposed. A worker takes it up."""
     wish = await body(request, Wish, optional=True)
     preview = new_id()
+    schema = None
+    if wish.schema is not None:
+        async with database(request).connection() as conn:
+            found = await _job(conn, caller, job)
+        schema = proposed_schema(wish.schema, found, whole=False)
+        schema = scopes.by_anchor(schema, await scopes.resolve(request, found, schema))
     async with database(request).transaction() as conn:
         found = await _job(conn, caller, job)
-        schema = None if wish.schema is None else proposed_schema(wish.schema, found, whole=False)
         if wish.settings:
             _check(found.settings, wish.settings)
         waiting = [each for each in await previews.list_all(conn, caller.tenant, job) if each.state == "Waiting"]

@@ -21,7 +21,7 @@ from dirbridge.engine.cycle import macros
 from dirbridge.engine.operators import OPERATORS, Operator
 from dirbridge.service import templates
 from dirbridge.service.auth.access import Caller
-from dirbridge.service.graph import odata
+from dirbridge.service.graph import odata, scopes
 from dirbridge.service.graph.context import body, context, database, decode, raw_body
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
@@ -79,11 +79,16 @@ async def _change(request: Request, sp: str, job: str, caller: Caller, *, whole:
     if not text.strip():
         raise bad_request("Empty Payload. JSON content expected.")
     wanted = decode(text, dict[str, Any])
+    async with database(request).connection() as conn:
+        found = await find_job(conn, caller, sp, job)
+    # Checking a large document takes a while, in which others are to be answered.
+    proposed = await asyncio.to_thread(proposed_schema, wanted, found, whole=whole)
+    anchors = await scopes.resolve(request, found, proposed)
     async with database(request).transaction() as conn:
         found = await find_job(conn, caller, sp, job)
-        # Checking a large document takes a while, in which others are to be answered.
+        # An agent was asked, which took its time: the document is put together anew from what is stored now.
         schema = await asyncio.to_thread(proposed_schema, wanted, found, whole=whole)
-        await _keep(conn, caller, found, schema)
+        await _keep(conn, caller, found, scopes.by_anchor(schema, anchors))
     return no_content()
 
 
@@ -185,7 +190,8 @@ async def validate_schema(request: Request, sp: str, job: str, caller: Reader) -
     async with database(request).connection() as conn:
         found = await find_job(conn, caller, sp, job)
     try:
-        await asyncio.to_thread(proposed_schema, wanted, found, whole=False)
+        proposed = await asyncio.to_thread(proposed_schema, wanted, found, whole=False)
+        await scopes.resolve(request, found, proposed)
     except ConfigurationError as error:
         defects = [{"target": path, "message": told} for path, told in error.details.items()]
         return GraphResponse({"valid": False, "defects": defects})
