@@ -90,6 +90,8 @@ CASES = [
     # FormatDateTime
     Case("FormatDateTime published: four arguments",
          'FormatDateTime([x], , "yyyyMMddHHmmss.fZ", "yyyy-MM-dd")', "2015-01-23", {"x": "20150123105347.1Z"}),
+    Case("FormatDateTime empty quotes", """FormatDateTime("20240131", "yyyy''MMdd", "dd''MMM''")""", "31Jan"),
+    Case("FormatDateTime nothing but empty quotes", """FormatDateTime("20240131", "yyyyMMdd", "''")""", ""),
     Case("FormatDateTime three arguments", 'FormatDateTime("20240131", "yyyyMMdd", "dd/MM/yyyy")', "31/01/2024"),
     Case("FormatDateTime default mapping", 'FormatDateTime(DateFromNum([p]), , "yyyyMMddHHmmss.0Z")',
          "20210927140916.0Z", {"p": "132772253564048004"}),

@@ -100,8 +100,9 @@ def parts(form: str) -> tuple[Part, ...]:
             raise BadFormat(f"{token['literal']} at character {token.start() + 1} is not closed")
         elif token["percent"] is None:
             text = token["single"] or token["double"] or token["escaped"] or token["literal"] or ""
-            # Unquoted, a Z says that the time is in UTC; it is written as any other letter.
-            found.append(Part("Z" if token["literal"] == "Z" else "", 1, text))
+            # Unquoted, a Z says that the time is in UTC; it is written as any other letter. Empty quotes say nothing.
+            if text:
+                found.append(Part("Z" if token["literal"] == "Z" else "", 1, text))
     return tuple(found)
 
 
