@@ -123,6 +123,7 @@ def test_no_groups_let_everything_in() -> None:
         (clause("EQUALS"), "takes one operand and has 0"),
         (clause("EQUALS", "a", "b"), "takes one operand and has 2"),
         (clause("REGEX MATCH", "("), "not valid"),
+        (clause("NOT REGEX MATCH", "(a{30000}){30000}"), "not valid.*repetitions written out"),
         (clause("&", "many"), "not valid"),
     ],
 )
@@ -165,6 +166,11 @@ def test_pattern_that_takes_too_long_fails_the_entry() -> None:
     with pytest.raises(EntryError, match="worked longer") as caught:
         scope(entry(a="a" * 60 + "!"))
     assert caught.value.code == "PatternTooSlow"
+
+
+def test_alternatives_after_a_line_break_count() -> None:
+    """A pattern's beginning dismisses no value that another alternative takes."""
+    assert written((clause("REGEX MATCH", "^ab\n|c"),))(entry(a="c")).passed
 
 
 # What cannot be read --------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import regex
 from dirbridge.contract.entry import Values
 from dirbridge.contract.errors import EntryError
 from dirbridge.contract.schema import AttributeType
+from dirbridge.engine.functions import patterns
 
 REGEX_SECONDS = 0.1
 """How long a pattern may work on one value."""
@@ -29,7 +30,7 @@ class Operator(msgspec.Struct, frozen=True):
 
     Attributes:
         types: of the attributes that it can be asked of.
-        make: a test for an operand; raises ValueError or `regex.error` where the operand cannot be used.
+        make: a test for an operand; raises ValueError where the operand cannot be used.
         compares: whether every value must pass, or one suffices.
         unary: it takes no operand.
         negative: it asks for the absence of something.
@@ -113,7 +114,7 @@ def _counted(holds: Callable[[int, int], bool]) -> Callable[[str], Test]:
     return make
 
 
-_BEGINNING = regex.compile(r"\^([A-Za-z0-9_]+)(?![*?{|\w])(?!.*\|)")
+_BEGINNING = regex.compile(r"\^([A-Za-z0-9_]+)(?![*?{|\w])(?!.*\|)", regex.DOTALL)
 """A pattern's literal beginning, where every match must have it: most values are dismissed by it at once."""
 
 _PREFIX = regex.compile(r"\^([A-Za-z0-9_]+)")
@@ -123,7 +124,7 @@ def _matches(pattern: str) -> Test:
     if (prefix := _PREFIX.fullmatch(pattern)) is not None:
         beginning = prefix.group(1)
         return lambda text: text.startswith(beginning)
-    compiled = regex.compile(pattern)
+    compiled = patterns.compiled(pattern)
     anchored = _BEGINNING.match(pattern)
     beginning = anchored.group(1) if anchored else ""
 

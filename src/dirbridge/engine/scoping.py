@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
-import regex
 
 from dirbridge.contract.entry import Entry, Values
 from dirbridge.contract.errors import ConfigurationError, EntryError
@@ -170,7 +169,7 @@ def compile_clause(clause: FilterClause, path: str, *, lenient: bool) -> Clause:
     operand = operands[0] if operands else ""
     try:
         test = _test(clause.source_operand_name, operator, operand)
-    except (regex.error, ValueError) as error:
+    except ValueError as error:
         what = f"The operand '{operand}' of {operator.name} is not valid: {error}."
         raise _fault(f"{path}.targetOperand.values[0]", what, "Correct the operand.") from error
     absent = operator.name == "IS NULL" or (lenient and operator.negative)

@@ -127,6 +127,41 @@ def test_patterns_end_in_bounded_time(pattern: str) -> None:
     assert caught.value.code == "PatternTooSlow"
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a{30000}){30000}",
+        "a{1001}",
+        "((a{50}){20}){2,}b?",
+        "(x|" + "b" * 1001 + ")",
+        "|".join(["[^]a]{999}"] * 21),
+        "é" * 3000,
+        "(" * 500 + ")" * 500,
+        "a{" + "9" * 5000 + "}",
+    ],
+)
+def test_patterns_are_prepared_in_bounded_time(pattern: str) -> None:
+    """One that would take minutes, or all memory, before it looks at anything is refused."""
+    with pytest.raises(patterns.BadPattern):
+        patterns.compiled(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [
+        ("^a{1000}$", "a" * 1000),
+        ("(a{0,1000}){0,1000}", "a"),
+        (r"\{5000}", "{5000}"),
+        ("[{5000}]", "5"),
+        ("|".join(f"name{number}" for number in range(1500)), "name7"),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "00112233-4455-6677-8899-aabbccddeeff"),
+    ],
+)
+def test_patterns_of_any_use_are_prepared(pattern: str, value: str) -> None:
+    """What asks for little is let through, however it is written."""
+    assert any(patterns.matches(patterns.compiled(pattern), value))
+
+
 def test_results_end_in_bounded_length() -> None:
     """Replacements multiply, by text and by pattern, and calls nest."""
     value = {"a": "x" * 2000}

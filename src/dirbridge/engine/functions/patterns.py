@@ -19,6 +19,12 @@ from dirbridge.engine.functions.values import LONGEST, excerpt, failed, too_long
 SECONDS = 0.1
 """How long a pattern may work on one value."""
 
+LONGEST_WAY, MOST_STEPS = 1_000, 20_000
+"""Characters that a pattern may ask for in a row, and in all, its repetitions written out.
+
+To prepare a pattern takes memory with the second, and with the first the third power of time, and nothing stops it.
+"""
+
 Pattern = regex.Pattern[str]
 Match = regex.Match[str]
 
@@ -39,6 +45,7 @@ def compiled(pattern: str) -> Pattern:
     """
     text, subtracts = _translated(pattern)
     try:
+        _check_extent(text)
         return regex.compile(text, flags=regex.V1 if subtracts else regex.V0)
     except (regex.error, ValueError, OverflowError, RecursionError) as error:
         raise BadPattern(str(error) or type(error).__name__) from error
@@ -70,6 +77,65 @@ def _translated(pattern: str) -> tuple[str, bool]:
             depth -= character == "]" and depth > 0
             at += 1
     return "".join(parts), subtracts
+
+
+_PIECE = regex.compile(
+    r"(?P<open>\()|(?P<close>\))|(?P<bar>\|)|\{(?P<least>\d+)(?:,\d*)?\}|(?P<nothing>[*+?^$])"
+    r"|\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|.",
+    regex.DOTALL,
+)
+
+
+class _Branches:
+    """What stands between two brackets.
+
+    Attributes:
+        way: characters that the present branch asks for. longest: the most of any branch before it.
+        steps: characters of all branches.
+        last: way and steps of the piece that a repetition would repeat.
+    """
+
+    def __init__(self) -> None:
+        self.way = self.longest = self.steps = 0
+        self.last = (0, 0)
+
+    def add(self, way: int, steps: int) -> None:
+        self.way, self.steps, self.last = self.way + way, self.steps + steps, (way, steps)
+
+    def repeat(self, times: int) -> None:
+        way, steps = self.last
+        self.way, self.steps = self.way + way * (times - 1), self.steps + steps * (times - 1)
+
+    def end(self) -> None:
+        self.way, self.longest, self.last = 0, max(self.longest, self.way), (0, 0)
+
+
+def _check_extent(pattern: str) -> None:
+    """Make sure that a pattern can be prepared in bounded time and memory.
+
+    Raises:
+        BadPattern: it is too long, with its repetitions written out.
+    """
+    open_ones = [_Branches()]
+    for piece in _PIECE.finditer(pattern):
+        here = open_ones[-1]
+        if piece["open"]:
+            open_ones.append(_Branches())
+        elif piece["close"] and len(open_ones) > 1:
+            open_ones.pop()
+            here.end()
+            open_ones[-1].add(here.longest, here.steps)
+        elif piece["bar"]:
+            here.end()
+        elif piece["least"]:
+            here.repeat(max(1, int(piece["least"])))
+        elif not piece["nothing"]:
+            here.add(1, 1)
+        if here.way > LONGEST_WAY or here.longest > LONGEST_WAY or open_ones[-1].steps > MOST_STEPS:
+            raise BadPattern(
+                f"it asks for more than {LONGEST_WAY:,} characters in a row, or {MOST_STEPS:,} in all, with its "
+                "repetitions written out"
+            )
 
 
 def of_value(pattern: str) -> Pattern:
