@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from dirbridge.connectors.memory.directory import Node
@@ -109,28 +110,64 @@ async def check(world: World) -> None:
         shown = found[key(anchor)]
         assert {name: shown.get(name) for name in wanted} == wanted, node.name
     provisioned = {anchor for anchor in live if links[anchor][0] == "provisioned"}
-    members = {
-        (key(group.anchor), key(member))
-        for group in directory.live("group")
-        for member in group.members
-        if group.anchor in provisioned and member in provisioned
-    } | {
-        (key(str(user.primary_group)), key(user.anchor))
-        for user in directory.live(*PEOPLE)
-        if user.primary_group in provisioned and user.anchor in provisioned
-    }
-    assert await world.references("members") == members
-    managers = {
-        (key(node.anchor), key(node.manager))
-        for node in directory.live(*PEOPLE, "contact")
-        if node.manager in provisioned and node.anchor in provisioned
-    }
-    assert await world.references("manager") == managers
+    assert await world.references("members") == _members(world, provisioned)
+    assert await world.references("manager") == _managers(world, provisioned)
     assert not await world.rows(
         "select id from directory_objects where tenant = %s and object_type = 'contact' and deleted_at is not null"
     ), "contacts have no recycle bin"
     await check_unique_values(world, found, held)
     await check_log(world)
+
+
+async def check_cloud(world: World) -> None:
+    """The same of an application outside: it is the mapping of scope, and nobody was made twice.
+
+    An entry may differ only because another object there has its sign-in name.
+    """
+    assert world.cloud is not None
+    directory = world.directory
+    live = {node.anchor: node for node in directory.live(*ENTRIES) if in_scope(node)}
+    found = {**await world.users(), **await world.groups(), **await world.contacts()}
+    rows = await world.rows("select anchor, state, reason, target::text from links where tenant = %s")
+    links = {row[0]: row[1:] for row in rows}
+    made = [record.values["SourceAnchor"] for record in world.cloud.records.values()]
+    assert len(made) == len(set(made)), "somebody was made twice"
+    assert set(found) <= {key(anchor) for anchor in live}, "never to be left"
+    holders = {str(shown.get("userPrincipalName")).casefold(): name for name, shown in found.items()}
+    for anchor, node in live.items():
+        state, reason, target = links[anchor]
+        wanted = expected(world, node)
+        if reason:
+            assert reason == "Conflict", (node.name, reason)
+            holder = holders.get(str(wanted.get("userPrincipalName")).casefold())
+            assert holder not in {None, key(anchor)}, f"{node.name} fails without a rival"
+            continue
+        assert (state, found[key(anchor)]["id"]) == ("provisioned", target), node.name
+        assert {name: found[key(anchor)].get(name) for name in wanted} == wanted, node.name
+    provisioned = {anchor for anchor in live if links[anchor][0] == "provisioned"}
+    assert await world.references("members") == _members(world, provisioned)
+    assert await world.references("manager") == _managers(world, provisioned)
+
+
+def _members(world: World, provisioned: Collection[str]) -> set[tuple[str, str]]:
+    return {
+        (key(group.anchor), key(member))
+        for group in world.directory.live("group")
+        for member in group.members
+        if group.anchor in provisioned and member in provisioned
+    } | {
+        (key(str(user.primary_group)), key(user.anchor))
+        for user in world.directory.live(*PEOPLE)
+        if user.primary_group in provisioned and user.anchor in provisioned
+    }
+
+
+def _managers(world: World, provisioned: Collection[str]) -> set[tuple[str, str]]:
+    return {
+        (key(node.anchor), key(node.manager))
+        for node in world.directory.live(*PEOPLE, "contact")
+        if node.manager in provisioned and node.anchor in provisioned
+    }
 
 
 async def check_unique_values(world: World, found: dict[str, dict[str, Any]], held: dict[tuple[str, str], str]) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -58,6 +58,7 @@ class Convergence(RuleBasedStateMachine):
 
     postgres_url: str
     runner: asyncio.Runner
+    target: Literal["tenant", "cloud"] = "tenant"
 
     containers = Bundle("containers")
 
@@ -66,7 +67,7 @@ class Convergence(RuleBasedStateMachine):
         self.count = 0
         self.database = Database(self.postgres_url, most=6)
         self.run(self.database.open())
-        self.world = World(self.database)
+        self.world = World(self.database, self.target)
         self.world.clock.now = datetime.now(UTC) + timedelta(hours=1)  # acts by hand are due by the database's clock
         self.world.ever_gone = set()  # type: ignore[attr-defined]
         self.run(self.world.found())

@@ -6,6 +6,7 @@ import pytest
 
 from dirbridge.connectors.memory.cloud import Cloud, Operation, Trouble
 from dirbridge.connectors.memory.target import MemoryTarget
+from dirbridge.store import jobs
 from dirbridge.store.database import Database
 from tests.engine.world import DOMAIN, World, key
 
@@ -293,6 +294,217 @@ async def test_contact_is_deleted_for_good(world: World) -> None:
     assert await world.references("manager") == {(key(pat), key(ANN))}
     assert [action for source, action, status, _ in await happened(world) if source == pat and status == "success"] == [
         "create",
+        "update",  # its manager, written when all entries are through
         "delete",
         "create",
+        "update",
     ]
+
+
+# References -----------------------------------------------------------------------------------------------------------
+
+TEAM, CREW = (f"00000000-0000-4000-8000-0000000000a{n}" for n in "12")
+MANY = [f"20000000-0000-4000-8000-{number:012}" for number in range(50)]
+REFER = frozenset({Operation.REFER})
+
+
+async def members(world: World) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {key(TEAM): set(), key(CREW): set()}
+    for group, member in await world.references("members"):
+        found[group].add(member)
+    return found
+
+
+def teams(world: World) -> None:
+    """Two groups with everybody, and a manager."""
+    for number, anchor in enumerate(MANY):
+        world.person(anchor, f"N{number}")
+    for team, name in ((TEAM, "Team"), (CREW, "Crew")):
+        world.team(team, name)
+        for anchor in (ANN, BOB, EVE, *MANY):
+            world.directory.add_member(team, anchor)
+    world.directory.set_manager(ANN, BOB)
+
+
+def everybody() -> set[str]:
+    return {key(anchor) for anchor in (ANN, BOB, EVE, *MANY)}
+
+
+async def test_more_members_than_a_request_takes(world: World) -> None:
+    """53 members go in requests of 20, a manager is replaced in one, and what the source ends is taken away."""
+    teams(world)
+    await world.cycle()
+    assert await result(world) == ("Succeeded", 55 + 3)
+    assert await members(world) == {key(TEAM): everybody(), key(CREW): everybody()}
+    assert await world.references("manager") == {(key(ANN), key(BOB))}
+    assert cloud_of(world).requests[Operation.REFER] == 3 + 3 + 1
+    world.directory.set_manager(ANN, EVE)
+    world.directory.remove_member(TEAM, BOB)
+    await world.cycle()
+    assert cloud_of(world).requests[Operation.REFER] == 7 + 2
+    assert await world.references("manager") == {(key(ANN), key(EVE))}
+    assert (await members(world))[key(TEAM)] == everybody() - {key(BOB)}
+    changed = {e["source"]: e["detail"].modified for e in (await world.events())[-2:]}
+    ids = {name: shown["id"] for name, shown in (await world.users()).items()}
+    assert [(c.name, c.old, c.new) for c in changed[ANN]] == [
+        ("Manager", f"Bob ({ids[key(BOB)]})", f"Eve ({ids[key(EVE)]})")
+    ]
+    assert [(c.name, c.old, c.new) for c in changed[TEAM]] == [("Member", f"Bob ({ids[key(BOB)]})", None)]
+    before = await world.fingerprint()
+    await world.cycle()
+    assert await world.fingerprint() == before
+
+
+async def test_one_refused_group_does_not_stop_the_others(world: World) -> None:
+    """Its members wait, with the reason in the log; all else is written, and it follows when it may."""
+    teams(world)
+    cloud_of(world).troubles = [Trouble(403, operations=REFER, about="Crew", times=10**6)]
+    await world.cycle()
+    assert await members(world) == {key(TEAM): everybody(), key(CREW): set()}
+    assert await world.references("manager") == {(key(ANN), key(BOB))}
+    failed = [(e["source"], e["action"], e["reason"]) for e in await world.events() if e["status"] == "failure"]
+    assert set(failed) == {(CREW, "update", "InsufficientRights")}
+    cloud_of(world).troubles = []
+    asked = cloud_of(world).requests[Operation.REFER]
+    await world.cycle()
+    assert cloud_of(world).requests[Operation.REFER] == asked, "not before its time"
+    world.clock.forward(hours=7)
+    await world.cycle()
+    assert await members(world) == {key(TEAM): everybody(), key(CREW): everybody()}
+    assert await world.rows("select owner from reference_exports where tenant = %s") == []
+
+
+async def test_created_then_the_membership_call_failed(world: World) -> None:
+    """The group is there, the answer about its members was lost: they follow within minutes, nothing is made twice."""
+    teams(world)
+    cloud_of(world).troubles = [Trouble(0, done=1, operations=REFER), Trouble(500, operations=REFER)]
+    await world.cycle()
+    assert len(cloud_of(world).live("Group")) == 2
+    assert (await result(world))[0] == "EntryLevelErrors"
+    world.clock.forward(minutes=2)
+    await world.cycle()
+    assert await members(world) == {key(TEAM): everybody(), key(CREW): everybody()}
+    assert len(cloud_of(world).live("Group")) == 2
+
+
+async def test_one_member_that_is_refused(world: World) -> None:
+    """The target takes all but one: halved until that one stands alone, the others are written."""
+    teams(world)
+    cloud_of(world).chance = lambda request: (
+        Trouble(422) if request.operation is Operation.REFER and {"Team", "N7"} <= request.about else None
+    )
+    await world.cycle()
+    assert await members(world) == {key(TEAM): everybody() - {key(MANY[7])}, key(CREW): everybody()}
+    waiting = await world.rows("select owner, referenced from reference_exports where tenant = %s")
+    assert waiting == [(TEAM, MANY[7])]
+
+
+async def test_a_member_or_a_group_that_somebody_purged_there(world: World) -> None:
+    """What is gone there is found out when it is referred to, made anew, and gets its references back."""
+    teams(world)
+    await world.cycle()
+    users, groups = await world.users(), await world.groups()
+    cloud_of(world).purge(users[key(BOB)]["id"])
+    cloud_of(world).purge(groups[key(CREW)]["id"])
+    world.person(EVE[:-1] + "9", "Zoe")
+    world.directory.set_manager(EVE, BOB)
+    world.directory.add_member(CREW, EVE[:-1] + "9")
+    await world.cycle()
+    await world.cycle()
+    assert await world.references("manager") == {(key(ANN), key(BOB)), (key(EVE), key(BOB))}
+    assert await members(world) == {key(TEAM): everybody(), key(CREW): everybody() | {key(EVE[:-1] + "9")}}
+    assert len(cloud_of(world).live("User")) == 54
+
+
+async def test_throttled_in_the_middle_of_members(world: World) -> None:
+    """429 for a request about members: the pause is kept, and it goes on with the next request."""
+    teams(world)
+    cloud_of(world).troubles = [Trouble(429, retry_after=60, operations=REFER, about="Team")]
+    await world.cycle()
+    assert (await result(world))[0] == "Succeeded"
+    assert cloud_of(world).impatient == 0
+    assert cloud_of(world).requests[Operation.REFER] == 7
+    assert await members(world) == {key(TEAM): everybody(), key(CREW): everybody()}
+
+
+# Deletes --------------------------------------------------------------------------------------------------------------
+
+DELETE = frozenset({Operation.DELETE})
+
+
+async def test_deletes_that_fail_are_tried_again(world: World) -> None:
+    """One is refused, one lost its answer, one was gone already: each ends right, and nobody is deleted twice."""
+    world.person(MANY[0], "Zoe")
+    await world.cycle()
+    ids = {name: shown["id"] for name, shown in (await world.users()).items()}
+    for anchor in (ANN, BOB, EVE):
+        world.directory.delete(anchor)
+    cloud_of(world).purge(ids[key(EVE)])
+    cloud_of(world).troubles = [
+        Trouble(403, operations=DELETE, about="Ann"),
+        Trouble(0, done=1, operations=DELETE, about="Bob"),
+    ]
+    await world.cycle()
+    assert set(await world.users()) == {key(ANN), key(MANY[0])}
+    deletes = [(e["source"], e["status"], e["reason"]) for e in await world.events() if e["action"] == "delete"]
+    assert sorted(deletes) == [
+        (ANN, "failure", "InsufficientRights"),
+        (BOB, "failure", "Timeout"),
+        (EVE, "success", ""),
+    ]
+    await world.cycle()
+    assert set(await world.users()) == {key(ANN), key(MANY[0])}, "not before its time"
+    world.clock.forward(minutes=2)
+    await world.cycle()
+    world.clock.forward(hours=7)
+    await world.cycle()
+    assert set(await world.users()) == {key(MANY[0])}
+    deletes = [(e["source"], e["status"]) for e in await world.events() if e["action"] == "delete"][3:]
+    assert deletes == [(BOB, "success"), (ANN, "success")]
+    rows = await world.rows("select distinct state, attempt, retry_at from removals where tenant = %s")
+    assert rows == [("done", 0, None)]
+
+
+async def test_deletes_that_wait_for_a_retry_are_hastened_by_clear(world: World) -> None:
+    """Whoever clears the quarantine need not wait for the clock."""
+    await world.cycle()
+    world.directory.delete(ANN)
+    cloud_of(world).troubles = [Trouble(403, operations=DELETE)]
+    await world.cycle()
+    async with world.database.transaction() as conn:
+        await jobs.clear_quarantine(conn, world.tenant, world.job, world.clock())
+    await world.cycle()
+    assert set(await world.users()) == {key(BOB), key(EVE)}
+
+
+async def test_credential_refused_among_deletes(world: World) -> None:
+    """What was deleted before is recorded; the rest goes when the credential is good again."""
+    for number, anchor in enumerate(MANY):
+        world.person(anchor, f"N{number}")
+    await world.cycle()
+    for anchor in MANY[:8]:
+        world.directory.delete(anchor)
+    cloud_of(world).chance = lambda request: Trouble(401) if len(cloud_of(world).live("User")) == 50 else None
+    await world.cycle()
+    assert (await world.state()).quarantine is not None
+    assert len(cloud_of(world).live("User")) == 50
+    assert len([e for e in await world.events() if e["action"] == "delete"]) == 3
+    cloud_of(world).chance = lambda _request: None
+    await world.cycle()
+    assert len(cloud_of(world).live("User")) == 45
+    assert len([e for e in await world.events() if e["action"] == "delete"]) == 8
+    assert (await world.state()).quarantine is None
+
+
+async def test_returning_user_keeps_its_id(world: World) -> None:
+    """Restored from the target's bin, with its memberships."""
+    teams(world)
+    await world.cycle()
+    before = (await world.users())[key(EVE)]["id"]
+    world.directory.delete(EVE)
+    await world.cycle()
+    assert key(EVE) not in await world.users()
+    world.directory.restore(EVE, with_links=True)
+    await world.cycle()
+    assert (await world.users())[key(EVE)]["id"] == before
+    assert await members(world) == {key(TEAM): everybody(), key(CREW): everybody()}

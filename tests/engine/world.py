@@ -48,6 +48,10 @@ TABLES = [
     "directory_objects",
     "directory_references",
     "unique_values",
+    "reference_exports",
+    "synchronization_accounts",
+    "synchronization_credentials",
+    "job_credentials",
 ]
 """Where a cycle that has nothing to do writes nothing."""
 

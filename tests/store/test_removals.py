@@ -48,8 +48,8 @@ async def test_open_ones_come_in_order_and_in_batches(world: World) -> None:
         await removals.put(*key, [Removal(a, "user", "delete", "Tombstone") for a in "cabd"])
         await removals.stage(*key, ["b"], NOW)
         await removals.done(*key, ["c"], NOW)
-        assert [r.anchor for r in await removals.open_ones(*key, limit=2)] == ["a", "b"]
-        assert [r.anchor for r in await removals.open_ones(*key, after="b", limit=2)] == ["d"]
+        assert [r.anchor for r in await removals.open_ones(*key, now=NOW, limit=2)] == ["a", "b"]
+        assert [r.anchor for r in await removals.open_ones(*key, now=NOW, after="b", limit=2)] == ["d"]
         await removals.cancel(*key, ["c"])
     assert (await states(world))["c"][2] == "done"
 
@@ -83,7 +83,7 @@ async def test_a_persons_word(world: World) -> None:
         assert await staged.allow(*key, None) == {"c", "d"}
         assert await staged.allow(*key, ["a", "c"]) == {"a"}
         assert await staged.reject(*key, None, NOW) == set()
-        assert [r.anchor for r in await removals.open_ones(*key, limit=9)] == ["a", "c", "d", "e"]
+        assert [r.anchor for r in await removals.open_ones(*key, now=NOW, limit=9)] == ["a", "c", "d", "e"]
         assert await removals.still_open(*key, list("abx")) == ["a"]
         assert await removals.pending_by_type(*key) == {"user": 1}
         await removals.put(*key, [Removal("b", "user", "delete", "OutOfScope")])

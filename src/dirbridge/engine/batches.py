@@ -8,23 +8,17 @@ when each of its entries has an outcome.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 import msgspec
 
 from dirbridge.contract.entry import ChangePage
-from dirbridge.contract.errors import DirbridgeError, Throttled
+from dirbridge.contract.errors import Throttled
 from dirbridge.engine import exporting, page
-from dirbridge.engine.reading import pause, transaction
+from dirbridge.engine.patience import Patience
+from dirbridge.engine.reading import transaction
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
 from dirbridge.store.database import Connection
-
-LONGEST_PAUSE = timedelta(minutes=5)
-"""A target that asks for more patience ends the cycle; the next one comes when it has asked for."""
-
-MOST_PAUSES = 6
-"""So many pauses in a row without one export between them end the cycle."""
 
 _AHEAD = {False: ("containers",), True: ("containers", "references", "back_references")}
 """What must be known before an entry is judged, by whether groups are chosen."""
@@ -73,28 +67,3 @@ async def _apply(run: Run, answer: ChangePage, manner: Manner, also: Also | None
 
     await transaction(run, apply)
     return done[-1]
-
-
-class Patience:
-    """How long a target that asks for it is waited for, outside any transaction."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._pauses = 0
-
-    async def wait(self, error: DirbridgeError, *, got_on: bool = False) -> None:
-        """Wait as long as the target asks for; twice as long each time where it names no time.
-
-        Args:
-            got_on: something was exported since the last pause.
-
-        Raises:
-            DirbridgeError: the error, where waiting is no use.
-        """
-        if not isinstance(error, Throttled):
-            raise error
-        self._pauses = 1 if got_on else self._pauses + 1
-        span = error.wait if error.wait is not None else timedelta(seconds=2 ** (self._pauses - 1))
-        if span > LONGEST_PAUSE or self._pauses > MOST_PAUSES:
-            raise error
-        await pause(self._run, span)

@@ -17,7 +17,17 @@ from dirbridge.contract.errors import (
     TransientError,
     WatermarkExpired,
 )
-from dirbridge.engine import batches, finishing, membership, page, plan, policies, referring, removing
+from dirbridge.engine import (
+    batches,
+    finishing,
+    membership,
+    outside_references,
+    page,
+    plan,
+    policies,
+    referring,
+    removing,
+)
 from dirbridge.engine.reading import read_in_pages, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner
@@ -63,6 +73,7 @@ async def run(context: Context, tenant: UUID, job_id: str) -> None:
         await _arrived(current)
         waiting = await removing.run_removals(current)
         await _due(current, collisions=True)
+        await outside_references.deliver(current)
     except Fenced:
         _tell("cycle.fenced", "The cycle of job %s stopped: the job was changed or taken over.", current)
         return

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from dirbridge.contract.errors import DirbridgeError
-from dirbridge.contract.export import Fault, Match, Outcome, TargetValue
+from dirbridge.contract.export import Export, Fault, Match, Outcome, TargetValue
 from dirbridge.engine import matching, outcomes, provision
 from dirbridge.engine.provision import Inside
 from dirbridge.engine.provision import Step as Planned
@@ -21,6 +21,7 @@ from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
 from dirbridge.store import links
 from dirbridge.store.database import ValueRejected, savepoint
+from dirbridge.store.unit import Unit
 
 MOST = 100
 """Exports to a target outside the transaction whose outcomes are recorded together."""
@@ -110,6 +111,31 @@ async def _write(run: Run, work: Work, steps: Sequence[Planned], manner: Manner)
         answered = [Outcome(exports[0].anchor, exports[0].target, error=fault)]
     for step, outcome in zip(steps, answered, strict=True):
         outcomes.note(run, work, step, outcome, manner)
+
+
+async def send(run: Run, unit: Unit, exports: Sequence[Export]) -> tuple[dict[str, Outcome], DirbridgeError | None]:
+    """Export what needs no comparison, to a target outside until the time is up.
+
+    Returns:
+        The outcomes by anchor, of as many as were begun, and what the target as a whole answered instead of going on.
+
+    Raises:
+        DirbridgeError: as the target that joins our transaction does; then nothing of this happened.
+    """
+    left = {export.anchor: export for export in exports}
+    known: dict[str, Outcome] = {}
+    until = run.context.clock() + LONGEST
+    joins = run.context.target.capabilities.joins_transaction
+    while left and (joins or not known or run.context.clock() < until):
+        try:
+            said = await run.context.target.export(unit, list(left.values()))
+        except DirbridgeError as error:
+            if joins:
+                raise
+            return known, error
+        known |= {outcome.anchor: outcome for outcome in said}
+        left = {anchor: export for anchor, export in left.items() if anchor not in known}
+    return known, None
 
 
 # A target outside our transaction -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dirbridge.contract.errors import DirbridgeError
 from dirbridge.engine import disposition, quarantine, status
 from dirbridge.engine.quarantine import Decision, Findings, Quarantine, Reason
 from dirbridge.engine.run import Run
-from dirbridge.store import audits, due, jobs, notifications, references, removals
+from dirbridge.store import audits, due, jobs, notifications, reference_exports, references, removals
 from dirbridge.store.database import Connection
 from dirbridge.store.jobs import Job
 
@@ -70,6 +70,7 @@ async def _findings(
     if escrowed and matters:
         attributes = sorted(run.plan.reference_targets)
         references_waiting = await references.count_failed(conn, run.tenant, job.id, attributes)
+    references_waiting += await reference_exports.count_failed(conn, run.tenant, job.id)
     return Findings(
         first_exports=counts.first_tried,
         first_failures=counts.first_refused,

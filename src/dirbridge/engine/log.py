@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -321,23 +322,53 @@ def referred(
     waiting: int,
     now: datetime,
     began: datetime,
+    fault: Fault | None = None,
 ) -> Event:
-    """References of an entry that changed while the entry itself did not."""
+    """References of an entry that changed while the entry itself did not, or could not be changed."""
+    status = Status.FAILURE if fault else Status.SUCCESS
     return _event(
         run,
         now,
         began,
         action=Action.UPDATE,
-        status=Status.SUCCESS,
+        status=status,
+        reason=fault.code if fault else "",
         source=(link.anchor, link.object_type, link.name),
         target=(str(link.target or ""), target_type, link.name),
         steps=[
             Step("EntryImport", StepType.IMPORT, Status.SUCCESS, {"type": link.object_type, "name": link.name}),
-            resolution(changes, waiting),
-            Step("EntryExportUpdate", StepType.EXPORT, Status.SUCCESS, {"name": link.name, "type": target_type}),
+            resolution(() if fault else changes, waiting),
+            Step("EntryExportUpdate", StepType.EXPORT, status, {"name": link.name, "type": target_type}),
         ],
         changes=changes,
+        fault=fault,
     )
+
+
+class Told(NamedTuple):
+    """A reference for the log: its owner's anchor, the target attribute, and what it refers to in words."""
+
+    owner: str
+    attribute: str
+    referenced: str
+
+
+def reference_changes(
+    gone: Iterable[Told], new: Iterable[Told], single: Collection[str]
+) -> dict[str, list[ModifiedProperty]]:
+    """Put references into the log's form, by owner; of an attribute of one value, old and new are one change."""
+    left: dict[tuple[str, str], str] = {}
+    changes: dict[str, list[ModifiedProperty]] = {}
+    for owner, name, old in gone:
+        if name in single:
+            left[owner, name] = old
+        else:
+            changes.setdefault(owner, []).append(ModifiedProperty(name, old, None))
+    for owner, name, shown in new:
+        changes.setdefault(owner, []).append(ModifiedProperty(name, left.pop((owner, name), None), shown))
+    for (owner, name), old in left.items():
+        changes.setdefault(owner, []).append(ModifiedProperty(name, old, None))
+    return changes
 
 
 def resolution(changes: Sequence[ModifiedProperty], waiting: int) -> Step:

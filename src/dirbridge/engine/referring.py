@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dirbridge.contract.entry import BackReferences, ChangePage, Entry, ReferenceDelta
 from dirbridge.contract.event import ModifiedProperty
 from dirbridge.contract.export import Reference
-from dirbridge.engine import log
+from dirbridge.engine import log, outside_references
 from dirbridge.engine.attributes import PRIMARY_GROUP, PRIMARY_MEMBER
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Work
@@ -138,11 +138,20 @@ async def _refer(
             )
         new = [*new, *late]
         if new or gone:
-            await run.context.target.refer(work.unit, _at_target(new, targets), _at_target(gone, targets))
-            await _log_references(run, work, new, gone)
+            await _write(run, work, new, gone)
         if len(late) < references.CHUNK:
             return
         new, gone = [], []
+
+
+async def _write(run: Run, work: Work, new: Sequence[references.Resolved], gone: Sequence[references.Resolved]) -> None:
+    """Take references from the target and add others; one outside the transaction gets them later, in batches."""
+    if not run.context.target.capabilities.joins_transaction:
+        await outside_references.queue(run, work, new, gone)
+        return
+    targets = run.plan.reference_targets
+    await run.context.target.refer(work.unit, _at_target(new, targets), _at_target(gone, targets))
+    await _log_references(run, work, new, gone)
 
 
 def _at_target(rows: Sequence[references.Resolved], targets: Mapping[str, str]) -> list[Reference]:

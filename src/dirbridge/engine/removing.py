@@ -12,16 +12,14 @@ from functools import partial
 import msgspec
 
 from dirbridge.contract.entry import ChangePage
-from dirbridge.contract.export import Action, Export
-from dirbridge.engine import batches, log, membership, provision
+from dirbridge.engine import batches, deleting, log, membership, provision
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
 from dirbridge.engine.threshold import allowance
 from dirbridge.engine.work import Manner, Work
-from dirbridge.store import due, events, jobs, links, references, removals
+from dirbridge.store import events, jobs, links, removals
 from dirbridge.store.database import Connection
-from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
 
 BATCH = 500
@@ -51,13 +49,14 @@ async def run_removals(run: Run) -> int:
         How many removals wait for a person.
     """
     async with run.context.database.connection() as conn:
-        if not await removals.open_ones(conn, run.tenant, run.job.id, limit=1):
+        now = run.context.clock()
+        if not await removals.open_ones(conn, run.tenant, run.job.id, now=now, limit=1):
             return 0
         blocked = await _blocked(run, conn) if run.policy.delete_threshold_enabled else frozenset()
     after = ""
     while True:
         async with run.context.database.connection() as conn:
-            batch = await removals.open_ones(conn, run.tenant, run.job.id, after=after, limit=BATCH)
+            batch = await removals.open_ones(conn, run.tenant, run.job.id, now=now, after=after, limit=BATCH)
         if not batch:
             break
         after = batch[-1].anchor
@@ -104,7 +103,7 @@ async def _batch(run: Run, batch: Sequence[Removal], blocked: Collection[str]) -
         await transaction(run, partial(_stage, run, staged=staged))
     deletes = [r for r in reviewed.deletes if r.anchor in go]
     if deletes:
-        await transaction(run, partial(_delete, run, deletes=deletes, tombstones=reviewed.tombstones))
+        await deleting.delete(run, deletes, reviewed.tombstones)
     disables = [r for r in reviewed.disables if r.anchor in go]
     if disables:
         await _disable(run, disables)
@@ -169,65 +168,6 @@ async def _stage(run: Run, conn: Connection, staged: Sequence[Removal]) -> None:
             if r.anchor in known and r.anchor in new
         ],
     )
-
-
-async def _delete(run: Run, conn: Connection, deletes: Sequence[Removal], tombstones: set[str]) -> None:
-    """Export deletes: objects go, to the recycle bin where their type has one, and their references turn to missing.
-
-    A link stays, to restore its object by it; where nothing is left to restore it leads nowhere, and goes with its
-    entry.
-    """
-    await jobs.fence(conn, run.tenant, run.job.id, run.generation)
-    began = run.context.clock()
-    anchors = await removals.still_open(conn, run.tenant, run.job.id, sorted(r.anchor for r in deletes))
-    evidence = {r.anchor: r.evidence for r in deletes}
-    known = await links.get(conn, run.tenant, run.job.id, anchors)
-    live = [link for link in known.values() if link.state == "provisioned" and link.target is not None]
-    exports = [Export(link.anchor, link.target_type, Action.DELETE, str(link.target), {}) for link in live]
-    outcomes = await run.context.target.export(run.unit(conn, began), exports) if exports else []
-    now = run.context.clock()
-    ended = [_ended(run, link) for link in live]
-    await links.put(conn, run.tenant, run.job.id, ended)
-    lost = [link.anchor for link in ended if link.target is None and link.anchor in tombstones]
-    if lost:
-        await links.forget(conn, run.tenant, run.job.id, lost)
-    await references.lose(conn, run.tenant, run.job.id, anchors)
-    gone = sorted((tombstones & set(anchors)) - set(run.plan.groups))
-    if gone:
-        await references.forget_owners(conn, run.tenant, run.job.id, gone)
-    await removals.done(conn, run.tenant, run.job.id, anchors, now)
-    await due.settle(conn, run.tenant, run.job.id, anchors)
-    await due.wake(conn, run.tenant, sorted({value for outcome in outcomes for value in outcome.freed}), now)
-    run.counts.exports += len(exports)
-    run.counts.exported += len(exports)
-    await events.write(
-        conn,
-        run.tenant,
-        [
-            log.removed(
-                run,
-                link,
-                target_type=link.target_type,
-                evidence=evidence[link.anchor],
-                staged=False,
-                fault=None,
-                now=now,
-                began=began,
-                permanent=not _is_restorable(run, link),
-            )
-            for link in live
-        ],
-    )
-
-
-def _ended(run: Run, link: Link) -> Link:
-    """The link of an entry whose object was deleted just now."""
-    target = link.target if _is_restorable(run, link) else None
-    return msgspec.structs.replace(link, state="deprovisioned", reason="", digest=None, target=target)
-
-
-def _is_restorable(run: Run, link: Link) -> bool:
-    return link.target_type in run.context.target.capabilities.soft_deletes
 
 
 async def _disable(run: Run, disables: Sequence[Removal]) -> None:

@@ -144,14 +144,7 @@ async def release(conn: AsyncConnection[Any], tenant: UUID, job: str) -> None:
     )
 
 
-async def wake(conn: AsyncConnection[Any], tenant: UUID, user: UUID | None = None) -> list[str]:
-    """Make active jobs in quarantine due now; with a user, only if that user is the account. Gives the jobs."""
-    cursor = await conn.execute(
-        """update jobs j set next_run = now()
-           where tenant = %(tenant)s and state = 'Active' and quarantine is not null
-             and (%(user)s::uuid is null or exists (
-               select from synchronization_accounts a where a.tenant = j.tenant and a.id = %(user)s))
-           returning id""",
-        {"tenant": tenant, "user": user},
-    )
-    return sorted(row[0] for row in await cursor.fetchall())
+async def is_account(conn: AsyncConnection[Any], tenant: UUID, user: UUID) -> bool:
+    """Tell whether a user is the account."""
+    cursor = await conn.execute("select from synchronization_accounts where tenant = %s and id = %s", (tenant, user))
+    return await cursor.fetchone() is not None

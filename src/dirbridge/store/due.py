@@ -22,6 +22,7 @@ EXPIRY = "AccountExpires"
 NOT_VISIBLE = "NotVisibleInSource"
 SCOPE = "ScopeChanged"
 CONTAINER = "ContainerUnknown"
+TARGET_CHANGED = "TargetChanged"
 
 
 class Due(msgspec.Struct, frozen=True):

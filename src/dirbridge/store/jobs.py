@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from dirbridge.contract.entry import Watermark
 from dirbridge.contract.errors import ConfigurationError, Fenced
 from dirbridge.contract.schema import Schema
-from dirbridge.store import accounts, staged
+from dirbridge.store import accounts, reference_exports, staged
 
 RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "QuarantineState", "Full", "ForceDeletes")
 """Graph's synchronizationJobRestartScope."""
@@ -196,7 +196,18 @@ async def clear_quarantine(conn: AsyncConnection[Any], tenant: UUID, job: str, a
     await conn.execute(
         "update due set at = least(at, %s) where tenant = %s and job = %s and attempt > 0", (at, tenant, job)
     )
+    await _hasten(conn, tenant, job)
     return result.rowcount == 1
+
+
+async def _hasten(conn: AsyncConnection[Any], tenant: UUID, job: str) -> None:
+    """What a target outside refused, references and deletes, is tried again at once, as if for the first time."""
+    await reference_exports.hasten(conn, tenant, job)
+    await conn.execute(
+        """update removals set attempt = 0, failing_since = null, retry_at = null
+           where tenant = %s and job = %s and attempt > 0""",
+        (tenant, job),
+    )
 
 
 async def put_quarantine(
@@ -260,6 +271,7 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
     if "Escrows" in chosen:
         # Failures only: what is due for another reason was never tried.
         await conn.execute("delete from due where tenant = %s and job = %s and attempt > 0", key)
+        await _hasten(conn, tenant, job)
         await conn.execute("update jobs set escrows_pruned = false where tenant = %s and id = %s", key)
     if "QuarantineState" in chosen:
         await conn.execute(
@@ -286,7 +298,8 @@ async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema:
 async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Drop a job and all its state; what it wrote to its target stays."""
     await accounts.release(conn, tenant, job)
-    for table in ("links", "entry_references", "seen", "seen_references", "due", "scope_members"):
+    bulk = ("links", "entry_references", "seen", "seen_references", "due", "scope_members", "reference_exports")
+    for table in bulk:
         await conn.execute(f"delete from {table} where tenant = %s and job = %s".encode(), (tenant, job))
     result = await conn.execute("delete from jobs where tenant = %s and id = %s", (tenant, job))
     return result.rowcount == 1

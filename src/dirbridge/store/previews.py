@@ -45,7 +45,16 @@ OF_TENANT = (
 )
 """Copied whole: what other jobs wrote decides with what this one's entries meet."""
 
-OF_JOB = ("containers", "entry_references", "due", "removals", "scope_groups", "scope_members", "job_credentials")
+OF_JOB = (
+    "containers",
+    "entry_references",
+    "due",
+    "removals",
+    "scope_groups",
+    "scope_members",
+    "job_credentials",
+    "reference_exports",
+)
 """Copied for the one job."""
 
 FILLED = ("arrivals", "watermarks", "seen", "seen_references")

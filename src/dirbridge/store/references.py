@@ -14,6 +14,7 @@ import msgspec
 from psycopg import AsyncConnection
 
 from dirbridge.contract.entry import BackReferences
+from dirbridge.store import reference_exports
 
 Row = tuple[str, str, str]
 """Owner, source attribute, referenced: anchors."""
@@ -238,6 +239,7 @@ async def lose(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequ
            where tenant = %(tenant)s and job = %(job)s and is_written and owner = any(%(anchors)s)""",
         {"tenant": tenant, "job": job, "anchors": list(anchors)},
     )
+    await reference_exports.forget(conn, tenant, job, anchors)
 
 
 async def resolve(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -59,15 +59,16 @@ async def cancel(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Se
 
 
 async def open_ones(
-    conn: AsyncConnection[Any], tenant: UUID, job: str, *, after: str = "", limit: int
+    conn: AsyncConnection[Any], tenant: UUID, job: str, *, now: datetime, after: str = "", limit: int
 ) -> list[Removal]:
-    """Give what is pending, staged or allowed, in anchor order."""
+    """Give what is pending, staged or allowed, in anchor order; not what the target refused and is due later."""
     async with conn.cursor(row_factory=class_row(Removal)) as cursor:
         await cursor.execute(
             """select anchor, object_type, action, evidence, state from removals
                where tenant = %s and job = %s and state in ('pending', 'staged', 'allowed') and anchor > %s
+                 and (retry_at is null or retry_at <= %s)
                order by anchor limit %s""",
-            (tenant, job, after, limit),
+            (tenant, job, after, now, limit),
         )
         return await cursor.fetchall()
 
@@ -124,9 +125,33 @@ async def done(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequ
     """These were removed. What a person had allowed is not counted against the threshold again."""
     await conn.execute(
         """update removals set evidence = case when state = 'allowed' then 'Allowed' else evidence end,
-             state = 'done', done_at = %s
+             state = 'done', done_at = %s, attempt = 0, failing_since = null, retry_at = null
            where tenant = %s and job = %s and anchor = any(%s)""",
         (at, tenant, job, list(anchors)),
+    )
+
+
+async def failing(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]
+) -> dict[str, tuple[int, datetime]]:
+    """Give how often the target refused each of these, and since when."""
+    cursor = await conn.execute(
+        """select anchor, attempt, failing_since from removals
+           where tenant = %s and job = %s and anchor = any(%s) and attempt > 0""",
+        (tenant, job, list(anchors)),
+    )
+    return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+
+async def put_off(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, at: Mapping[str, datetime], now: datetime
+) -> None:
+    """The target refused these: each is tried again at its time."""
+    await conn.execute(
+        """update removals r set attempt = r.attempt + 1, failing_since = coalesce(r.failing_since, %s), retry_at = u.at
+           from unnest(%s::text[], %s::timestamptz[]) as u(anchor, at)
+           where r.tenant = %s and r.job = %s and r.anchor = u.anchor""",
+        (now, list(at), list(at.values()), tenant, job),
     )
 
 

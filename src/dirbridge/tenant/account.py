@@ -53,7 +53,7 @@ class Repaired(msgspec.Struct, frozen=True):
 
     Attributes:
         repaired: of `created`, `restored`, `enabled`, `role`, `credential`, in this order.
-        given: the jobs that have a new credential. woken: those in quarantine, which are due now.
+        given: the jobs that have a new credential. woken: those that waited, which are due now.
     """
 
     account: Account
@@ -155,7 +155,7 @@ async def repair(
     actor: str,
     expires_at: datetime | None = None,
 ) -> Repaired:
-    """Bring the account back to what it must be, with a new credential for each job; jobs in quarantine are due now.
+    """Bring the account back to what it must be, with a new credential for each job; jobs that wait are due now.
 
     Args:
         expires_at: when the new credentials end; None is never.
@@ -164,6 +164,7 @@ async def repair(
         EntryError: another object holds the account's name.
     """
     done: list[str] = []
+    woken = await jobs.wake(conn, tenant)
     account = await accounts.get(conn, tenant, lock=True)
     if account is None or account.name is None:
         account = await _create(conn, tenant, new_id(), now)
@@ -181,7 +182,6 @@ async def repair(
     given = [job.id for job in await jobs.list_all(conn, tenant)]
     for job in given:
         await _grant(conn, tenant, account.id, job, sealing, new_id, expires_at)
-    woken = await accounts.wake(conn, tenant)
     done.append("credential")
     detail = {"repaired": done, "jobs": given, "woken": woken}
     await audits.record(

@@ -104,7 +104,7 @@ async def update(
     await _take(conn, tenant, changed, rules.claims(row.object_type, row.properties))
     await directory.update(conn, tenant, [changed], at)
     await _password(conn, tenant, id, changes.get("passwordProfile") or {}, at)
-    await accounts.wake(conn, tenant, id)
+    await _mended(conn, tenant, id)
     return True
 
 
@@ -134,7 +134,7 @@ async def restore_object(conn: Conn, tenant: UUID, id: UUID, at: datetime) -> bo
     await _take(conn, tenant, row, set())
     await directory.update(conn, tenant, [row], at)
     await _changed_by_hand(conn, tenant, id)
-    await accounts.wake(conn, tenant, id)
+    await _mended(conn, tenant, id)
     return True
 
 
@@ -157,6 +157,12 @@ async def _password(conn: Conn, tenant: UUID, id: UUID, profile: Mapping[str, An
         await accounts.revoke(conn, tenant, id)
     elif profile.get("forceChangePasswordNextSignIn"):
         await accounts.expire(conn, tenant, id, at)
+
+
+async def _mended(conn: Conn, tenant: UUID, id: UUID) -> None:
+    """Where this is the user as which jobs write, let those that wait try again."""
+    if await accounts.is_account(conn, tenant, id):
+        await jobs.wake(conn, tenant)
 
 
 async def _live(conn: Conn, tenant: UUID, id: UUID, object_type: str | None) -> ObjectRow | None:

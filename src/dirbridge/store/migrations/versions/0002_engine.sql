@@ -132,6 +132,32 @@ create index message_notices_notice on message_notices (tenant, notice);
 -- The values that a target outside has, as far as we know (msgpack); the tenant's own objects are read instead.
 alter table links add column written bytea;
 
+-- References to be written to a target outside, or taken away there; each goes when that is done. Those of one owner
+-- are asked for in one order, removals first.
+create table reference_exports (
+    tenant uuid not null,
+    job text not null,
+    owner text collate "C" not null,
+    attribute text not null,                    -- target attribute
+    is_added boolean not null,
+    referenced text collate "C" not null,
+    owner_target text not null,
+    referenced_target text not null,
+    referenced_name text not null,
+    at timestamptz not null default now(),      -- when it is due
+    attempt integer not null default 0,
+    since timestamptz,                          -- when it failed first
+    primary key (tenant, job, owner, attribute, referenced)
+);
+create index reference_exports_order on reference_exports (tenant, job, owner, attribute, is_added, referenced);
+create index reference_exports_referenced on reference_exports (tenant, job, referenced);
+
+-- When a delete that the target refused is tried again.
+alter table removals
+    add column attempt integer not null default 0,
+    add column failing_since timestamptz,
+    add column retry_at timestamptz;
+
 -- As whom jobs write the tenant directory: a user of it.
 create table synchronization_accounts (
     tenant uuid primary key references tenants,
