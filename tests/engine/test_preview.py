@@ -13,7 +13,7 @@ from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.errors import TransientError
 from dirbridge.contract.schema import Filter, FilterClause, FilterGroup, FilterOperand, Schema
 from dirbridge.engine import preview
-from dirbridge.store import previews
+from dirbridge.store import jobs, previews
 from dirbridge.store.database import Database
 from dirbridge.store.previews import Preview
 from tests.engine.world import TABLES, World, default_schema
@@ -203,13 +203,67 @@ async def test_preview_left_behind_is_begun_afresh_and_given_up_in_the_end(datab
             assert taken.attempt == attempt
             await conn.execute("update previews set renewed_at = now() - interval '2 minutes' where id = %s", (id,))
         async with database.transaction() as conn:
+            await previews.clear(conn, id)
+        async with database.transaction() as conn:
             assert await previews.set_up(conn, taken)
     async with database.transaction() as conn:
         assert await previews.take(conn) is None
         ended = await previews.get(conn, world.tenant, id)
         assert ended is not None
         assert (ended.state, ended.error and ended.error["code"]) == ("Failed", "PreviewInterrupted")
+    assert await left(database, id) == {}
+
+
+async def test_preview_that_was_only_slow_leaves_the_second_one_alone(database: Database, world: World) -> None:
+    """A worker that comes back when another has begun afresh writes nothing more and drops nothing of it."""
+    for number in range(10):
+        world.person(PEOPLE[number], f"User {number}")
+    id = await ask(database, world)
+    second: list[Preview] = []
+
+    class Slow(MemorySource):
+        async def changes(self, *arguments: Any, **more: Any) -> Any:
+            number = 0
+            async for page in super().changes(*arguments, **more):
+                number += 1
+                if number == 2:
+                    async with database.transaction() as conn:
+                        await conn.execute("update previews set renewed_at = now() - interval '2 minutes'")
+                        taken = await previews.take(conn)
+                        assert taken is not None
+                        second.append(taken)
+                    async with database.transaction() as conn:
+                        await previews.clear(conn, id)
+                    async with database.transaction() as conn:
+                        assert await previews.set_up(conn, taken)
+                        assert await jobs.begin(conn, id, world.job, uuid4())
+                yield page
+
+    world.source = lambda: Slow(world.directory)
+    ended = await carry_out(database, world)
+    assert (ended.state, ended.attempt) == ("Running", 2)
+    assert await found(database, id) == {}
+    world.source = lambda: MemorySource(world.directory)
+    await preview.run(world.context(), second[0])
+    async with database.connection() as conn:
+        again = await previews.get(conn, world.tenant, id)
+    assert again is not None
+    assert again.state == "Succeeded"
+    assert len(await found(database, id)) == 10
+    assert await left(database, id) == {}
+
+
+async def test_preview_that_was_forgotten_as_it_began_leaves_nothing(database: Database, world: World) -> None:
+    """Its cycle may run to its end before anybody notices; then its log goes too."""
+    world.person(USER, "User")
+    id = await ask(database, world)
+    async with database.transaction() as conn:
+        taken = await previews.take(conn)
+        assert taken is not None
+    async with database.transaction() as conn:
         assert await previews.remove(conn, world.tenant, id)
+    await preview.run(world.context(), taken)
+    assert await found(database, id) == {}
     assert await left(database, id) == {}
 
 

@@ -51,6 +51,8 @@ async def _run(context: Context, preview: Preview) -> None:
         job = await jobs.get(conn, preview.tenant, preview.job)
     if job is not None:
         async with context.database.transaction() as conn:
+            await previews.clear(conn, preview.id)
+        async with context.database.transaction() as conn:
             if not await previews.set_up(conn, preview):
                 job = None
     if job is None:
@@ -87,8 +89,10 @@ async def _end(
     error: dict[str, Any] | None = None,
 ) -> None:
     async with database.transaction() as conn:
-        await previews.end(conn, preview, state=state, result=result, error=error)
-        await previews.drop(conn, preview.id)
+        if await previews.end(conn, preview, state=state, result=result, error=error):
+            await previews.drop(conn, preview.id)
+        else:
+            await previews.clear_away(conn, preview)
 
 
 async def _keep(database: Database, preview: Preview) -> None:

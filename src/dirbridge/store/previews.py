@@ -135,15 +135,17 @@ async def take(conn: AsyncConnection[Any]) -> Preview | None:
 
     One that was left behind too often fails.
     """
-    await conn.execute(
+    given_up = await conn.execute(
         """update previews set state = 'Failed', ended_at = now(), error = %s
-           where state = 'Running' and renewed_at < now() - %s and attempt >= %s""",
+           where state = 'Running' and renewed_at < now() - %s and attempt >= %s returning id""",
         (
             Jsonb({"code": _INTERRUPTED.code, "message": _INTERRUPTED.reason}),
             SILENCE,
             ATTEMPTS,
         ),
     )
+    for (preview,) in await given_up.fetchall():
+        await drop(conn, preview)
     async with conn.cursor(row_factory=class_row(Preview)) as cursor:
         await cursor.execute(
             """update previews p set state = 'Running', began_at = now(), renewed_at = now(), attempt = attempt + 1
@@ -175,9 +177,9 @@ async def end(
     state: str,
     result: dict[str, Any] | None = None,
     error: dict[str, Any] | None = None,
-) -> None:
-    """Keep what a preview came to."""
-    await conn.execute(
+) -> bool:
+    """Keep what a preview came to. False where it was cancelled or forgotten, or begun afresh by another."""
+    updated = await conn.execute(
         """update previews set state = %s, ended_at = now(), result = %s, error = %s
            where tenant = %s and id = %s and state = 'Running' and attempt = %s""",
         (
@@ -189,6 +191,7 @@ async def end(
             preview.attempt,
         ),
     )
+    return updated.rowcount == 1
 
 
 async def put_back(conn: AsyncConnection[Any], preview: Preview) -> None:
@@ -211,11 +214,18 @@ async def cancel(conn: AsyncConnection[Any], tenant: UUID, preview: UUID) -> Non
     await conn.execute("update jobs set generation = generation + 1, state = 'Paused' where tenant = %s", (preview,))
 
 
+async def clear(conn: AsyncConnection[Any], preview: UUID) -> None:
+    """Remove a copy with its events, once a page that is being written there has ended."""
+    await drop(conn, preview)
+    await conn.execute("delete from events where tenant = %s", (preview,))
+
+
 async def set_up(conn: AsyncConnection[Any], preview: Preview) -> bool:
-    """Copy what a cycle of the job needs; False where the job is gone. The transaction must have done nothing yet."""
+    """Copy what a cycle of the job needs, where there is no copy; False where the job is gone.
+
+    The transaction must have done nothing yet.
+    """
     await conn.execute("set transaction isolation level repeatable read")
-    await drop(conn, preview.id)
-    await conn.execute("delete from events where tenant = %s", (preview.id,))
     if await jobs.get(conn, preview.tenant, preview.job) is None:
         return False
     await conn.execute(
@@ -227,13 +237,15 @@ async def set_up(conn: AsyncConnection[Any], preview: Preview) -> bool:
         await _copy(conn, table, preview)
     for table in OF_JOB:
         await _copy(conn, table, preview, job=preview.job)
-    # Nobody but the preview runs these: the tick takes active jobs only.
+    # Nobody but the preview runs these: the tick takes active jobs only. Generations of two attempts never meet.
     await conn.execute(
-        """update jobs set state = case when id = %s then 'Preview' else 'Disabled' end, next_run = null, cycle = null,
+        """update jobs set generation = generation + 1000 * %s,
+             state = case when id = %s then 'Preview' else 'Disabled' end, next_run = null, cycle = null,
              progress = null, quarantine = null, settings = case when id = %s then settings || %s else settings end,
              schema = case when id = %s then coalesce(%s, schema) else schema end
            where tenant = %s""",
         (
+            preview.attempt,
             preview.job,
             preview.job,
             Jsonb(preview.settings or {}),
@@ -267,6 +279,7 @@ async def _copy(conn: AsyncConnection[Any], table: str, preview: Preview, job: s
 
 async def drop(conn: AsyncConnection[Any], preview: UUID) -> None:
     """Remove a copy; the events of its cycle stay."""
+    await conn.execute("select from jobs where tenant = %s order by id for update", (preview,))
     for table in reversed((*OF_TENANT, *OF_JOB, *FILLED)):
         await conn.execute(
             sql.SQL("delete from {} where tenant = %s").format(sql.Identifier(table)),
@@ -289,8 +302,7 @@ async def remove(conn: AsyncConnection[Any], tenant: UUID, preview: UUID) -> boo
     await cancel(conn, tenant, preview)
     result = await conn.execute("delete from previews where tenant = %s and id = %s", (tenant, preview))
     if result.rowcount:
-        await drop(conn, preview)
-        await conn.execute("delete from events where tenant = %s", (preview,))
+        await clear(conn, preview)
     return result.rowcount == 1
 
 
