@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from dirbridge.connectors.memory.directory import ROOT, anchor_of
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.errors import CredentialError, EntryError
 from dirbridge.contract.event import StepType
+from dirbridge.contract.schema import ContainerFilter
 from dirbridge.engine import ondemand
 from dirbridge.engine.ondemand import Shown, Wish
 from dirbridge.store import jobs
-from tests.engine.world import World, key
+from tests.engine.world import World, default_schema, key
 
 ANN, BOB, TEAM = (anchor_of(number) for number in range(3))
 
@@ -101,6 +103,31 @@ async def test_out_of_scope_is_shown_and_provisioned_only_if_wished(world: World
     assert brief(shown) == ("create", "success", "")
     assert "removed" in shown.remark
     assert list(await world.users()) == [key(ANN)]
+
+
+async def test_containers_above_are_read_for_it(world: World) -> None:
+    """Before any cycle, and when one of them moved since the last, it is known whether the entry lies in scope."""
+    north, city, south = (anchor_of(number) for number in range(20, 23))
+    for anchor, name, parent in ((north, "North", ROOT), (city, "City", north), (south, "South", ROOT)):
+        world.directory.create(anchor, "container", name, parent)
+    for person, name, place in ((ANN, "Ann Lee", city), (BOB, "Bob Ray", south)):
+        world.person(person, name)
+        world.directory.move(person, place)
+    schema = default_schema(world.job)
+    (rule,) = schema.synchronization_rules
+    rule = msgspec.structs.replace(rule, container_filter=ContainerFilter((north,)))
+    async with world.database.transaction() as conn:
+        chosen = msgspec.structs.replace(schema, synchronization_rules=(rule,))
+        await jobs.set_schema(conn, world.tenant, world.job, chosen)
+    assert brief(await provision(world, BOB)) == ("other", "skipped", "NotInScope")
+    assert brief(await provision(world, ANN)) == ("create", "success", "")
+    await world.cycle()
+    world.directory.move(city, south)
+    shown = await provision(world, ANN)
+    assert shown.remark.startswith("It was in scope before")
+    world.directory.move(city, north)
+    world.directory.move(south, city)
+    assert brief(await provision(world, BOB)) == ("create", "success", "")
 
 
 async def test_leaving_scope_waits_for_the_cycle(world: World) -> None:

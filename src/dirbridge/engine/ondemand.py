@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from dirbridge.contract.entry import Entry, Value
+from dirbridge.contract.entry import ChangePage, Container, Entry, Value
 from dirbridge.contract.errors import EntryError, TransientError
 from dirbridge.contract.event import Event, Status, Step, StepType
 from dirbridge.engine import batches, log, membership, plan, policies, provision, scoping
@@ -128,6 +128,8 @@ async def _provision(run: Run, wish: Wish, anchor: str) -> Shown:
         async with run.context.database.connection() as conn:
             link = (await links.get(conn, run.tenant, run.job.id, [anchor])).get(anchor)
         entry = next((entry for entry in answer.entries if entry.anchor == anchor), None)
+        if entry is not None and run.plan.containers:
+            await _read_containers(run, entry, manner)
         tell = partial(_tell, run, entry=entry, link=link, manner=manner, began=began, told=told)
         await batches.carry_out(run, answer, manner, tell)
     if not told:
@@ -137,6 +139,19 @@ async def _provision(run: Run, wish: Wish, anchor: str) -> Shown:
             recommended_action="The next cycle tells what became of it.",
         )
     return told[0]
+
+
+async def _read_containers(run: Run, entry: Entry, manner: Manner) -> None:
+    """Read all containers above an entry: no cycle may have done so yet, or some have moved since."""
+    waiting = set(filter(None, [entry.container]))
+    seen = set(waiting)
+    while waiting:
+        found: list[Container] = []
+        async for answer in run.context.source(run.job).read(run.plan.selection, sorted(waiting)):
+            found += answer.containers
+        await batches.carry_out(run, ChangePage(containers=tuple(found)), manner)
+        waiting = {container.parent for container in found if container.parent and not container.deleted} - seen
+        seen |= waiting
 
 
 async def _tell(
