@@ -36,6 +36,7 @@ TABLES = [
     "links",
     "containers",
     "entry_references",
+    "member_removals",
     "seen",
     "seen_references",
     "due",

@@ -9,7 +9,7 @@ from dirbridge.store import directory, links, removals, staged
 from dirbridge.store.directory import ObjectRow
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
-from dirbridge.store.staged import Staged
+from dirbridge.store.staged import Decided, Staged
 from tests.engine.world import World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ async def test_story_of_a_removal(world: World) -> None:
         )
         assert await removals.stage(*key, ["a", "b", "c"], NOW) == ["a", "b"]
         assert await removals.stage(*key, ["a"], NOW) == []
-        assert await removals.staged(*key) == 2
+        assert await staged.count(*key) == 2
         await removals.put(*key, [Removal("a", "user", "delete", "Tombstone")])
         await removals.done(*key, ["b"], NOW)
     assert await states(world) == {"a": ("delete", "Tombstone", "staged"), "b": ("delete", "Tombstone", "done")}
@@ -79,10 +79,10 @@ async def test_a_persons_word(world: World) -> None:
         key = (conn, world.tenant, world.job)
         await removals.put(*key, [Removal(a, "user", "delete", "OutOfScope") for a in "abcde"])
         await removals.stage(*key, list("abcd"), NOW)
-        assert await staged.reject(*key, ["a", "b", "e", "x"], NOW) == {"a", "b"}
-        assert await staged.allow(*key, None) == {"c", "d"}
-        assert await staged.allow(*key, ["a", "c"]) == {"a"}
-        assert await staged.reject(*key, None, NOW) == set()
+        assert await staged.reject(*key, ["a", "b", "e", "x"], NOW) == Decided(2, frozenset("ab"))
+        assert await staged.allow(*key, None) == Decided(2, frozenset())
+        assert await staged.allow(*key, ["a", "c"]) == Decided(1, frozenset("a"))
+        assert await staged.reject(*key, None, NOW) == Decided(0, frozenset())
         assert [r.anchor for r in await removals.open_ones(*key, now=NOW, limit=9)] == ["a", "c", "d", "e"]
         assert await removals.still_open(*key, list("abx")) == ["a"]
         assert await removals.pending_by_type(*key) == {"user": 1}
@@ -103,7 +103,7 @@ async def test_staged_ones_are_listed_page_by_page(world: World) -> None:
         row = ObjectRow(target, "user", None, world.job, {"userPrincipalName": "bob@contoso.test"}, {})
         await directory.insert(conn, world.tenant, [row], NOW)
         first = await staged.page(*key, state="staged", after=None, limit=2)
-        rest = await staged.page(*key, state="staged", after=staged.After(first[-1].id), limit=2)
+        rest = await staged.page(*key, state="staged", after=staged.After.of(first[-1]), limit=2)
     assert [each.id for each in first + rest] == ["a", "b", "c"]
     assert first[1] == Staged("b", "delete", "Tombstone", "staged", NOW, "b", "user", "Bob", target, "bob@contoso.test")
     assert (first[0].source_name, first[0].target_id, first[0].target_name) == ("", None, "")

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from dirbridge.contract.entry import Container, Watermark
-from dirbridge.store import containers, due, jobs, links, references, removals, seen, staged
+from dirbridge.store import containers, due, jobs, links, member_removals, references, removals, seen, staged
 from dirbridge.store.due import Due
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
@@ -79,6 +79,10 @@ async def _lay_down(world: World, *, under_way: bool) -> None:
         await removals.put(*key, [Removal(each, "user", "delete", "Tombstone") for each in "abcdef"])
         await removals.stage(*key, ["a", "b", "f"], NOW)
         await staged.reject(*key, ["f"], NOW)
+        lost = {("d", "member", each): True for each in "xyz"}
+        await member_removals.part(*key, lost, [world.job], always=0, since=NOW, at=NOW)
+        await member_removals.stage(*key, ["d"], [world.job], after=("d", "member", "x"), at=NOW)
+        await staged.reject(*key, ["d/z"], NOW)
         await removals.done(*key, ["c"], NOW)
         for table, values in BESIDE.items():
             columns = ", ".join(("tenant", "job", *values))
@@ -133,13 +137,14 @@ def _expected(state: State, scopes: frozenset[str]) -> State:
     after = {table: [dict(row) for row in rows] for table, rows in state.items()}
     job = _job(after)
     job |= {"generation": job["generation"] + 1, "state": "Active", "cycle": None, "progress": None}
+    decided = [*after["removals"], *after["member_removals"]]
     if scopes & {"ForceDeletes"}:
-        for row in after["removals"]:
+        for row in decided:
             row["state"] = "allowed" if row["state"] == "staged" else row["state"]
     if scopes & {"Watermark", "Full"}:
         after["watermarks"], after["seen"] = [], []
         job |= {"full_read_wanted": True, "full_read": None, "full_read_watermarked": False}
-        for row in after["removals"]:
+        for row in decided:
             row |= {"state": "pending", "staged_at": None} if row["state"] == "rejected" else {}
     if scopes & {"Escrows", "Full"}:
         after["due"] = [row for row in after["due"] if not _escrow(row)]

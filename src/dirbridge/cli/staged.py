@@ -38,7 +38,7 @@ def staged(profile: Profile, job: str | None, rejected: bool, limit: int, as_jso
         click.echo(f"Nothing {'was rejected' if rejected else 'waits'}.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Action", "Why", "Type", "Name", "Object", "Since", "Id"):
+    for heading in ("Action", "Why", "Type", "Name", "Object", "Group", "Since", "Id"):
         table.add_column(heading)
     for row in rows:
         source, target = row["sourceIdentity"], row["targetIdentity"]
@@ -48,6 +48,7 @@ def staged(profile: Profile, job: str | None, rejected: bool, limit: int, as_jso
             plain(source["identityType"]),
             plain(source["displayName"]),
             plain(target["displayName"] or target["id"]),
+            plain(row["group"]["displayName"] or row["group"]["id"]) if row["group"] else "",
             plain(row["sinceDateTime"] or ""),
             plain(row["id"]),
         )

@@ -10,7 +10,16 @@ from dirbridge.contract.errors import DirbridgeError
 from dirbridge.engine import disposition, quarantine, status
 from dirbridge.engine.quarantine import Decision, Findings, Quarantine, Reason
 from dirbridge.engine.run import Run
-from dirbridge.store import audits, due, jobs, notifications, reference_exports, references, removals
+from dirbridge.store import (
+    audits,
+    due,
+    jobs,
+    member_removals,
+    notifications,
+    reference_exports,
+    references,
+    removals,
+)
 from dirbridge.store.database import Connection
 from dirbridge.store.jobs import Job
 
@@ -28,6 +37,7 @@ async def finish(run: Run, conn: Connection, error: DirbridgeError | None, waiti
     trouble = None if error is None else disposition.of_error(error)
     decision = quarantine.decide(found, before, run.policy, job.interval, now, trouble)
     await removals.prune(conn, run.tenant, job.id, now - 2 * removals.WINDOW)
+    await member_removals.prune(conn, run.tenant, job.id, now - 2 * removals.WINDOW)
     await jobs.finish(
         conn,
         run.tenant,

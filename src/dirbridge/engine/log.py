@@ -284,6 +284,26 @@ def removed(
     )
 
 
+def members_staged(run: Run, link: Link, lost: Sequence[ModifiedProperty], now: datetime) -> Event:
+    """Members that a group lost at its source, and that stay at the target until a person decides."""
+    details = {"name": link.name, "type": link.target_type, "members": str(len(lost))}
+    return _event(
+        run,
+        now,
+        now,
+        action=Action.STAGED_DELETE,
+        status=Status.WARNING,
+        reason="TooManyDeletes",
+        source=(link.anchor, link.object_type, link.name),
+        target=(str(link.target or ""), link.target_type, link.name),
+        steps=[
+            Step("EntryImport", StepType.IMPORT, Status.SUCCESS, {"type": link.object_type, "name": link.name}),
+            Step("EntryStagedMembers", StepType.EXPORT, Status.WARNING, details),
+        ],
+        changes=lost,
+    )
+
+
 def held(run: Run, link: Link, target_type: str, now: datetime, began: datetime) -> Event:
     """An entry that the source neither shows nor has a tombstone of: nothing is done to it."""
     return _event(

@@ -233,8 +233,8 @@ def _described(reason: Reason, found: Findings, policy: Policy) -> _Cause:
             action = _LOG
         case _:
             message = (
-                f"{found.staged:,} deletes or disables are more than may go without a person's word; creates and "
-                "updates go on."
+                f"{found.staged:,} deletes, disables or lost members are more than may go without a person's word; "
+                "creates and updates go on."
             )
             action = (
                 "See them by `dirbridge jobs staged`; let them go by `dirbridge jobs allow-deletes` if they are meant, "

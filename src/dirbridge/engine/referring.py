@@ -14,8 +14,9 @@ from dirbridge.contract.export import Reference
 from dirbridge.engine import log, outside_references
 from dirbridge.engine.attributes import PRIMARY_GROUP, PRIMARY_MEMBER
 from dirbridge.engine.run import Run
+from dirbridge.engine.threshold import allowance
 from dirbridge.engine.work import Work
-from dirbridge.store import arrivals, events, links, references, statistics
+from dirbridge.store import arrivals, events, links, member_removals, references, removals, statistics
 from dirbridge.store.database import Connection
 from dirbridge.store.references import Lists, Row
 
@@ -126,9 +127,7 @@ async def _refer(
 ) -> None:
     """Take ended references from the target and write new ones, and old ones whose two ends are there now."""
     conn, tenant, job, targets = work.unit.conn, run.tenant, run.job.id, run.plan.reference_targets
-    gone = [
-        row for row in await references.ended(conn, tenant, job, ended, targets, run.jobs) if row.attribute in targets
-    ]
+    gone = await _going(run, work, await _at_both_ends(run, conn, ended))
     attributes = sorted(targets)
     while True:
         late: list[references.Resolved] = []
@@ -154,6 +153,44 @@ async def _write(run: Run, work: Work, new: Sequence[references.Resolved], gone:
     await _log_references(run, work, new, gone)
 
 
+async def _at_both_ends(run: Run, conn: Connection, ended: Sequence[Row]) -> list[references.Resolved]:
+    targets = run.plan.reference_targets
+    found = await references.ended(conn, run.tenant, run.job.id, ended, targets, run.jobs)
+    return [row for row in found if row.attribute in targets]
+
+
+async def _going(run: Run, work: Work, gone: Sequence[references.Resolved]) -> list[references.Resolved]:
+    """Of ended references, give those that the target may lose at once; the others are put aside for `leaving`."""
+    policy, targets = run.policy, run.plan.reference_targets
+    counted = {
+        (row.owner, row.attribute, row.referenced): policy.member_threshold_enabled
+        and targets[row.attribute] not in run.plan.single_references
+        for row in gone
+    }
+    if not policy.skip_out_of_scope_deletions:
+        counted = {row: True for row, counts in counted.items() if counts}
+    if not counted:
+        return list(gone)
+    held = await member_removals.part(
+        work.unit.conn,
+        run.tenant,
+        run.job.id,
+        counted,
+        run.jobs,
+        always=allowance(0, policy.member_threshold),
+        since=work.unit.now - removals.WINDOW,
+        at=work.unit.now,
+    )
+    return [row for row in gone if (row.owner, row.attribute, row.referenced) not in held]
+
+
+async def take_away(run: Run, work: Work, ended: Sequence[Row]) -> None:
+    """Take ended references from the target, however many there are of an owner, and log it."""
+    gone = await _at_both_ends(run, work.unit.conn, ended)
+    if gone:
+        await _write(run, work, [], gone)
+
+
 def _at_target(rows: Sequence[references.Resolved], targets: Mapping[str, str]) -> list[Reference]:
     return [Reference(r.owner_target, targets[r.attribute], r.referenced_target) for r in rows]
 
@@ -163,11 +200,11 @@ async def _log_references(
 ) -> None:
     """One event for each owner: its own where it has one on this page, else an update."""
     conn, tenant, job = work.unit.conn, run.tenant, run.job.id
-    changes = _changes(run, new, gone)
-    waiting = await references.count_missing(conn, tenant, job, sorted(changes))
-    strangers = [owner for owner in changes if owner not in work.known and owner not in work.links]
+    changed = changes(run, new, gone)
+    waiting = await references.count_missing(conn, tenant, job, sorted(changed))
+    strangers = [owner for owner in changed if owner not in work.known and owner not in work.links]
     known = work.known | (await links.get(conn, tenant, job, strangers) if strangers else {}) | work.links
-    for owner, modified in changes.items():
+    for owner, modified in changed.items():
         rest = waiting.get(owner, 0)
         event = work.events.get(owner)
         if event is not None and len(event.detail.modified) + len(modified) <= references.CHUNK:
@@ -185,22 +222,22 @@ async def _log_references(
             await events.write(conn, tenant, [fresh])
 
 
-def _changes(
+def changes(
     run: Run, new: Sequence[references.Resolved], gone: Sequence[references.Resolved]
 ) -> dict[str, list[ModifiedProperty]]:
     """Put references into the log's form, by owner; of an attribute of one value, old and new are one change."""
     targets = run.plan.reference_targets
     left: dict[tuple[str, str], str] = {}
-    changes: dict[str, list[ModifiedProperty]] = {}
+    found: dict[str, list[ModifiedProperty]] = {}
     for row in gone:
         name, old = targets[row.attribute], f"{row.referenced_name} ({row.referenced_target})"
         if name in run.plan.single_references:
             left[row.owner, name] = old
         else:
-            changes.setdefault(row.owner, []).append(ModifiedProperty(name, old, None))
+            found.setdefault(row.owner, []).append(ModifiedProperty(name, old, None))
     for row in new:
         name, shown = targets[row.attribute], f"{row.referenced_name} ({row.referenced_target})"
-        changes.setdefault(row.owner, []).append(ModifiedProperty(name, left.pop((row.owner, name), None), shown))
+        found.setdefault(row.owner, []).append(ModifiedProperty(name, left.pop((row.owner, name), None), shown))
     for (owner, name), old in left.items():
-        changes.setdefault(owner, []).append(ModifiedProperty(name, old, None))
-    return changes
+        found.setdefault(owner, []).append(ModifiedProperty(name, old, None))
+    return found

@@ -12,13 +12,13 @@ from functools import partial
 import msgspec
 
 from dirbridge.contract.entry import ChangePage
-from dirbridge.engine import batches, deleting, log, membership, provision
+from dirbridge.engine import batches, deleting, leaving, log, membership, provision
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
 from dirbridge.engine.threshold import allowance
 from dirbridge.engine.work import Manner, Work
-from dirbridge.store import events, jobs, links, removals
+from dirbridge.store import events, jobs, links, removals, staged
 from dirbridge.store.database import Connection
 from dirbridge.store.removals import Removal
 
@@ -43,26 +43,31 @@ class Reviewed(msgspec.Struct):
 
 
 async def run_removals(run: Run) -> int:
-    """Review and carry out what is pending.
+    """Review and carry out what is pending, entries first, then the members that groups lost.
 
     Returns:
         How many removals wait for a person.
     """
+    await _entries(run)
+    await leaving.run_members(run)
+    async with run.context.database.connection() as conn:
+        return await staged.count(conn, run.tenant, run.job.id)
+
+
+async def _entries(run: Run) -> None:
     async with run.context.database.connection() as conn:
         now = run.context.clock()
         if not await removals.open_ones(conn, run.tenant, run.job.id, now=now, limit=1):
-            return 0
+            return
         blocked = await _blocked(run, conn) if run.policy.delete_threshold_enabled else frozenset()
     after = ""
     while True:
         async with run.context.database.connection() as conn:
             batch = await removals.open_ones(conn, run.tenant, run.job.id, now=now, after=after, limit=BATCH)
         if not batch:
-            break
+            return
         after = batch[-1].anchor
         await _batch(run, batch, blocked)
-    async with run.context.database.connection() as conn:
-        return await removals.staged(conn, run.tenant, run.job.id)
 
 
 async def _blocked(run: Run, conn: Connection) -> frozenset[str]:
@@ -97,10 +102,10 @@ async def _batch(run: Run, batch: Sequence[Removal], blocked: Collection[str]) -
     for answer in reviewed.pages:
         await batches.carry_out(run, answer, Manner())
     confirmed = [*reviewed.deletes, *reviewed.disables]
-    staged = [r for r in confirmed if r.object_type in blocked and r.state != "allowed"]
-    go = {r.anchor for r in confirmed} - {r.anchor for r in staged}
-    if staged:
-        await transaction(run, partial(_stage, run, staged=staged))
+    held = [r for r in confirmed if r.object_type in blocked and r.state != "allowed"]
+    go = {r.anchor for r in confirmed} - {r.anchor for r in held}
+    if held:
+        await transaction(run, partial(_stage, run, held=held))
     deletes = [r for r in reviewed.deletes if r.anchor in go]
     if deletes:
         await deleting.delete(run, deletes, reviewed.tombstones)
@@ -144,11 +149,11 @@ def _is_disabled(judgement: provision.Judgement | None) -> bool:
     return judgement.mapped.values.get(judgement.rule.enabled) is False
 
 
-async def _stage(run: Run, conn: Connection, staged: Sequence[Removal]) -> None:
+async def _stage(run: Run, conn: Connection, held: Sequence[Removal]) -> None:
     """Set removals aside for a person; each is logged once."""
     await jobs.fence(conn, run.tenant, run.job.id, run.generation)
     now = run.context.clock()
-    new = set(await removals.stage(conn, run.tenant, run.job.id, sorted(r.anchor for r in staged), now))
+    new = set(await removals.stage(conn, run.tenant, run.job.id, sorted(r.anchor for r in held), now))
     known = await links.get(conn, run.tenant, run.job.id, sorted(new))
     await events.write(
         conn,
@@ -164,7 +169,7 @@ async def _stage(run: Run, conn: Connection, staged: Sequence[Removal]) -> None:
                 now=now,
                 began=now,
             )
-            for r in staged
+            for r in held
             if r.anchor in known and r.anchor in new
         ],
     )

@@ -298,7 +298,16 @@ async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema:
 async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
     """Drop a job and all its state; what it wrote to its target stays."""
     await accounts.release(conn, tenant, job)
-    bulk = ("links", "entry_references", "seen", "seen_references", "due", "scope_members", "reference_exports")
+    bulk = (
+        "links",
+        "entry_references",
+        "member_removals",
+        "seen",
+        "seen_references",
+        "due",
+        "scope_members",
+        "reference_exports",
+    )
     for table in bulk:
         await conn.execute(f"delete from {table} where tenant = %s and job = %s".encode(), (tenant, job))
     result = await conn.execute("delete from jobs where tenant = %s and id = %s", (tenant, job))

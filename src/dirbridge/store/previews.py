@@ -48,6 +48,7 @@ OF_TENANT = (
 OF_JOB = (
     "containers",
     "entry_references",
+    "member_removals",
     "due",
     "removals",
     "scope_groups",

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 
 from dirbridge.contract.entry import BackReferences
 from dirbridge.store import reference_exports
+from dirbridge.store.links import LEFT_ALONE
 
 Row = tuple[str, str, str]
 """Owner, source attribute, referenced: anchors."""
@@ -56,6 +57,8 @@ async def add(
 ) -> list[Resolved]:
     """Store references that the source has; those whose two ends are provisioned count as written, and are given.
 
+    One that the target never lost, because its removal is still open, is written already; that removal goes.
+
     Args:
         attributes: source attributes that are mapped.
         jobs: whose entries may be at the other end: all that write to this target.
@@ -66,24 +69,36 @@ async def add(
         """with row as materialized (
              select u.owner, u.attribute, u.referenced,
                o.target::text as owner_target, t.target::text as referenced_target, t.name as referenced_name,
-               o.anchor is not null and t.anchor is not null and u.attribute = any(%(attributes)s) as is_ready
+               o.anchor is not null and t.anchor is not null and u.attribute = any(%(attributes)s)
+                 and o.reason <> %(left_alone)s as is_ready
              from unnest(%(o)s::text[], %(a)s::text[], %(r)s::text[]) as u(owner, attribute, referenced)
              left join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = u.owner
                and o.state = 'provisioned'
              left join links t on t.tenant = %(tenant)s and t.job = any(%(jobs)s) and t.anchor = u.referenced
                and t.state = 'provisioned'),
+           kept as (
+             delete from member_removals where ctid = any(array(
+               select m.ctid from row cross join lateral (
+                 select ctid from member_removals m
+                 where m.tenant = %(tenant)s and m.job = %(job)s and m.state <> 'done'
+                   and m.owner = row.owner and m.attribute = row.attribute and m.referenced = row.referenced
+                 limit 1) m))
+             returning owner, attribute, referenced),
            new as (
              insert into entry_references (tenant, job, owner, attribute, referenced, is_written)
-             select %(tenant)s, %(job)s, owner, attribute, referenced, is_ready from row
+             select %(tenant)s, %(job)s, owner, attribute, referenced, is_ready or kept.owner is not null
+             from row left join kept using (owner, attribute, referenced)
              on conflict do nothing returning owner, attribute, referenced, is_written)
            select new.owner, new.attribute, new.referenced, row.owner_target, row.referenced_target,
              row.referenced_name
-           from new join row using (owner, attribute, referenced) where new.is_written""",
+           from new join row using (owner, attribute, referenced) left join kept using (owner, attribute, referenced)
+           where new.is_written and kept.owner is null""",
         {
             "tenant": tenant,
             "job": job,
             "attributes": list(attributes),
             "jobs": list(jobs),
+            "left_alone": LEFT_ALONE,
             **dict(zip("oar", _columns(sorted(set(rows))), strict=True)),
         },
     )
@@ -227,7 +242,10 @@ async def forget_owners(conn: AsyncConnection[Any], tenant: UUID, job: str, owne
 
 
 async def lose(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str]) -> None:
-    """The target objects of these entries went: every reference with such an end, of any job, is missing there now."""
+    """The target objects of these entries went: every reference with such an end, of any job, is missing there now.
+
+    A member that was still to be taken away, or from such a group, is gone with it.
+    """
     await conn.execute(
         """update entry_references set is_written = false
            where tenant = %(tenant)s and job in (select id from jobs where tenant = %(tenant)s) and is_written
@@ -237,6 +255,12 @@ async def lose(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequ
     await conn.execute(
         """update entry_references set is_written = false
            where tenant = %(tenant)s and job = %(job)s and is_written and owner = any(%(anchors)s)""",
+        {"tenant": tenant, "job": job, "anchors": list(anchors)},
+    )
+    await conn.execute(
+        """delete from member_removals where tenant = %(tenant)s and state <> 'done'
+             and (job = %(job)s and owner = any(%(anchors)s)
+               or job in (select id from jobs where tenant = %(tenant)s) and referenced = any(%(anchors)s))""",
         {"tenant": tenant, "job": job, "anchors": list(anchors)},
     )
     await reference_exports.forget(conn, tenant, job, anchors)
@@ -274,7 +298,7 @@ async def resolve(
              select c.*, o.target::text as owner_target, t.target::text as referenced_target, t.name as referenced_name
              from candidate c
              join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = c.owner
-               and o.state = 'provisioned'
+               and o.state = 'provisioned' and o.reason <> %(left_alone)s
              join links t on t.tenant = %(tenant)s and t.job = any(%(jobs)s) and t.anchor = c.referenced
                and t.state = 'provisioned'
              order by c.owner, c.attribute, c.referenced limit %(limit)s)
@@ -290,6 +314,7 @@ async def resolve(
             "referenced": list(referenced),
             "attributes": list(attributes),
             "jobs": list(jobs),
+            "left_alone": LEFT_ALONE,
             "limit": limit,
         },
     )
@@ -343,6 +368,16 @@ async def ended(
         },
     )
     return [Resolved(*row) for row in await cursor.fetchall()]
+
+
+async def sizes(conn: AsyncConnection[Any], tenant: UUID, job: str, owners: Sequence[str]) -> dict[str, int]:
+    """Count the references of these owners that both source and target have."""
+    cursor = await conn.execute(
+        """select owner, count(*) from entry_references
+           where tenant = %s and job = %s and owner = any(%s) and is_written group by owner""",
+        (tenant, job, list(owners)),
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 async def count_failed(conn: AsyncConnection[Any], tenant: UUID, job: str, attributes: Sequence[str]) -> int:

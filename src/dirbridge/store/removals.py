@@ -73,15 +73,6 @@ async def open_ones(
         return await cursor.fetchall()
 
 
-async def staged(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
-    """Count what waits for a person."""
-    cursor = await conn.execute(
-        "select count(*) from removals where tenant = %s and job = %s and state = 'staged'", (tenant, job)
-    )
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
-
-
 async def done_since(
     conn: AsyncConnection[Any], tenant: UUID, job: str, since: datetime, action: str | None = None
 ) -> dict[str, int]:

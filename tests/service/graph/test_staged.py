@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dirbridge.store import audits, removals
+from dirbridge.store import audits, links, member_removals, removals
+from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
 
@@ -55,6 +56,7 @@ async def test_list_shows_each_with_its_evidence(waiting: World) -> None:
             "sinceDateTime": "2026-03-01T12:00:00Z",
             "sourceIdentity": {"id": "a", "displayName": "", "identityType": "user"},
             "targetIdentity": {"id": "", "displayName": ""},
+            "group": None,
         }
     ]
     assert await ids(waiting) == list("abcde")
@@ -83,7 +85,7 @@ async def test_a_word_on_all_or_some(
     async with waiting.database.connection() as conn:
         (row,) = await audits.latest(conn, TENANT)
     assert (row.activity, row.target) == (f"{word.capitalize()} staged deletes", JOB)
-    assert row.detail == {"count": number, "ids": body.get("ids", list("abcde"))}
+    assert row.detail == {"count": number, **body}
 
 
 async def test_what_does_not_wait_is_named(waiting: World) -> None:
@@ -141,3 +143,31 @@ async def test_who_may_not_and_what_is_not_there(waiting: World) -> None:
         answer = await waiting.get(AT, filter=wrong)
         assert (answer.status_code, code(answer)) == (400, "Request_UnsupportedQuery")
     assert (await waiting.get(AT, orderby="id")).status_code == 400
+
+
+async def test_members_that_groups_lost_are_among_them(waiting: World) -> None:
+    """Behind the entries, each with its group; a group's id stands for all of its members."""
+    async with waiting.database.transaction() as conn:
+        await links.put(conn, TENANT, JOB, [Link("g", "group", "Sales", None, None, "provisioned", "", None)])
+        for group, members in (("g", "xyz"), ("h", "xy")):
+            rows = {(group, "member", member): True for member in members}
+            await member_removals.part(conn, TENANT, JOB, rows, [JOB], always=0, since=NOW, at=NOW)
+            await member_removals.stage(conn, TENANT, JOB, [group], [JOB], after=("", "", ""), at=NOW)
+    assert await ids(waiting) == [*"abcde", "g/x", "g/y", "g/z", "h/x", "h/y"]
+    answer = await waiting.get(AT, count="true", top="6")
+    assert answer.json()["@odata.count"] == 10
+    assert answer.json()["value"][-1] == {
+        "id": "g/x",
+        "action": "removeMember",
+        "evidence": "NotListed",
+        "state": "staged",
+        "sinceDateTime": "2026-03-01T12:00:00Z",
+        "sourceIdentity": {"id": "x", "displayName": "", "identityType": ""},
+        "targetIdentity": {"id": "", "displayName": ""},
+        "group": {"id": "g", "displayName": "Sales"},
+    }
+    answer = await waiting.client.post(f"{AT}/reject", json={"ids": ["g", "h/y", "h/w", "e"]})
+    assert answer.json() == {"count": 5, "missing": ["h/w"]}
+    assert await ids(waiting) == [*"abcd", "h/x"]
+    answer = await waiting.client.post(f"{AT}/allow", json={"all": True})
+    assert answer.json() == {"count": 5, "missing": []}

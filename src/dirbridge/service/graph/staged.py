@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -22,7 +23,7 @@ from dirbridge.service.graph.responses import GraphResponse, moment
 from dirbridge.store import audits, jobs, staged
 from dirbridge.store.conditions import Comparison, Operator
 from dirbridge.store.directory_queries import Conn
-from dirbridge.store.staged import After, Staged
+from dirbridge.store.staged import After, Decided, Staged
 
 router = APIRouter(prefix="/beta/dirbridge")
 
@@ -33,6 +34,10 @@ STAGED = "/jobs/{job}/stagedRemovals"
 STATES = ("staged", "rejected")
 AUDITED = 100
 """So many ids of a decision are kept in its audit row."""
+
+
+Act = Callable[[Conn, UUID, str, Collection[str] | None], Awaitable[Decided]]
+"""A word on removals of a tenant's job: those named, or all."""
 
 
 class Word(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,7 +64,7 @@ async def list_staged(request: Request, job: str, caller: Reader) -> Response:
             rows,
             fragment="dirbridge/stagedRemovals",
             render=_show,
-            key=lambda row: After(row.id),
+            key=After.of,
             total=total,
         )
     )
@@ -76,14 +81,18 @@ async def reject(request: Request, job: str, caller: Writer) -> Response:
     """Keep at the target what was to be removed. It is not staged again until the source shows something else."""
     now = datetime.now(UTC)
 
-    async def decide(conn: Conn, tenant: Any, of: str, ids: Collection[str] | None) -> set[str]:
+    async def decide(conn: Conn, tenant: UUID, of: str, ids: Collection[str] | None) -> Decided:
         return await staged.reject(conn, tenant, of, ids, now)
 
     return await _decide(request, job, caller, "Reject staged deletes", decide)
 
 
 async def _decide(
-    request: Request, job: str, caller: Caller, activity: str, act: Callable[..., Awaitable[set[str]]]
+    request: Request,
+    job: str,
+    caller: Caller,
+    activity: str,
+    act: Act,
 ) -> Response:
     word = await body(request, Word)
     if word.all == bool(word.ids):
@@ -94,12 +103,12 @@ async def _decide(
     async with database(request).transaction() as conn:
         await _check(conn, caller, job)
         done = await act(conn, caller.tenant, job, word.ids)
-        missing = sorted(set(word.ids or ()) - done)
-        if done:
-            detail = {"count": len(done), "ids": sorted(done)[:AUDITED]}
+        missing = sorted(set(word.ids or ()) - done.ids)
+        if done.count:
+            detail = {"count": done.count, **({"all": True} if word.all else {"ids": sorted(done.ids)[:AUDITED]})}
             await audits.record(conn, caller.tenant, actor=caller.actor, activity=activity, target=job, detail=detail)
             await jobs.nudge(conn, caller.tenant, job)
-    return GraphResponse({"count": len(done), "missing": missing})
+    return GraphResponse({"count": done.count, "missing": missing})
 
 
 def _state(query: odata.Query) -> str:
@@ -125,4 +134,5 @@ def _show(row: Staged) -> dict[str, Any]:
         "sinceDateTime": moment(row.since),
         "sourceIdentity": {"id": row.source_id, "displayName": row.source_name, "identityType": row.source_type},
         "targetIdentity": {"id": str(row.target_id or ""), "displayName": row.target_name},
+        "group": {"id": row.group_id, "displayName": row.group_name} if row.group_id else None,
     }

@@ -10,6 +10,7 @@ and type, then filled from the event and from these details, where they are ther
     restored        the object came back from the recycle bin (export)
     permanent       the object was deleted for good, as its type has no recycle bin (export)
     evidence        how the removal of an entry was proved: Tombstone, OutOfScope, Disabled (import)
+    members         how many members of a group stay until a person decides (export)
     written, waiting    how many references were written, how many wait for their other end (reference resolution)
     note1, note2 …  what the target did otherwise than asked, each a sentence (export)
     attempts, since     how often an entry failed, and the time of the first failure (its escrow is removed)
@@ -108,6 +109,11 @@ def _given_up(scene: Scene, details: Mapping[str, str]) -> str:
     )
 
 
+def _members_stay(scene: Scene, details: Mapping[str, str]) -> str:
+    number = details.get("members", "some")
+    return f"{number} members that {scene.source} lost stay in {scene.target} until a person allows their removal."
+
+
 def _nothing_done(scene: Scene, details: Mapping[str, str]) -> str:
     match details.get("SkipReason"):
         case "SkipOutOfScopeDeletions":
@@ -132,6 +138,7 @@ _SENTENCES: dict[str, Sentence] = {
     "EntryExportAdd": lambda s, _: f"{s.target} was created in {s.target_system}.",
     "EntryExportUpdate": _updated,
     "EntryExportDelete": _deleted,
+    "EntryStagedMembers": _members_stay,
     "EntryStagedDelete": lambda s, _: f"{s.target} stays until a person allows its delete.",
 }
 _FAILED: dict[str, Sentence] = {
