@@ -317,8 +317,9 @@ class Installation:
         return found
 
     async def objects(self, kind: str, *fields: str) -> list[dict[str, Any]]:
-        """Read all users or groups through the API."""
-        return await verify.items(self.api.get, f"/{kind}?$select=id,{','.join(fields)}&$top=999")
+        """Read all users or groups through the API; of users those that a job made."""
+        only = "$filter=onPremisesSyncEnabled%20eq%20true&" if kind == "users" else ""
+        return await verify.items(self.api.get, f"/{kind}?{only}$select=id,{','.join(fields)}&$top=999")
 
     async def references(self, attribute: str) -> set[tuple[str, str]]:
         """Give the references between live objects, as ids."""

@@ -154,7 +154,9 @@ def expected(entries: Sequence[Found], domains: Domains, now: datetime) -> Pictu
 async def actual(get: Get) -> Picture:
     """Read what the tenant holds, through its API."""
     faults: list[str] = []
-    users = await items(get, f"/users?$select=id,{','.join(USER_FIELDS)}&$top=100")
+    # The tenant has a user of its own, as which jobs write it.
+    synchronized = "$filter=onPremisesSyncEnabled%20eq%20true"
+    users = await items(get, f"/users?{synchronized}&$select=id,{','.join(USER_FIELDS)}&$top=100")
     groups = await items(get, f"/groups?$select=id,{','.join(GROUP_FIELDS)}&$top=100")
     contacts = await items(get, f"/contacts?$select=id,{','.join(CONTACT_FIELDS)}&$top=100")
     keys: dict[str, str] = {}
