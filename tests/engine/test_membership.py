@@ -11,8 +11,9 @@ import pytest
 from dirbridge.connectors.memory.directory import ROOT, anchor_of
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
-from dirbridge.contract.schema import ContainerFilter, GroupFilter
+from dirbridge.contract.schema import ContainerFilter, GroupFilter, Schema
 from dirbridge.store import jobs
+from dirbridge.store.database import Database
 from tests.engine.world import World, default_schema, key
 
 ANN, BOB, CAT, DAN, EVE = (anchor_of(i) for i in range(5))
@@ -21,8 +22,8 @@ SALES, EAST, WEST, OTHER = (anchor_of(i) for i in range(100, 104))
 PEOPLE = {ANN: "Ann", BOB: "Bob", CAT: "Cat", DAN: "Dan", EVE: "Eve"}
 
 
-async def choose(world: World, *, containers: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
-    """Change the job's scope."""
+def chosen(world: World, *, containers: Sequence[str] = (), groups: Sequence[str] = ()) -> Schema:
+    """The default schema document with a scope."""
     schema = default_schema(world.job)
     (rule,) = schema.synchronization_rules
     rule = msgspec.structs.replace(
@@ -30,10 +31,14 @@ async def choose(world: World, *, containers: Sequence[str] = (), groups: Sequen
         container_filter=ContainerFilter(tuple(containers)),
         group_filter=GroupFilter(tuple(groups)),
     )
+    return msgspec.structs.replace(schema, synchronization_rules=(rule,))
+
+
+async def choose(world: World, *, containers: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
+    """Change the job's scope."""
+    schema = chosen(world, containers=containers, groups=groups)
     async with world.database.transaction() as conn:
-        await jobs.set_schema(
-            conn, world.tenant, world.job, msgspec.structs.replace(schema, synchronization_rules=(rule,))
-        )
+        await jobs.set_schema(conn, world.tenant, world.job, schema)
 
 
 async def names(world: World) -> set[str]:
@@ -633,3 +638,47 @@ async def _rows_written(world: World) -> dict[str, int]:
         rows = await world.rows(f"select count(*) from {table} where tenant = %s and xmin::text::bigint > %s", before)
         found[table] = rows[0][0]
     return found
+
+
+# Other mappings, other targets ----------------------------------------------------------------------------------------
+
+
+async def test_groups_that_are_not_mapped_scope_all_the_same(world: World) -> None:
+    """Who maps no groups can still choose by them: their members are read, the groups are not written."""
+    company(world)
+    schema = chosen(world, groups=[SALES])
+    (rule,) = schema.synchronization_rules
+    mappings = tuple(
+        msgspec.structs.replace(each, enabled=each.source_object_name != "group") for each in rule.object_mappings
+    )
+    rule = msgspec.structs.replace(rule, object_mappings=mappings)
+    async with world.database.transaction() as conn:
+        document = msgspec.structs.replace(schema, synchronization_rules=(rule,))
+        await jobs.set_schema(conn, world.tenant, world.job, document)
+    await world.cycle()
+    assert await names(world) == {"Ann", "Bob", "Cat"}
+    assert await teams(world) == set()
+    world.directory.add_member(WEST, EVE)
+    world.directory.delete(EAST)
+    await world.cycle()
+    assert await names(world) == {"Ann"}
+    await settled(world)
+
+
+async def test_a_target_outside_the_transaction(database: Database) -> None:
+    """There too a page's memberships are known before its people are judged, whatever the batches."""
+    world = World(database, "cloud")
+    await world.found()
+    company(world)
+    world.source = lambda: MemorySource(world.directory, page_entries=50)
+    await choose(world, groups=[SALES])
+    await world.cycle()
+    assert set(await world.users()) == {key(ANN), key(BOB), key(CAT)}
+    new = anchor_of(9)
+    world.person(new, "Fay")
+    world.directory.add_member(WEST, new)
+    world.directory.remove_member(EAST, BOB)
+    await world.cycle()
+    assert set(await world.users()) == {key(ANN), key(CAT), key(new)}
+    assert [e["action"] for e in await world.events() if e["source"] == new] == ["create"]
+    await settled(world)
