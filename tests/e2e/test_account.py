@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
 
 async def test_account_disabled_and_repaired(place: Path) -> None:
-    """Disabled through the API: the job says so. Repaired by one command: a delta follows, ids stay, nothing is made."""
+    """Disabled through the API: the job says so. Repaired by one command: a delta follows, nothing is made twice."""
     async with made_up_in_step(place) as installation:
         before = {user["id"] for user in await installation.objects("users", "displayName")}
         made = await installation.events()

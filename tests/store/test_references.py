@@ -24,13 +24,16 @@ class Store:
         self.key = (conn, world.tenant, world.job)
         self.world = world
         self.conn = conn
+        self.jobs = [world.job]
 
     async def link(self, *anchors: str, state: str = "provisioned") -> None:
         rows = [Link(a, "user", a.upper(), None, UUID(int=ord(a)), state, "", None) for a in anchors]
         await links.put(*self.key, rows)
 
     async def add(self, *rows: Row) -> list[Row]:
-        return sorted((r.owner, r.attribute, r.referenced) for r in await references.add(*self.key, rows, ATTRIBUTES))
+        return sorted(
+            (r.owner, r.attribute, r.referenced) for r in await references.add(*self.key, rows, ATTRIBUTES, self.jobs)
+        )
 
     async def rows(self) -> dict[Row, bool]:
         cursor = await self.conn.execute(
@@ -69,7 +72,9 @@ async def test_resolve_once_the_other_end_arrives(store: Store, owners: list[str
     await store.link("b")
 
     async def resolve() -> list[references.Resolved]:
-        return await references.resolve(*store.key, owners=owners, referenced=referenced, attributes=ATTRIBUTES)
+        return await references.resolve(
+            *store.key, owners=owners, referenced=referenced, attributes=ATTRIBUTES, jobs=store.jobs
+        )
 
     (found,) = await resolve()
     assert (found.owner, found.referenced, found.referenced_name) == ("g", "b", "B")
@@ -82,7 +87,9 @@ async def test_resolve_in_chunks(store: Store) -> None:
     await store.add(*(member(letter) for letter in "abcde"))
     await store.link("g", *"abcde")
     found = []
-    while chunk := await references.resolve(*store.key, owners=["g"], referenced=[], attributes=ATTRIBUTES, limit=2):
+    while chunk := await references.resolve(
+        *store.key, owners=["g"], referenced=[], attributes=ATTRIBUTES, jobs=store.jobs, limit=2
+    ):
         assert len(chunk) <= 2
         found += [row.referenced for row in chunk]
     assert found == list("abcde")
@@ -151,7 +158,7 @@ async def test_ended_leaves_what_a_twin_still_holds(store: Store) -> None:
     await store.link("g", "a", "b")
     await store.add(member("a"), member("b"), ("g", "primaryMember", "a"))
     gone = await references.remove(*store.key, [member("a"), member("b")])
-    found = await references.ended(*store.key, gone, TARGETS)
+    found = await references.ended(*store.key, gone, TARGETS, store.jobs)
     assert [row.referenced for row in found] == ["b"]
     gone = await references.remove(*store.key, [("g", "primaryMember", "a")])
-    assert [row.referenced for row in await references.ended(*store.key, gone, TARGETS)] == ["a"]
+    assert [row.referenced for row in await references.ended(*store.key, gone, TARGETS, store.jobs)] == ["a"]

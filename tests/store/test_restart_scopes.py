@@ -74,7 +74,7 @@ async def _lay_down(world: World, *, under_way: bool) -> None:
                 Link("d", "group", "d", None, None, "skipped", "cn is not null", None),
             ],
         )
-        await references.add(*key, [("d", "member", "a"), ("d", "member", "b")], ["member"])
+        await references.add(*key, [("d", "member", "a"), ("d", "member", "b")], ["member"], [world.job])
         await references.note_whole(*key, [("d", "member", "a")])
         await removals.put(*key, [Removal(each, "user", "delete", "Tombstone") for each in "abcdef"])
         await removals.stage(*key, ["a", "b", "f"], NOW)
