@@ -154,6 +154,21 @@ def test_distinguished_name_ends_with_whole_components(name: str, below: bool) -
     assert scope(entry(distinguishedName=name)).passed is below
 
 
+@pytest.mark.parametrize(
+    ("operand", "name", "below"),
+    [
+        (" OU=Sales , DC=contoso,  DC=test ", "CN=Ann,OU=Sales,DC=contoso,DC=test", True),
+        ("OU=Sales\\, East, DC=test", "CN=Ann,OU=Sales\\, East,DC=test", True),
+        ("OU=Sales\\ , DC=test", "CN=Ann,OU=Sales\\ ,DC=test", True),
+        ("OU=Sales, DC=test", "CN=Ann,OU=Sales\\, DC=test", False),
+    ],
+)
+def test_blanks_between_components_say_nothing(operand: str, name: str, below: bool) -> None:
+    """A name written with them is the same name; blanks within a value are its own."""
+    scope = written((clause("ENDS_WITH", operand, attribute="distinguishedName"),))
+    assert scope(entry(distinguishedName=name)).passed is below
+
+
 @pytest.mark.parametrize("name", ["GREATER_THAN", "Greater_Than", "greater than"])
 def test_operators_are_known_in_several_spellings(name: str) -> None:
     """The portal's, the API's and people's."""

@@ -188,9 +188,15 @@ def remedy(name: str) -> str:
     return instead if instead is not None else f"Use one of {', '.join(operator.name for operator in OPERATORS)}."
 
 
+_BETWEEN = regex.compile(r"(?<!\\)\s*,\s*")
+
+
 def below(operand: str) -> Test:
-    """`ENDS_WITH` of a distinguished name: letter case is none, and a name ends with whole components."""
-    wanted = operand.strip().strip(",").casefold()
+    """`ENDS_WITH` of a distinguished name: letter case is none, and a name ends with whole components.
+
+    People write blanks between the components; directories do not.
+    """
+    wanted = _BETWEEN.sub(",", operand.strip().strip(",")).casefold()
 
     def ask(text: str) -> bool:
         name = text.casefold()
