@@ -152,7 +152,8 @@ async def test_objects_that_the_tool_had_never_made_were_deleted(world: World) -
     await world.restart("Full", "ForceDeletes")
     await world.cycle()
     rows = await world.rows(
-        "select deleted_at, sync_job from directory_objects where tenant = %s and immutable_id is null"
+        """select deleted_at, sync_job from directory_objects
+           where tenant = %s and display_name = 'Cloud Admin' and immutable_id is null"""
     )
     assert rows == [(None, None)]
 

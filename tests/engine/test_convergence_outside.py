@@ -40,6 +40,9 @@ class Outside(Convergence):
         cloud.troubles = []
         for anchor in self._hidden():
             world.directory.show(anchor)
+        if self.forgotten:
+            # Failures that a person let be forgotten are met again at the next full read.
+            await world.restart("Watermark")
         for _ in range(4):  # what was refused is tried again within a day; a name that is freed, in the next round
             world.clock.forward(hours=25)
             await world.cycle()

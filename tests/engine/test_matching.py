@@ -174,7 +174,8 @@ async def test_several_objects_match(world: World) -> None:
     world.person(ANN, "Ann Lee", employeeID="7")
     await world.cycle()
     assert (await failures(world))[ANN][0] == "DuplicateTargetEntries"
-    assert await world.rows("select count(*) from directory_objects where tenant = %s") == [(2,)]
+    made = "select count(*) from directory_objects where tenant = %s and properties ->> 'employeeId' = '7'"
+    assert await world.rows(made) == [(2,)]
 
 
 async def test_entry_without_a_matching_value_is_left_alone(world: World) -> None:

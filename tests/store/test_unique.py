@@ -14,7 +14,7 @@ X, Y, Z = (("address", value) for value in "xyz")
 
 
 async def owners(world: World) -> dict[Key, UUID]:
-    rows = await world.rows("select kind, value, owner from unique_values where tenant = %s")
+    rows = await world.rows("select kind, value, owner from unique_values where tenant = %s and kind = 'address'")
     return {(row[0], row[1]): row[2] for row in rows}
 
 

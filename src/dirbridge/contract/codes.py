@@ -537,7 +537,10 @@ CODES: Mapping[str, Code] = {
     ),
     "TooManyDeletes": Code(
         PERSON,
-        "More deletes and disables are pending than may go without a person's word. Creates and updates go on.",
+        (
+            "More deletes and disables are pending, or a group lost more members, than may go without a person's word. "
+            "Creates and updates go on."
+        ),
         (
             "dirbridge jobs staged lists them; dirbridge jobs allow-deletes lets them go, dirbridge jobs "
             "reject-deletes keeps them. See deletes.md."

@@ -35,6 +35,9 @@ async def apply(run: Run, work: Work, page: ChangePage, entries: Sequence[Entry]
     added += [(owner, back.attribute, back.referenced) for back in backs for owner in back.owners]
     await _look(run, work)
     returned = work.appeared | work.revived
+    if added or returned:
+        # Asked for each page: a job may be made while another's first cycle goes on for hours.
+        run.siblings = tuple(await arrivals.siblings(conn, tenant, job))
     if run.siblings and (added or returned):
         await arrivals.together(conn, tenant)
     new = await references.add(conn, tenant, job, added, sorted(run.plan.reference_targets), run.jobs)

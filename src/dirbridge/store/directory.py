@@ -154,9 +154,9 @@ async def soft_delete(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UU
            where tenant = %s and id = any(%s) and deleted_at is null returning id""",
         (at, at, tenant, list(ids)),
     )
-    found = [row[0] for row in await cursor.fetchall()]
-    await _cut_off(conn, tenant, found)
-    return found
+    # Of all: one that lay there already may have been referred to since, by who did not know.
+    await _cut_off(conn, tenant, ids)
+    return [row[0] for row in await cursor.fetchall()]
 
 
 async def remove(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]) -> None:

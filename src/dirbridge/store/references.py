@@ -53,7 +53,7 @@ async def add(
     job: str,
     rows: Sequence[Row],
     attributes: Sequence[str],
-    jobs: Sequence[str],
+    jobs: Sequence[str] = (),
 ) -> list[Resolved]:
     """Store references that the source has; those whose two ends are provisioned count as written, and are given.
 
@@ -61,7 +61,7 @@ async def add(
 
     Args:
         attributes: source attributes that are mapped.
-        jobs: whose entries may be at the other end: all that write to this target.
+        jobs: whose entries may be at the other end, all that write to this target; the job alone where none is named.
     """
     if not rows:
         return []
@@ -97,7 +97,7 @@ async def add(
             "tenant": tenant,
             "job": job,
             "attributes": list(attributes),
-            "jobs": list(jobs),
+            "jobs": list(jobs) or [job],
             "left_alone": LEFT_ALONE,
             **dict(zip("oar", _columns(sorted(set(rows))), strict=True)),
         },
@@ -274,7 +274,7 @@ async def resolve(
     owners: Sequence[str],
     referenced: Sequence[str],
     attributes: Sequence[str],
-    jobs: Sequence[str],
+    jobs: Sequence[str] = (),
     limit: int = CHUNK,
 ) -> list[Resolved]:
     """Mark missing references as written whose two ends are provisioned now, and give them.
@@ -282,7 +282,7 @@ async def resolve(
     Args:
         owners, referenced: anchors at either end that may have made the difference.
         attributes: source attributes that are mapped.
-        jobs: whose entries may be at the other end.
+        jobs: whose entries may be at the other end; the job alone where none is named.
         limit: at most so many at a time; ask again while as many come.
     """
     cursor = await conn.execute(
@@ -313,7 +313,7 @@ async def resolve(
             "owners": list(owners),
             "referenced": list(referenced),
             "attributes": list(attributes),
-            "jobs": list(jobs),
+            "jobs": list(jobs) or [job],
             "left_alone": LEFT_ALONE,
             "limit": limit,
         },
@@ -329,7 +329,7 @@ async def ended(
     job: str,
     rows: Sequence[Row],
     targets: Mapping[str, str],
-    jobs: Sequence[str],
+    jobs: Sequence[str] = (),
 ) -> list[Resolved]:
     """Of ended references, give those to be taken from the target.
 
@@ -338,7 +338,7 @@ async def ended(
 
     Args:
         targets: target attribute by source attribute.
-        jobs: whose entries may be at the other end.
+        jobs: whose entries may be at the other end; the job alone where none is named.
     """
     if not rows:
         return []
@@ -363,7 +363,7 @@ async def ended(
             "referenced": [row[2] for row in rows],
             "tenant": tenant,
             "job": job,
-            "jobs": list(jobs),
+            "jobs": list(jobs) or [job],
             "shared": shared,
         },
     )
