@@ -126,7 +126,7 @@ async def check_cloud(world: World) -> None:
     """
     assert world.cloud is not None
     directory = world.directory
-    live = {node.anchor: node for node in directory.live(*ENTRIES) if in_scope(node)}
+    live = {node.anchor: node for node in directory.live(*ENTRIES) if in_scope(node) and is_chosen(world, node)}
     found = {**await world.users(), **await world.groups(), **await world.contacts()}
     rows = await world.rows("select anchor, state, reason, target::text from links where tenant = %s")
     links = {row[0]: row[1:] for row in rows}
