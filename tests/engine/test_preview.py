@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from dirbridge.connectors.memory.cloud import Operation
 from dirbridge.connectors.memory.directory import anchor_of
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.errors import TransientError
@@ -301,3 +302,35 @@ async def test_old_previews_go_with_their_events(database: Database, world: Worl
 def test_every_table_of_a_tenant_is_dealt_with(table: str) -> None:
     """A table that holds rows of a tenant is copied, filled by the cycle itself, or the log; none is forgotten."""
     assert table in {*previews.COPIED, *previews.FILLED, "events"}
+
+
+async def test_target_outside_is_asked_and_not_written(database: Database) -> None:
+    """What would be made, changed and deleted there is told; the application is only read."""
+    world = World(database, "cloud")
+    await world.found()
+    assert world.cloud is not None
+    for number, anchor in enumerate(PEOPLE):
+        world.person(anchor, f"Person {number}")
+    await world.cycle()
+    world.team(TEAM, "Team")
+    world.directory.add_member(TEAM, PEOPLE[0])
+    world.person(NEW, "Newcomer")
+    world.directory.set(PEOPLE[1], "department", "Sales")
+    world.directory.delete(PEOPLE[2])
+    asked, held = dict(world.cloud.requests), {id: dict(r.values) for id, r in world.cloud.records.items()}
+    id = await ask(database, world)
+    assert (await carry_out(database, world)).state == "Succeeded"
+    assert {id: dict(record.values) for id, record in world.cloud.records.items()} == held
+    assert {operation for operation, times in world.cloud.requests.items() if times != asked[operation]} == {
+        Operation.READ,
+        Operation.FIND,
+    }
+    told = await found(database, id)
+    assert {source: (action, status) for source, (action, status, _) in told.items()} == {
+        NEW: ("create", "success"),
+        TEAM: ("update", "success"),
+        PEOPLE[1]: ("update", "success"),
+        PEOPLE[2]: ("delete", "success"),
+    }
+    await world.cycle()
+    assert len(world.cloud.live("User")) == len(PEOPLE)

@@ -16,6 +16,7 @@ import msgspec
 
 from dirbridge.contract.errors import DirbridgeError
 from dirbridge.engine import cycle, status
+from dirbridge.engine.rehearsal import Rehearsal
 from dirbridge.engine.run import Context
 from dirbridge.store import jobs, previews
 from dirbridge.store.database import Database
@@ -60,8 +61,11 @@ async def _run(context: Context, preview: Preview) -> None:
         await _end(context.database, preview, state="Failed", error=error)
         return
     real = job
-    # The copy has a tenant of its own; the agents serve the real one.
-    shown = msgspec.structs.replace(context, source=lambda _copy: context.source(real))
+    # The copy has a tenant of its own; the agents serve the real one. Another target than the tenant has no copy.
+    target = context.target
+    if not target.capabilities.joins_transaction:
+        target = Rehearsal(target, context.new_id)
+    shown = msgspec.structs.replace(context, source=lambda _copy: context.source(real), target=target)
     await cycle.run(shown, preview.id, preview.job)
     async with context.database.connection() as conn:
         after = await jobs.get(conn, preview.id, preview.job)

@@ -13,6 +13,7 @@ from dirbridge.contract.event import ModifiedProperty
 from dirbridge.contract.export import Reference
 from dirbridge.engine import log, outside_references
 from dirbridge.engine.attributes import PRIMARY_GROUP, PRIMARY_MEMBER
+from dirbridge.engine.log import Told
 from dirbridge.engine.run import Run
 from dirbridge.engine.threshold import allowance
 from dirbridge.engine.work import Work
@@ -228,19 +229,10 @@ async def _log_references(
 def changes(
     run: Run, new: Sequence[references.Resolved], gone: Sequence[references.Resolved]
 ) -> dict[str, list[ModifiedProperty]]:
-    """Put references into the log's form, by owner; of an attribute of one value, old and new are one change."""
+    """Put references into the log's form, by owner."""
     targets = run.plan.reference_targets
-    left: dict[tuple[str, str], str] = {}
-    found: dict[str, list[ModifiedProperty]] = {}
-    for row in gone:
-        name, old = targets[row.attribute], f"{row.referenced_name} ({row.referenced_target})"
-        if name in run.plan.single_references:
-            left[row.owner, name] = old
-        else:
-            found.setdefault(row.owner, []).append(ModifiedProperty(name, old, None))
-    for row in new:
-        name, shown = targets[row.attribute], f"{row.referenced_name} ({row.referenced_target})"
-        found.setdefault(row.owner, []).append(ModifiedProperty(name, left.pop((row.owner, name), None), shown))
-    for (owner, name), old in left.items():
-        found.setdefault(owner, []).append(ModifiedProperty(name, old, None))
-    return found
+
+    def told(row: references.Resolved) -> Told:
+        return Told(row.owner, targets[row.attribute], f"{row.referenced_name} ({row.referenced_target})")
+
+    return log.reference_changes(map(told, gone), map(told, new), run.plan.single_references)

@@ -109,6 +109,20 @@ async def written(
     return {row[0]: _values(msgspec.msgpack.decode(row[1])) for row in await cursor.fetchall()}
 
 
+async def written_there(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, targets: Sequence[UUID]
+) -> dict[str, dict[str, TargetValue]]:
+    """Give the same by the target objects' own ids."""
+    if not targets:
+        return {}
+    cursor = await conn.execute(
+        """select target::text, written from links
+           where tenant = %s and job = %s and target = any(%s) and written is not null""",
+        (tenant, job, list(targets)),
+    )
+    return {row[0]: _values(msgspec.msgpack.decode(row[1])) for row in await cursor.fetchall()}
+
+
 def _values(stored: dict[str, Any]) -> dict[str, TargetValue]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
 
