@@ -20,7 +20,7 @@ import pytest
 
 from dirbridge.store.embedded import EmbeddedServer
 from dirbridge.store.identifiers import new_id
-from tests.cli.test_jobs_and_logs import Command, _wait
+from tests.cli.conftest import Command, _wait
 from tests.fixtures.postgres import _new_database, open_folder
 from tests.service.notify.parts import (
     PASSWORD,

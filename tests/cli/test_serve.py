@@ -149,7 +149,9 @@ def test_first_start_makes_a_tenant_and_ends_without_a_trace(data: Path) -> None
         given = token(client, made)
         assert given.status_code == 200
         answer = users(client, given.json()["access_token"])
-        assert (answer.status_code, answer.json()["value"]) == (200, [])
+        found = [each["userPrincipalName"] for each in answer.json()["value"]]
+        assert (answer.status_code, len(found)) == (200, 1)
+        assert found[0].startswith("ADToAADSyncServiceAccount@")  # exports are made as it
         refused = token(client, made, client_secret="wrong")
         assert (refused.status_code, refused.json()["error_codes"]) == (401, [7000215])
     with pytest.raises(httpx2.ConnectError), httpx2.Client(verify=ssl.create_default_context()) as stranger:
