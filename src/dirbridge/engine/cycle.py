@@ -220,6 +220,8 @@ async def _survey(run: Run) -> None:
         await transaction(run, partial(page.survey, run, page=answer))
     await transaction(run, partial(page.end_survey, run))
     run.surveying = False
+    # Links are still few: the stream has the planner look afresh.
+    run.surveyed = run.looked_at = 0
 
 
 async def _stream(run: Run, since: Watermark | None) -> None:
