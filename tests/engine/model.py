@@ -84,8 +84,9 @@ async def check(world: World) -> None:
     directory = world.directory
     live = {node.anchor: node for node in directory.live(*ENTRIES) if in_scope(node) and is_chosen(world, node)}
     found = {**await world.users(), **await world.groups(), **await world.contacts()}
-    rows = await world.rows("select anchor, state, reason, target::text from links where tenant = %s")
-    links = {row[0]: row[1:] for row in rows}
+    rows = await world.rows("select anchor, state, reason, target::text, digest from links where tenant = %s")
+    links = {row[0]: row[1:4] for row in rows}
+    behind = {row[0] for row in rows if row[4] == b""}
     held = {
         (r[0], r[1]): r[2]
         for r in await world.rows(
@@ -109,7 +110,9 @@ async def check(world: World) -> None:
         assert state == "provisioned", (node.name, state)
         shown = found[key(anchor)]
         assert {name: shown.get(name) for name in wanted} == wanted, node.name
-    provisioned = {anchor for anchor in live if links[anchor][0] == "provisioned"}
+    # What a person deleted or brought back is referred to again when it could be exported.
+    assert all(links[anchor][1] for anchor in behind), "only a failure keeps an object that a person deleted away"
+    provisioned = {anchor for anchor in live if links[anchor][0] == "provisioned"} - behind
     assert await world.references("members") == _members(world, provisioned)
     assert await world.references("manager") == _managers(world, provisioned)
     assert not await world.rows(

@@ -83,9 +83,7 @@ async def _present(
     target = run.context.target
     kept: dict[str, Mapping[str, TargetValue]] = {}
     if trust_written and not target.capabilities.joins_transaction:
-        sure = [
-            i.entry.anchor for i in inside if i.link and i.link.state == "provisioned" and i.link.digest is not None
-        ]
+        sure = [i.entry.anchor for i in inside if i.link and i.link.state == "provisioned" and i.link.digest]
         written = await links.written(work.unit.conn, run.tenant, run.job.id, sure)
         kept = {linked[anchor]: values for anchor, values in written.items()}
     rest = sorted(set(linked.values()) - kept.keys())

@@ -18,7 +18,7 @@ from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
 from dirbridge.store.due import COLLISION, Due
-from dirbridge.store.links import Link
+from dirbridge.store.links import BEHIND, Link
 from dirbridge.store.removals import Removal
 
 
@@ -96,7 +96,7 @@ def _agree(run: Run, work: Work, step: Planned, manner: Manner) -> None:
         )
         if step.export is None:
             work.written[one.entry.anchor] = dict(step.present)
-        if one.link.state != "provisioned" or one.link.digest is None:
+        if one.link.state != "provisioned" or not one.link.digest:
             work.appeared.add(one.entry.anchor)
 
 
@@ -114,13 +114,16 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
         work.disabled.add(entry.anchor)
     if export.action is Action.DISABLE and step.partial and one.link is not None:
         # What else changes has its own turn, and its own failure perhaps: that stays due.
-        work.links[entry.anchor] = msgspec.structs.replace(one.link, digest=None)
+        work.links[entry.anchor] = _unsure(one.link)
         return
     work.settled.add(entry.anchor)
     if one.link is None or one.link.state != "provisioned":
         work.appeared.add(entry.anchor)
     elif export.restore or str(one.link.target) != outcome.target:
         work.revived.add(entry.anchor)
+    elif one.link.digest == BEHIND:
+        # Deleted by a person and brought back: what refers to it is written again.
+        work.appeared.add(entry.anchor)
     work.links[entry.anchor] = Link(
         anchor=entry.anchor,
         object_type=entry.object_type,
@@ -134,6 +137,11 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
     )
 
 
+def _unsure(link: Link) -> Link:
+    """Say that the target may have another value than the one last written."""
+    return link if link.digest == BEHIND else msgspec.structs.replace(link, digest=None)
+
+
 def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
     one = step.inside
     assert outcome.error is not None
@@ -142,4 +150,4 @@ def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outco
     aside.failed(run, work, one.entry, one.link, one.rule.target_type, failure)
     if outcome.transient:
         # It may have been written all the same: what the target has must be read before the next comparison.
-        work.links[one.entry.anchor] = msgspec.structs.replace(work.links[one.entry.anchor], digest=None)
+        work.links[one.entry.anchor] = _unsure(work.links[one.entry.anchor])

@@ -25,6 +25,7 @@ from dirbridge.engine.work import Work
 from dirbridge.store import due, events, jobs, links, reference_exports, references
 from dirbridge.store.database import Connection
 from dirbridge.store.due import Due
+from dirbridge.store.links import BEHIND
 from dirbridge.store.reference_exports import Pending
 from dirbridge.store.unit import Unit
 
@@ -174,7 +175,7 @@ async def _lose(run: Run, conn: Connection, anchors: Sequence[str], now: datetim
     """The objects of these entries are gone: they are made anew at once, and get their references back with that."""
     tenant, job = run.tenant, run.job.id
     known = await links.get(conn, tenant, job, anchors)
-    await links.put(conn, tenant, job, [msgspec.structs.replace(link, digest=None) for link in known.values()])
+    await links.put(conn, tenant, job, [msgspec.structs.replace(link, digest=BEHIND) for link in known.values()])
     await references.lose(conn, tenant, job, anchors)
     await due.put(conn, tenant, job, [Due(anchor, due.TARGET_CHANGED, now) for anchor in anchors])
 

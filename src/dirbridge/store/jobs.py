@@ -279,7 +279,7 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
         )
     if "ConnectorDataStore" in chosen:
         # References stay as they are: only what is known to be written is taken away when the source ends it.
-        await conn.execute("update links set digest = null where tenant = %s and job = %s and digest is not null", key)
+        await conn.execute("update links set digest = null where tenant = %s and job = %s and digest <> ''", key)
     return True
 
 

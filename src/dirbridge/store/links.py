@@ -18,6 +18,10 @@ LEFT_ALONE = "SkipOutOfScopeDeletions"
 """Reason of a provisioned link whose entry left scope and whose object nobody touches any more."""
 
 
+BEHIND = b""
+"""Digest of a provisioned link whose object went, or came back, behind the job's back; SQL writes it as ''."""
+
+
 class Link(msgspec.Struct, frozen=True, gc=False):
     """One entry of one job.
 
@@ -25,7 +29,8 @@ class Link(msgspec.Struct, frozen=True, gc=False):
         state: `provisioned` (the target object is ours), `skipped` (not in scope), `failed` (never reached the target),
             `deprovisioned` (the target object was removed; it can come back while `target` still names it).
         reason: code of the skip, or of the failure of the last attempt; a provisioned entry may carry one too.
-        digest: of the values last written; None where it must be compared with the target.
+        digest: of the values last written; None where it must be compared with the target, `BEHIND` where
+            nothing may refer to the object either before it was exported again.
         target_type: what the entry became at the target, or would have; empty where no mapping said so.
     """
 
@@ -158,7 +163,7 @@ async def forget_targets(conn: AsyncConnection[Any], tenant: UUID, targets: Sequ
     """Note that objects were changed behind the jobs' backs: their links must be compared afresh and become due."""
     await conn.execute(
         """with touched as (
-             update links set digest = null where tenant = %s and target = any(%s) and state = 'provisioned'
+             update links set digest = '' where tenant = %s and target = any(%s) and state = 'provisioned'
              returning tenant, job, anchor)
            insert into due (tenant, job, anchor, reason, at)
            select tenant, job, anchor, 'TargetChanged', now() from touched

@@ -73,9 +73,9 @@ async def add(
                  and o.reason <> %(left_alone)s as is_ready
              from unnest(%(o)s::text[], %(a)s::text[], %(r)s::text[]) as u(owner, attribute, referenced)
              left join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = u.owner
-               and o.state = 'provisioned'
+               and o.state = 'provisioned' and o.digest is distinct from ''
              left join links t on t.tenant = %(tenant)s and t.job = any(%(jobs)s) and t.anchor = u.referenced
-               and t.state = 'provisioned'),
+               and t.state = 'provisioned' and t.digest is distinct from ''),
            kept as (
              delete from member_removals where ctid = any(array(
                select m.ctid from row cross join lateral (
@@ -298,9 +298,9 @@ async def resolve(
              select c.*, o.target::text as owner_target, t.target::text as referenced_target, t.name as referenced_name
              from candidate c
              join links o on o.tenant = %(tenant)s and o.job = %(job)s and o.anchor = c.owner
-               and o.state = 'provisioned' and o.reason <> %(left_alone)s
+               and o.state = 'provisioned' and o.reason <> %(left_alone)s and o.digest is distinct from ''
              join links t on t.tenant = %(tenant)s and t.job = any(%(jobs)s) and t.anchor = c.referenced
-               and t.state = 'provisioned'
+               and t.state = 'provisioned' and t.digest is distinct from ''
              order by c.owner, c.attribute, c.referenced limit %(limit)s)
            update entry_references r set is_written = true from ready
            where r.tenant = %(tenant)s and r.job = %(job)s

@@ -42,7 +42,7 @@ async def test_client_secret_gives_a_token_that_is_accepted(
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     body = answer.json()
-    claims = identity.tokens.verify_app(body.pop("access_token"))
+    claims = identity.tokens.verify_graph(body.pop("access_token"))
     assert body == {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599}
     assert sorted(claims["roles"]) == sorted(PERMISSIONS)
     keys = (await client.get(found["jwks_uri"])).json()["keys"]

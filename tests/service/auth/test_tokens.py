@@ -79,7 +79,7 @@ def test_published_keys_verify_and_hold_nothing_private() -> None:
 
 def test_token_signed_before_a_rotation_is_still_good() -> None:
     """The old key verifies, it only signs no more."""
-    assert at(NOW).verify_app(issued(at(NOW, KEYS[1])))["oid"] == str(PRINCIPAL)
+    assert at(NOW).verify_graph(issued(at(NOW, KEYS[1])))["oid"] == str(PRINCIPAL)
 
 
 def test_agent_token_gives_the_agent() -> None:
@@ -91,7 +91,7 @@ def test_neither_token_is_taken_for_the_other() -> None:
     """Audience and type keep agents from Graph and applications from the agents' door."""
     tokens = at(NOW)
     with pytest.raises(CredentialError):
-        tokens.verify_app(tokens.issue_agent(AGENT))
+        tokens.verify_graph(tokens.issue_agent(AGENT))
     with pytest.raises(CredentialError):
         tokens.verify_agent(issued(tokens))
 
@@ -102,7 +102,7 @@ def test_type_alone_is_enough_to_refuse() -> None:
     claims = jwt.decode(issued(tokens), KEYS[0], algorithms=["RS256"]).claims
     relabelled = jwt.encode({"alg": "RS256", "typ": "agent+jwt", "kid": "new"}, claims, KEYS[0], algorithms=["RS256"])
     with pytest.raises(CredentialError, match="type"):
-        tokens.verify_app(relabelled)
+        tokens.verify_graph(relabelled)
 
 
 @pytest.mark.parametrize(
@@ -112,16 +112,16 @@ def test_token_expires(after: timedelta, good: bool) -> None:
     """It is good for an hour, with a minute for clocks that differ."""
     token = issued(at(NOW))
     if good:
-        assert at(NOW + after).verify_app(token)["oid"] == str(PRINCIPAL)
+        assert at(NOW + after).verify_graph(token)["oid"] == str(PRINCIPAL)
     else:
         with pytest.raises(CredentialError, match="expired"):
-            at(NOW + after).verify_app(token)
+            at(NOW + after).verify_graph(token)
 
 
 def test_token_from_the_future_is_refused() -> None:
     """`nbf` is looked at."""
     with pytest.raises(CredentialError):
-        at(NOW - timedelta(minutes=5)).verify_app(issued(at(NOW)))
+        at(NOW - timedelta(minutes=5)).verify_graph(issued(at(NOW)))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_token_from_the_future_is_refused() -> None:
 def test_token_of_another_service_is_refused(elsewhere: Tokens) -> None:
     """Key, audience, issuer and tenant must all be ours."""
     with pytest.raises(CredentialError):
-        at(NOW).verify_app(issued(elsewhere))
+        at(NOW).verify_graph(issued(elsewhere))
 
 
 def _unsigned(token: str) -> str:
@@ -185,5 +185,5 @@ def test_forgery_is_refused(forge: Any) -> None:
     """No algorithm but ours, no key but ours, not one byte changed."""
     tokens = at(NOW)
     with pytest.raises(CredentialError) as caught:
-        tokens.verify_app(forge(issued(tokens)))
+        tokens.verify_graph(forge(issued(tokens)))
     assert caught.value.code == "InvalidAuthenticationToken"

@@ -391,7 +391,7 @@ async def test_deleting_a_synchronized_user_makes_its_job_look_again(world: Worl
             [TENANT],
         )
     assert (await world.client.delete(f"users/{id}")).status_code == 204
-    assert await world.run("select state, digest from links") == [("provisioned", None)]
+    assert await world.run("select state, digest from links") == [("provisioned", b"")]
     assert await world.run("select anchor, reason from due") == [("anchor-1", "TargetChanged")]
     assert await world.run("select is_written from entry_references") == [(False,)]
     assert await world.run("select next_run <= now() from jobs") == [(True,)]

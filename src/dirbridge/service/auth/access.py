@@ -1,69 +1,109 @@
 """The check at every route of the API: who is calling, and may they.
 
-A route states what it needs, `Depends(require("User.Read.All", "User.ReadWrite.All"))`, and gets the `Caller`. Refusals
-are ordinary HTTP exceptions; the application puts them into Graph's error envelope.
+A route states what it needs, `Depends(require("User.Read.All", "User.ReadWrite.All"))`, and gets the `Caller`; one that
+changes something names the roles too that a person needs for it. Refusals are ordinary HTTP exceptions; the application
+puts them into Graph's error envelope.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from fastapi import HTTPException, Request
 
 from dirbridge.contract.errors import CredentialError
+from dirbridge.service.auth.permissions import ANYONE, ROLES, Roles
 from dirbridge.service.auth.tokens import Tokens
+
+_ROLE_NAMES = {str(id): name for name, id in ROLES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The administrator for whom an application acts.
+
+    Attributes:
+        id: object id.
+        name: sign-in name.
+        roles: directory roles by name, as they were when the token was issued.
+        scopes: delegated permissions of the application.
+    """
+
+    id: UUID
+    name: str
+    roles: Roles
+    scopes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An application that presented a valid token.
+    """An application that presented a valid token, and for whom it acts.
 
     Attributes:
         app_id: its client id.
-        object_id: its service principal.
-        roles: the permissions it was granted when the token was issued.
+        object_id: its service principal; where it acts for a person, that person's id.
+        roles: the application permissions that it was granted when the token was issued; none where a person is there.
+        person: None where it acts for itself.
     """
 
     tenant: UUID
     app_id: UUID
     object_id: UUID
     roles: frozenset[str]
+    person: Person | None = None
 
     @property
     def actor(self) -> str:
         """How the audit trail names it."""
-        return f"application {self.app_id}"
+        return self.person.name if self.person is not None else f"application {self.app_id}"
 
-    def need(self, permissions: Iterable[str]) -> None:
-        """Make sure that the caller holds one of these permissions.
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What was granted to the application, for itself or on behalf of the person."""
+        return self.person.scopes if self.person is not None else self.roles
+
+    def need(self, permissions: Iterable[str], roles: Roles = ANYONE) -> None:
+        """Make sure that the caller holds one of these permissions, and a person one of these roles as well.
 
         Raises:
             HTTPException: 403 that names them.
         """
         wanted = tuple(permissions)
-        if self.roles.isdisjoint(wanted):
+        held = self.permissions
+        if held.isdisjoint(wanted):
+            kind = "delegated" if self.person is not None else "application"
             raise HTTPException(
                 403,
-                "Insufficient privileges to complete the operation. One of these application permissions is needed: "
-                f"{', '.join(wanted)}; the token holds {', '.join(sorted(self.roles)) or 'none'}.",
+                f"Insufficient privileges to complete the operation. One of these {kind} permissions is needed: "
+                f"{', '.join(wanted)}; the token holds {', '.join(sorted(held)) or 'none'}.",
+            )
+        if self.person is not None and self.person.roles.isdisjoint(roles):
+            raise HTTPException(
+                403,
+                f"Insufficient privileges to complete the operation. {self.person.name} needs one of these roles: "
+                f"{', '.join(sorted(roles))}; held: {', '.join(sorted(self.person.roles)) or 'none'}.",
             )
 
 
-def require(*permissions: str) -> Callable[[Request], Awaitable[Caller]]:
+def require(*permissions: str, roles: Roles = ANYONE) -> Callable[[Request], Awaitable[Caller]]:
     """Give a dependency that lets callers pass who hold one of these permissions.
 
     Args:
-        permissions: application permissions by Graph's names, any of which is enough; none asks for a token only.
+        permissions: by Graph's names, any of which is enough; none asks for a token only.
+        roles: of which a person needs one as well.
     """
 
     async def check(request: Request) -> Caller:
         known = caller(request)
         if permissions:
-            known.need(permissions)
+            known.need(permissions, roles)
         return known
 
+    check.permissions = permissions  # type: ignore[attr-defined]
+    check.roles = roles  # type: ignore[attr-defined]
     return check
 
 
@@ -80,15 +120,28 @@ def caller(request: Request) -> Caller:
     if scheme.lower() != "bearer":
         raise _unauthenticated(tokens, f"The authorization scheme is '{scheme[:20]}', Bearer is expected.")
     try:
-        claims = tokens.verify_app(token.strip())
-        return Caller(
-            tenant=tokens.tenant,
-            app_id=UUID(claims["appid"]),
-            object_id=UUID(claims["oid"]),
-            roles=frozenset(claims.get("roles", ())),
-        )
+        return _caller(tokens.tenant, tokens.verify_graph(token.strip()))
     except CredentialError as error:
         raise _unauthenticated(tokens, str(error), error="invalid_token") from error
+
+
+def _caller(tenant: UUID, claims: Mapping[str, Any]) -> Caller:
+    object_id = UUID(claims["oid"])
+    person = None
+    if claims.get("idtyp") == "user":
+        person = Person(
+            id=object_id,
+            name=claims["preferred_username"],
+            roles=frozenset(_ROLE_NAMES[id] for id in claims.get("wids", ()) if id in _ROLE_NAMES),
+            scopes=frozenset(claims.get("scp", "").split()),
+        )
+    return Caller(
+        tenant=tenant,
+        app_id=UUID(claims["appid"]),
+        object_id=object_id,
+        roles=frozenset(claims.get("roles", ())) if person is None else frozenset(),
+        person=person,
+    )
 
 
 def _unauthenticated(tokens: Tokens, message: str, *, error: str = "") -> HTTPException:

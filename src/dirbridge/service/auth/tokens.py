@@ -27,7 +27,7 @@ LIFETIME = timedelta(seconds=3599)
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 
 _ALGORITHM = "RS256"
-_APP_TYPE, _AGENT_TYPE = "JWT", "agent+jwt"
+_GRAPH_TYPE, _AGENT_TYPE = "JWT", "agent+jwt"
 _LEEWAY = 60
 _ACR = {"none": "0", "secret": "1", "certificate": "2"}
 
@@ -76,19 +76,54 @@ class Tokens:
             "idtyp": "app",
             "roles": list(roles),
         }
-        return self._issue(_APP_TYPE, self.base_url, claims)
+        return self._issue(_GRAPH_TYPE, self.base_url, claims)
+
+    def issue_person(
+        self,
+        *,
+        app_id: UUID,
+        person: UUID,
+        user_name: str,
+        display_name: str,
+        roles: Sequence[UUID],
+        scopes: Sequence[str],
+        authenticated_by: Literal["none", "secret", "certificate"] = "none",
+    ) -> str:
+        """Give an application its token to act for a person.
+
+        Args:
+            roles: template ids of the person's directory roles.
+            scopes: delegated permissions.
+            authenticated_by: how the application proved itself; a public one does not.
+        """
+        acr = _ACR[authenticated_by]
+        claims = {
+            "sub": str(person),
+            "oid": str(person),
+            "appid": str(app_id),
+            "appidacr": acr,
+            "azp": str(app_id),
+            "azpacr": acr,
+            "idtyp": "user",
+            "name": display_name,
+            "preferred_username": user_name,
+            "upn": user_name,
+            "scp": " ".join(scopes),
+            "wids": [str(role) for role in roles],
+        }
+        return self._issue(_GRAPH_TYPE, self.base_url, claims)
 
     def issue_agent(self, agent: UUID) -> str:
         """Give an agent its token for the agents' door."""
         return self._issue(_AGENT_TYPE, self.agent_audience, {"sub": str(agent), "idtyp": "agent"})
 
-    def verify_app(self, token: str) -> Mapping[str, Any]:
+    def verify_graph(self, token: str) -> Mapping[str, Any]:
         """Give the claims of a token for Graph.
 
         Raises:
             CredentialError: it is not one of ours, or not for Graph, or expired.
         """
-        return self._verify(token, _APP_TYPE, self.base_url)
+        return self._verify(token, _GRAPH_TYPE, self.base_url)
 
     def verify_agent(self, token: str) -> UUID:
         """Give the agent that a token was issued to; whether it was revoked since is the caller's to ask.

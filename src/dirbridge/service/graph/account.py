@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from dirbridge.contract.errors import CredentialError
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import body, context, database, sealing
 from dirbridge.service.graph.errors import bad_request
@@ -26,8 +27,10 @@ from dirbridge.tenant import account
 
 router = APIRouter(prefix="/beta/dirbridge")
 
-Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All"))]
-Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All"))]
+Reader = Annotated[
+    Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All", roles=OBSERVERS))
+]
+Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All", roles=SYNCHRONIZERS))]
 
 
 class Wish(msgspec.Struct, rename="camel"):

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import ANYONE, GROUP_WRITERS, USER_WRITERS, Roles
 from dirbridge.service.graph import collections, objects, odata
 from dirbridge.service.graph.context import context, database, guid
 from dirbridge.service.graph.errors import bad_request, not_found
@@ -35,13 +36,16 @@ _READ = {
 }
 
 
-def _any(permissions: Mapping[str, Sequence[str]]) -> object:
-    return Depends(require(*dict.fromkeys(name for names in permissions.values() for name in names)))
+_ROLES = {"user": USER_WRITERS, "group": GROUP_WRITERS}
 
 
-Reader = Annotated[Caller, _any(_READ)]
-Restorer = Annotated[Caller, _any(_RESTORE)]
-Writer = Annotated[Caller, _any(_WRITE)]
+def _any(permissions: Mapping[str, Sequence[str]], roles: Roles) -> object:
+    return Depends(require(*dict.fromkeys(name for names in permissions.values() for name in names), roles=roles))
+
+
+Reader = Annotated[Caller, _any(_READ, ANYONE)]
+Restorer = Annotated[Caller, _any(_RESTORE, USER_WRITERS | GROUP_WRITERS)]
+Writer = Annotated[Caller, _any(_WRITE, USER_WRITERS | GROUP_WRITERS)]
 
 
 @router.get("/directory/deletedItems/{key}")
@@ -109,5 +113,5 @@ async def _find(conn: Conn, caller: Caller, key: str, permissions: Mapping[str, 
     row = await directory_queries.get(conn, caller.tenant, id, deleted=True) if id else None
     if row is None:
         raise not_found("deleted object", key)
-    caller.need(permissions[row.object_type])
+    caller.need(permissions[row.object_type], _ROLES[row.object_type])
     return row

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import GROUP_WRITERS
 from dirbridge.service.graph import collections, objects, odata, relations
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
@@ -30,8 +31,8 @@ MEMBERS = ("GroupMember.Read.All", "GroupMember.ReadWrite.All", "Group.Read.All"
 WRITE = ("Group.ReadWrite.All", "Directory.ReadWrite.All")
 Reader = Annotated[Caller, Depends(require(*READ))]
 MemberReader = Annotated[Caller, Depends(require(*MEMBERS))]
-Creator = Annotated[Caller, Depends(require("Group.Create", *WRITE))]
-Writer = Annotated[Caller, Depends(require(*WRITE))]
+Creator = Annotated[Caller, Depends(require("Group.Create", *WRITE, roles=GROUP_WRITERS))]
+Writer = Annotated[Caller, Depends(require(*WRITE, roles=GROUP_WRITERS))]
 AnyReader = Annotated[Caller, Depends(require("User.Read.All", "User.ReadWrite.All", "Group.Read.All", *DIRECTORY))]
 
 

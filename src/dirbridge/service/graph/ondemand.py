@@ -18,6 +18,7 @@ from dirbridge.engine import ondemand
 from dirbridge.engine.ondemand import Shown, Wish
 from dirbridge.engine.run import Context
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import SYNCHRONIZERS
 from dirbridge.service.graph import reasons, steps
 from dirbridge.service.graph.context import body, context, database
 from dirbridge.service.graph.errors import GraphError, bad_request
@@ -30,7 +31,9 @@ from dirbridge.store.jobs import Job
 
 router = APIRouter()
 
-Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All", "Application.ReadWrite.OwnedBy"))]
+Writer = Annotated[
+    Caller, Depends(require("Synchronization.ReadWrite.All", "Application.ReadWrite.OwnedBy", roles=SYNCHRONIZERS))
+]
 
 ACTIVITY = "Provision on demand"
 MOST, WITHIN = 5, timedelta(seconds=10)

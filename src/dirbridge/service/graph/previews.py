@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from dirbridge.engine import policies
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import odata, provisioning_logs, scopes, status, steps
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
@@ -33,8 +34,10 @@ from dirbridge.store.previews import Preview
 
 router = APIRouter(prefix="/beta/dirbridge")
 
-Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All"))]
-Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All"))]
+Reader = Annotated[
+    Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All", roles=OBSERVERS))
+]
+Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All", roles=SYNCHRONIZERS))]
 
 PREVIEWS = "/jobs/{job}/previews"
 MOST_WAITING = 10

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import LOG_READERS
 from dirbridge.service.graph import odata, reasons, steps
 from dirbridge.service.graph.context import context, database, guid, version
 from dirbridge.service.graph.errors import bad_request, not_found
@@ -23,7 +24,15 @@ router = APIRouter()
 
 Reader = Annotated[
     Caller,
-    Depends(require("ProvisioningLog.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All")),
+    Depends(
+        require(
+            "ProvisioningLog.Read.All",
+            "AuditLog.Read.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+            roles=LOG_READERS,
+        )
+    ),
 ]
 
 TYPE = "microsoft.graph.provisioningObjectSummary"

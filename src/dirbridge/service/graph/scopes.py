@@ -22,6 +22,7 @@ from dirbridge.engine.attributes import MEMBER
 from dirbridge.engine.run import Context
 from dirbridge.engine.validation import Defect
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import OBSERVERS
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import context, database
 from dirbridge.service.graph.errors import not_found
@@ -33,7 +34,9 @@ from dirbridge.store.scope import Group
 
 router = APIRouter(prefix="/beta/dirbridge")
 
-Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All"))]
+Reader = Annotated[
+    Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All", roles=OBSERVERS))
+]
 
 CONTAINER = "container"
 """What a source calls a container that it located."""

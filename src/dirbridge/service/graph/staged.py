@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from dirbridge.contract.entry import text_fault
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import body, database
 from dirbridge.service.graph.errors import bad_request, not_found
@@ -27,8 +28,10 @@ from dirbridge.store.staged import After, Decided, Staged
 
 router = APIRouter(prefix="/beta/dirbridge")
 
-Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All"))]
-Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All"))]
+Reader = Annotated[
+    Caller, Depends(require("Synchronization.Read.All", "Synchronization.ReadWrite.All", roles=OBSERVERS))
+]
+Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All", roles=SYNCHRONIZERS))]
 
 STAGED = "/jobs/{job}/stagedRemovals"
 STATES = ("staged", "rejected")

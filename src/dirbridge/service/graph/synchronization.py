@@ -17,6 +17,7 @@ from starlette.responses import Response
 from dirbridge.engine import policies
 from dirbridge.service import configuration, templates
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import odata, status
 from dirbridge.service.graph.context import body, context, database, guid, root, sealing
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
@@ -32,9 +33,11 @@ router = APIRouter()
 
 _OWNED = "Application.ReadWrite.OwnedBy"
 _ALL = "Synchronization.ReadWrite.All"
-Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", _ALL, _OWNED))]
-Writer = Annotated[Caller, Depends(require(_ALL, _OWNED))]
-Installer = Annotated[Caller, Depends(require("Application.ReadWrite.All", "Directory.ReadWrite.All", _OWNED))]
+Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", _ALL, _OWNED, roles=OBSERVERS))]
+Writer = Annotated[Caller, Depends(require(_ALL, _OWNED, roles=SYNCHRONIZERS))]
+Installer = Annotated[
+    Caller, Depends(require("Application.ReadWrite.All", "Directory.ReadWrite.All", _OWNED, roles=SYNCHRONIZERS))
+]
 _DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 _APPLICATION = ("Application.Read.All", "Application.ReadWrite.All")
 PrincipalReader = Annotated[

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import HYBRID
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import body, context, database, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
@@ -28,7 +29,7 @@ OrganizationReader = Annotated[
     Caller, Depends(require("Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All", *_DIRECTORY))
 ]
 DomainReader = Annotated[Caller, Depends(require("Domain.Read.All", "Domain.ReadWrite.All", *_DIRECTORY))]
-DomainWriter = Annotated[Caller, Depends(require("Domain.ReadWrite.All", "Directory.ReadWrite.All"))]
+DomainWriter = Annotated[Caller, Depends(require("Domain.ReadWrite.All", "Directory.ReadWrite.All", roles=HYBRID))]
 
 # Labels as RFC 1035 section 2.3.1 has them, in their ASCII form.
 _NAME = re.compile(r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")

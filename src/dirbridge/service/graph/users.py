@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import USER_WRITERS
 from dirbridge.service.graph import collections, objects, odata, relations
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import bad_request, not_found
@@ -27,8 +28,8 @@ router = APIRouter()
 READ = ("User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
 WRITE = ("User.ReadWrite.All", "Directory.ReadWrite.All")
 Reader = Annotated[Caller, Depends(require(*READ))]
-Writer = Annotated[Caller, Depends(require(*WRITE))]
-Remover = Annotated[Caller, Depends(require("User.DeleteRestore.All", *WRITE))]
+Writer = Annotated[Caller, Depends(require(*WRITE, roles=USER_WRITERS))]
+Remover = Annotated[Caller, Depends(require("User.DeleteRestore.All", *WRITE, roles=USER_WRITERS))]
 
 
 class PasswordProfile(msgspec.Struct, rename="camel"):

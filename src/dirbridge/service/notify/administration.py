@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph.responses import moment
 from dirbridge.service.notify.delivery import Courier, shown
 from dirbridge.service.notify.webhook import Hook
@@ -26,8 +27,8 @@ from dirbridge.store import audits, identity, notifications
 from dirbridge.store.identity import Tenant
 from dirbridge.store.notifications import Kind, Message, Notice, Told
 
-READ = require("Synchronization.Read.All", "Synchronization.ReadWrite.All")
-WRITE = require("Synchronization.ReadWrite.All")
+READ = require("Synchronization.Read.All", "Synchronization.ReadWrite.All", roles=OBSERVERS)
+WRITE = require("Synchronization.ReadWrite.All", roles=SYNCHRONIZERS)
 
 
 AT_ONCE = 50

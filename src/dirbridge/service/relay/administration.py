@@ -21,13 +21,14 @@ from dirbridge.contract import enrolment
 from dirbridge.contract.enrolment import EnrolmentCode
 from dirbridge.contract.errors import ConfigurationError
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import HYBRID, OBSERVERS
 from dirbridge.service.relay.door import Door
 from dirbridge.store import agents, audits
 
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
-READ = require("Synchronization.Read.All", "Synchronization.ReadWrite.All")
-WRITE = require("Synchronization.ReadWrite.All")
+READ = require("Synchronization.Read.All", "Synchronization.ReadWrite.All", roles=OBSERVERS)
+WRITE = require("Synchronization.ReadWrite.All", roles=HYBRID)
 
 
 class NewCode(msgspec.Struct, frozen=True):

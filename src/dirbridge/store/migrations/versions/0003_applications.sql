@@ -1,0 +1,1 @@
+-- Applications: certificates, owners, permissions.

@@ -1,0 +1,1 @@
+-- Synchronization and agents, as Graph shows them.

@@ -1,0 +1,1 @@
+-- What the logs are asked by.
