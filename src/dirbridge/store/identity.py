@@ -61,7 +61,12 @@ class Administrator(msgspec.Struct, frozen=True):
 
 
 class ServicePrincipal(msgspec.Struct, frozen=True):
-    """A row of `service_principals`: an application as the tenant knows it."""
+    """A row of `service_principals`: an application as the tenant knows it.
+
+    Attributes:
+        is_public: it runs where it cannot keep a secret, and proves nothing of itself where it acts for a person.
+        redirect_uris: where people who signed in for it are sent back to.
+    """
 
     id: UUID
     app_id: UUID
@@ -70,6 +75,8 @@ class ServicePrincipal(msgspec.Struct, frozen=True):
     template_id: UUID | None
     is_enabled: bool
     created_at: datetime
+    is_public: bool
+    redirect_uris: list[str]
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -251,7 +258,8 @@ async def add_administrator(
 
 # Applications --------------------------------------------------------------------------------------------------------
 
-_PRINCIPAL = "select id, app_id, display_name, app_roles, template_id, is_enabled, created_at from service_principals"
+_PRINCIPAL = """select id, app_id, display_name, app_roles, template_id, is_enabled, created_at, is_public,
+redirect_uris from service_principals"""
 
 
 async def add_service_principal(
