@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from psycopg.types.json import Jsonb
 
-from dirbridge.service.graph.synchronization import duration
+from dirbridge.service.graph.job_settings import duration
 from dirbridge.service.templates import AD_APPLICATION
 from dirbridge.store import jobs, links
 from dirbridge.store.links import Link

@@ -14,7 +14,10 @@ from dirbridge.service.graph import (
     deleted_items,
     errors,
     expressions,
+    gallery,
     groups,
+    job_actions,
+    jobs,
     ondemand,
     previews,
     provisioning_logs,
@@ -43,11 +46,13 @@ def router() -> APIRouter:
             synchronization,
             expressions,
             schema,
-            secrets,
+            gallery,
             provisioning_logs,
-            ondemand,
         ):
             routes.include_router(part.router, prefix=f"/{version}")
+        for tree in synchronization.TREES:
+            for below in (jobs, job_actions, schema, expressions, secrets, ondemand):
+                routes.include_router(below.tree, prefix=f"/{version}{tree}")
     routes.include_router(previews.router)
     routes.include_router(scopes.router)
     routes.include_router(staged.router)

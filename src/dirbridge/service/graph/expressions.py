@@ -38,6 +38,7 @@ from dirbridge.store import identity
 from dirbridge.store.directory_queries import Conn
 
 router = APIRouter()
+tree = APIRouter()
 
 # Functions ------------------------------------------------------------------------------------------------------------
 
@@ -59,7 +60,7 @@ async def get_function(request: Request, name: str, _caller: Writer) -> Response
     return GraphResponse({"@odata.context": context(request, "functions/$entity"), **_shown(function)})
 
 
-@router.get(SCHEMA + "/functions")
+@tree.get(SCHEMA + "/functions")
 async def job_functions(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """List the functions that a job's mapping may use."""
     odata.read(request, frozenset({"format"}))
@@ -68,7 +69,7 @@ async def job_functions(request: Request, sp: str, job: str, caller: Writer) -> 
     return _functions(request)
 
 
-@router.get(TEMPLATE + "/functions")
+@tree.get(TEMPLATE + "/functions")
 async def template_functions(request: Request, sp: str, template: str, caller: Writer) -> Response:
     """List the functions that the mapping of a template's jobs may use."""
     odata.read(request, frozenset({"format"}))
@@ -124,7 +125,7 @@ class Attempt(msgspec.Struct, rename="camel"):
     target_attribute_definition: dict[str, Any] | None = None
 
 
-@router.post(SCHEMA + "/parseExpression")
+@tree.post(SCHEMA + "/parseExpression")
 async def parse_for_job(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Try an expression as a job's mapping would work it out."""
     wanted = await body(request, Attempt)
@@ -134,7 +135,7 @@ async def parse_for_job(request: Request, sp: str, job: str, caller: Writer) -> 
     return await _tried(request, wanted, cycle.macros(found), environment)
 
 
-@router.post(TEMPLATE + "/parseExpression")
+@tree.post(TEMPLATE + "/parseExpression")
 async def parse_for_template(request: Request, sp: str, template: str, caller: Writer) -> Response:
     """Try an expression as the mapping of a template's job would work it out."""
     wanted = await body(request, Attempt)

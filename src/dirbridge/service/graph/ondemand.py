@@ -23,13 +23,13 @@ from dirbridge.service.graph import reasons, steps
 from dirbridge.service.graph.context import body, context, database
 from dirbridge.service.graph.errors import GraphError, bad_request
 from dirbridge.service.graph.responses import GraphResponse, moment
-from dirbridge.service.graph.synchronization import JOBS, find_job
+from dirbridge.service.graph.synchronization import find_job
 from dirbridge.store import audits, event_queries
 from dirbridge.store.directory_queries import Conn
 from dirbridge.store.event_queries import SOURCE_NAME, TARGET_NAME, JobNames
 from dirbridge.store.jobs import Job
 
-router = APIRouter()
+tree = APIRouter()
 
 Writer = Annotated[
     Caller, Depends(require("Synchronization.ReadWrite.All", "Application.ReadWrite.OwnedBy", roles=SYNCHRONIZERS))
@@ -76,7 +76,7 @@ class Demand(msgspec.Struct, rename="camel"):
     regardless_of_scope: bool = False
 
 
-@router.post(JOBS + "/{job}/provisionOnDemand")
+@tree.post("/jobs/{job}/provisionOnDemand")
 async def provision_on_demand(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Provision one user, or one group with up to five of its members."""
     demand = await body(request, Demand)

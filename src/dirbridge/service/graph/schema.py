@@ -25,19 +25,20 @@ from dirbridge.service.graph import odata, scopes
 from dirbridge.service.graph.context import body, context, database, decode, raw_body
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
-from dirbridge.service.graph.synchronization import JOBS, Reader, Writer, find_job, find_principal
+from dirbridge.service.graph.synchronization import PRINCIPAL, Reader, Writer, find_job, find_principal
 from dirbridge.store import audits, jobs
 from dirbridge.store.directory_queries import Conn
 from dirbridge.store.jobs import Job
 
 router = APIRouter()
+tree = APIRouter()
 checks = APIRouter(prefix="/beta/dirbridge")
 
-SCHEMA = JOBS + "/{job}/schema"
-TEMPLATE = "/servicePrincipals/{sp}/synchronization/templates/{template}/schema"
+SCHEMA = "/jobs/{job}/schema"
+TEMPLATE = "/templates/{template}/schema"
 
 
-@router.get(SCHEMA)
+@tree.get(SCHEMA)
 async def get_schema(request: Request, sp: str, job: str, caller: Reader) -> Response:
     """Give the schema document of a job, its directories inside."""
     odata.read(request, frozenset({"format", "expand"}))
@@ -48,19 +49,19 @@ async def get_schema(request: Request, sp: str, job: str, caller: Reader) -> Res
     return GraphResponse({"@odata.context": address, "provisioningTaskIdentifier": found.id, **found.schema})
 
 
-@router.put(SCHEMA)
+@tree.put(SCHEMA)
 async def replace_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Replace the schema document; the job's next cycle reads everything, unless nothing changed."""
     return await _change(request, sp, job, caller, whole=True)
 
 
-@router.patch(SCHEMA)
+@tree.patch(SCHEMA)
 async def merge_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Replace those of the document's collections that the body has; Graph's own client updates in this way only."""
     return await _change(request, sp, job, caller, whole=False)
 
 
-@router.delete(SCHEMA)
+@tree.delete(SCHEMA)
 async def reset_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Go back to the template's default schema."""
     async with database(request).transaction() as conn:
@@ -183,7 +184,7 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
-@checks.post(SCHEMA + "/validate")
+@checks.post(PRINCIPAL + SCHEMA + "/validate")
 async def validate_schema(request: Request, sp: str, job: str, caller: Reader) -> Response:
     """Say what is wrong with a document that a job is to have; nothing is stored."""
     wanted = await body(request, dict[str, Any])
@@ -218,7 +219,7 @@ async def get_operator(request: Request, name: str, _caller: Writer) -> Response
     return GraphResponse({"@odata.context": context(request, "filterOperators/$entity"), **_shown(found)})
 
 
-@router.get(SCHEMA + "/filterOperators")
+@tree.get(SCHEMA + "/filterOperators")
 async def job_operators(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """List what the filters of a job can ask."""
     odata.read(request, frozenset({"format"}))
@@ -227,7 +228,7 @@ async def job_operators(request: Request, sp: str, job: str, caller: Writer) -> 
     return _operators(request)
 
 
-@router.get(TEMPLATE + "/filterOperators")
+@tree.get(TEMPLATE + "/filterOperators")
 async def template_operators(request: Request, sp: str, template: str, caller: Writer) -> Response:
     """List what the filters of a template's jobs can ask."""
     odata.read(request, frozenset({"format"}))

@@ -17,9 +17,7 @@ from dirbridge.service.graph.responses import GraphResponse, TextResponse, no_co
 from dirbridge.service.graph.synchronization import Writer, find_principal
 from dirbridge.store import audits, jobs
 
-router = APIRouter()
-
-SECRETS = "/servicePrincipals/{sp}/synchronization/secrets"
+tree = APIRouter()
 
 
 class Pair(msgspec.Struct):
@@ -35,7 +33,7 @@ class Pairs(msgspec.Struct):
     value: list[Pair]
 
 
-@router.get(SECRETS)
+@tree.get("/secrets")
 async def list_secrets(request: Request, sp: str, caller: Writer) -> Response:
     """List a configuration's secrets; confidential ones by their key only."""
     odata.read(request, frozenset({"format", "top"}))
@@ -47,7 +45,7 @@ async def list_secrets(request: Request, sp: str, caller: Writer) -> Response:
     return GraphResponse({"@odata.context": address, "value": pairs})
 
 
-@router.get(SECRETS + "/$count")
+@tree.get("/secrets/$count")
 async def count_secrets(request: Request, sp: str, caller: Writer) -> Response:
     """Count a configuration's secrets."""
     odata.read(request, frozenset())
@@ -57,7 +55,7 @@ async def count_secrets(request: Request, sp: str, caller: Writer) -> Response:
     return TextResponse(str(len(found)))
 
 
-@router.put(SECRETS)
+@tree.put("/secrets")
 async def replace_secrets(request: Request, sp: str, caller: Writer) -> Response:
     """Replace the whole set; what it decides of jobs takes effect with their next cycle."""
     wanted = (await body(request, Pairs)).value

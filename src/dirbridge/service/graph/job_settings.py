@@ -1,0 +1,98 @@
+"""What can be changed of a job, and how its settings are shown: how often it runs, and the limits that it keeps to.
+
+Source: Graph synchronizationSchedule and keyValuePair; ISO 8601 durations.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import msgspec
+
+from dirbridge.engine import policies
+from dirbridge.service.graph.errors import bad_request
+from dirbridge.store.jobs import Job
+
+MOST_OFTEN, LEAST_OFTEN = timedelta(seconds=1), timedelta(days=1)
+
+# ISO 8601 without years and months, whose length varies; names are those of timedelta.
+_DURATION = re.compile(
+    r"P(?:(?P<days>\d{1,5})D)?(?:T(?=\d)(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,9}(?:\.\d+)?)S)?)?"
+)
+
+
+class Schedule(msgspec.Struct):
+    """How often a job runs, as an ISO 8601 duration such as `PT2M`."""
+
+    interval: str | None = None
+
+
+class JobSetting(msgspec.Struct):
+    """One setting, as Graph's keyValuePair. Null, or no text, means the default."""
+
+    name: str
+    value: str | None = None
+
+
+class JobChange(msgspec.Struct, rename="camel"):
+    """What can be changed of a job; the rest follows from what it does."""
+
+    schedule: Schedule | None = None
+    synchronization_job_settings: list[JobSetting] | None = None
+
+
+def changed(wanted: list[JobSetting], job: Job) -> dict[str, str | None]:
+    """Give the settings that a change really changes; those that it does not name stay as they are.
+
+    Raises:
+        GraphError: 400 that names every setting that is none, is not a person's to change, or has a wrong value.
+    """
+    before = {each["name"]: each["value"] for each in shown(job)}
+    given = {each.name: (each.value or "").strip() or None for each in wanted}
+    new = {name: value for name, value in given.items() if value != before.get(name)}
+    new = {name: value for name, value in new.items() if value is not None or name in job.settings}
+    faults = [
+        f"'{name}' is no setting that can be changed; these are: {', '.join(policies.SETTINGS)}."
+        for name in policies.unknown(given)
+        if name not in before or given[name] != before[name]
+    ]
+    faults += policies.check({name: value for name, value in new.items() if value is not None})
+    if faults:
+        raise bad_request(" ".join(faults), target="synchronizationJobSettings")
+    return new
+
+
+def shown(job: Job) -> list[dict[str, str]]:
+    """Show what is set, and what holds because nothing is set."""
+    kept = {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in job.settings.items()
+    }
+    return [{"name": name, "value": value} for name, value in sorted({**kept, **policies.shown(kept)}.items())]
+
+
+def duration(value: timedelta) -> str:
+    """Write a duration as ISO 8601, in the largest unit that fits."""
+    seconds = int(value.total_seconds())
+    for unit, letter in ((86_400, "D"), (3600, "H"), (60, "M")):
+        if seconds and seconds % unit == 0:
+            return f"P{seconds // unit}D" if letter == "D" else f"PT{seconds // unit}{letter}"
+    return f"PT{seconds}S"
+
+
+def interval(text: str) -> timedelta:
+    """Read how often a job is to run.
+
+    Raises:
+        GraphError: 400 where it is no duration, or too short or too long.
+    """
+    parts = _DURATION.fullmatch(text)
+    given = {unit: float(number) for unit, number in (parts.groupdict() if parts else {}).items() if number}
+    value = timedelta(**given)
+    if not MOST_OFTEN <= value <= LEAST_OFTEN:
+        raise bad_request(
+            f"schedule.interval expects a duration from {duration(MOST_OFTEN)} to {duration(LEAST_OFTEN)}, "
+            f"such as PT2M; found '{text}'."
+        )
+    return value
