@@ -51,6 +51,9 @@ class Operator(StrEnum):
 EVERY = frozenset(Operator)
 _ORDER: dict[Operator, LiteralString] = {Operator.GT: ">", Operator.GE: ">=", Operator.LT: "<", Operator.LE: "<="}
 _TEXT_ONLY = frozenset({Operator.STARTS_WITH, Operator.ENDS_WITH, Operator.CONTAINS})
+_LAST_LETTER = sql.SQL("chr(1114111)")
+"""The last code point, a noncharacter: in the order of bytes a text with a prefix lies below the prefix and this."""
+_COUNT = "/$count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,10 @@ class Property:
 
     Attributes:
         value: its value in the row, of the SQL type that `kind` is compared as.
-        folded: for TEXT, the value as it is compared; an index may stand on exactly this.
+        folded: for TEXT, the value as it is compared, in the order of bytes; for TEXTS, an array of its elements as
+            they are compared. An index may stand on exactly this.
         plain: operators that need no advanced query. Others need one where the collection tells them apart.
+        allowed: operators that can be asked at all.
     """
 
     name: str
@@ -125,12 +130,22 @@ class Property:
     value: sql.Composable
     folded: sql.Composable | None = None
     plain: frozenset[Operator] = EVERY
+    allowed: frozenset[Operator] = EVERY
 
     def compared(self) -> sql.Composable:
-        """Give the value as it is compared."""
+        """Give the value as it is compared.
+
+        Always in the order of bytes where case does not count, so that one index serves equality, ranges and prefixes.
+        """
         if self.kind is not Kind.TEXT:
             return self.value
-        return self.folded if self.folded is not None else sql.SQL("lower({})").format(self.value)
+        return self.folded if self.folded is not None else sql.SQL('lower({}) collate "C"').format(self.value)
+
+    def ordered(self) -> sql.Composable:
+        """Give the value as it is put in order."""
+        if self.kind is Kind.EXACT:
+            return sql.SQL('{} collate "C"').format(self.value)
+        return self.compared()
 
 
 class UnsupportedCondition(ConfigurationError):
@@ -205,7 +220,10 @@ class _Compiler:
         return sql.SQL("({})").format(sql.SQL(word).join(parts))
 
     def _property(self, condition: Comparison | AnyOf) -> Property:
-        found = self.properties.get(condition.name.lower())
+        name = condition.name.lower()
+        found = self.properties.get(name.removesuffix(_COUNT))
+        if found is not None and name.endswith(_COUNT):
+            found = _size(found) if found.kind is Kind.TEXTS else None
         if found is None:
             raise UnsupportedCondition(
                 f"Could not find a property named '{condition.name}' on type '{self.type_name}' that can be filtered.",
@@ -228,17 +246,35 @@ class _Compiler:
             raise UnsupportedCondition(
                 f"'{collection.name}' is no collection, so any() cannot be asked of it.", condition.position
             )
-        elements = sql.SQL(
-            "jsonb_array_elements_text(case jsonb_typeof({0}) when 'array' then {0} else '[]' end)"
-        ).format(collection.value)
+        elements = sql.SQL("jsonb_array_elements_text({})").format(_array(collection))
         if condition.condition is None:
             self._need_advanced(f"{collection.name}/any()", condition.position)
             return sql.SQL("exists (select from {})").format(elements)
-        element = Property(condition.variable, Kind.TEXT, sql.Identifier("element"), plain=collection.plain)
+        element = Property(
+            condition.variable, Kind.TEXT, sql.Identifier("element"),
+            plain=collection.plain, allowed=collection.allowed,
+        )  # fmt: skip
+        whole = self._whole(collection, element, condition.condition)
+        if whole is not None:
+            return whole
         inner = _Compiler({condition.variable.lower(): element}, "Edm.String", self.advanced)
         inner.parameters = self.parameters
         text = inner.compile(condition.condition, depth + 1)
         return sql.SQL("exists (select from {} as element where {})").format(elements, text)
+
+    def _whole(self, collection: Property, element: Property, condition: Condition) -> sql.Composable | None:
+        """Ask for an element with one of some values by the index on the collection, where there is one."""
+        match condition:
+            case Comparison(name, Operator.EQ | Operator.IN as operator, values) if (
+                collection.folded is not None
+                and name.lower() == element.name.lower()
+                and operator in collection.plain
+                and all(literal.kind == "text" for literal in values)
+            ):
+                asked = [self._bind(element, literal) for literal in values]
+                return sql.SQL("{} && array[{}]").format(collection.folded, sql.SQL(", ").join(asked))
+            case _:
+                return None
 
     def _compare(self, subject: Property, condition: Comparison) -> sql.Composable:
         operator = condition.operator
@@ -254,6 +290,12 @@ class _Compiler:
             raise UnsupportedCondition(
                 f"'{subject.name}' is a {subject.kind}, which has no order for '{operator}'.", condition.position
             )
+        if operator not in subject.allowed:
+            raise UnsupportedCondition(
+                f"'{operator}' is not supported for the property '{subject.name}'.",
+                condition.position,
+                code="Request_UnsupportedQuery",
+            )
         if operator not in subject.plain:
             self._need_advanced(f"{operator} on {subject.name}", condition.position)
         if operator is Operator.IN:
@@ -268,10 +310,7 @@ class _Compiler:
             return sql.SQL("{} = {}").format(subject.compared(), value)
         if operator is Operator.NE:
             return sql.SQL("{} is distinct from {}").format(subject.compared(), value)
-        ordered = subject.compared()
-        if subject.kind in {Kind.TEXT, Kind.EXACT}:
-            ordered = sql.SQL('{} collate "C"').format(ordered)
-        return sql.SQL("{} {} {}").format(ordered, sql.SQL(_ORDER[operator]), value)
+        return sql.SQL("{} {} {}").format(subject.ordered(), sql.SQL(_ORDER[operator]), value)
 
     def _membership(self, subject: Property, condition: Comparison) -> sql.Composable:
         parts: list[sql.Composable] = []
@@ -288,18 +327,19 @@ class _Compiler:
     def _part(self, subject: Property, operator: Operator, literal: Literal) -> sql.Composable:
         if literal.kind != "text":
             raise UnsupportedCondition(f"{operator}() expects a text in quotes, found {literal}.", literal.position)
-        compared = subject.compared()
+        compared = subject.ordered()
         if subject.kind is Kind.GUID:
-            compared = sql.SQL("{}::text").format(compared)
+            compared = sql.SQL('{}::text collate "C"').format(compared)
         value = self._parameter(literal.value)
         value = sql.SQL("lower({}::text)" if subject.kind is not Kind.EXACT else "{}::text").format(value)
         match operator:
             case Operator.STARTS_WITH:
-                return sql.SQL("starts_with({}, {})").format(compared, value)
+                # A range, because no index serves starts_with() before PostgreSQL 15, nor where a plan is kept.
+                return sql.SQL("({0} >= {1} and {0} < {1} || {2})").format(compared, value, _LAST_LETTER)
             case Operator.ENDS_WITH:
                 return sql.SQL("right({0}, length({1})) = {1}").format(compared, value)
             case _:
-                return sql.SQL("position({} in {}) > 0").format(value, compared)
+                return sql.SQL("position({} in ({})) > 0").format(value, compared)
 
     def _bind(self, subject: Property, literal: Literal) -> sql.Composable:
         value = self._parameter(_READERS[subject.kind](subject, literal))
@@ -317,6 +357,20 @@ class _Compiler:
         name = f"p{len(self.parameters)}"
         self.parameters[name] = value
         return sql.Placeholder(name)
+
+
+def _array(collection: Property) -> sql.Composable:
+    return sql.SQL("case jsonb_typeof({0}) when 'array' then {0} else '[]' end").format(collection.value)
+
+
+def _size(collection: Property) -> Property:
+    """The number of a collection's elements, which is always an advanced query."""
+    return Property(
+        collection.name + _COUNT,
+        Kind.NUMBER,
+        sql.SQL("jsonb_array_length({})").format(_array(collection)),
+        plain=frozenset(),
+    )
 
 
 def _null(subject: Property, operator: Operator, literal: Literal) -> sql.Composable:

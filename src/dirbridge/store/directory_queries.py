@@ -39,33 +39,56 @@ class Order(StrEnum):
 
     ID = "id"
     DISPLAY_NAME = "displayName"
+    USER_PRINCIPAL_NAME = "userPrincipalName"
+    CREATED = "createdDateTime"
+    DELETED = "deletedDateTime"
 
 
 SORTED_NAME = sql.SQL("coalesce(lower(o.display_name), '') collate \"C\"")
-"""The expression of the index on names."""
+_SIGN_IN_NAME = sql.SQL("coalesce(lower(o.user_principal_name), '') collate \"C\"")
+_SORT_KEYS: dict[Order, sql.Composable] = {
+    Order.DISPLAY_NAME: SORTED_NAME,
+    Order.USER_PRINCIPAL_NAME: _SIGN_IN_NAME,
+    Order.CREATED: sql.SQL("o.created_at"),
+    Order.DELETED: sql.SQL("o.deleted_at"),
+}
+"""The expressions of the indexes that lists are read in order by."""
+_TIMES = frozenset({Order.CREATED, Order.DELETED})
 
 _COLUMNS = sql.SQL("o.id, o.object_type, o.properties, o.created_at, o.modified_at, o.deleted_at, o.sync_job")
 
 # Properties -----------------------------------------------------------------------------------------------------------
 
 
+_INDEXED_COLLECTIONS = frozenset({"proxyAddresses", "otherMails"})
+
+
 def _operators(names: str) -> frozenset[Operator]:
-    return EVERY if names == "*" else frozenset(Operator(name) for name in names.split())
+    """Read a list of operators; `in` works wherever `eq` does."""
+    found = frozenset(Operator(name) for name in names.split())
+    return found | {Operator.IN} if Operator.EQ in found else found
 
 
-_EQUALITY = "eq in"
-_RANGE = "eq ge le in startsWith"
+_ENDINGS = frozenset({"mail", "otherMails", "userPrincipalName", "proxyAddresses"})
+"""Properties whose end can be asked for. Source: Graph's guide to advanced queries, endsWith."""
+_EQUALITY = "eq"
+_RANGE = "eq ge le startsWith"
+
+
+def _allowed(name: str) -> frozenset[Operator]:
+    return EVERY if name in _ENDINGS else EVERY - {Operator.ENDS_WITH}
 
 
 def _text(name: str, plain: str = "", column: str | None = None, kind: Kind = Kind.TEXT) -> Property:
     """A property whose value is text, in a column of its own or in the document, at `a/b` one level down."""
     if column is not None:
-        return Property(name, kind, sql.SQL("o.{}").format(sql.Identifier(column)), plain=_operators(plain))
+        value: sql.Composable = sql.SQL("o.{}").format(sql.Identifier(column))
+        return Property(name, kind, value, plain=_operators(plain), allowed=_allowed(name))
     outer, _, inner = name.partition("/")
-    value: sql.Composable = sql.SQL("o.properties ->> {}").format(sql.Literal(outer))
+    value = sql.SQL("o.properties ->> {}").format(sql.Literal(outer))
     if inner:
         value = sql.SQL("o.properties -> {} ->> {}").format(sql.Literal(outer), sql.Literal(inner))
-    return Property(name, kind, sql.SQL("({})").format(value), plain=_operators(plain))
+    return Property(name, kind, sql.SQL("({})").format(value), plain=_operators(plain), allowed=_allowed(name))
 
 
 def _boolean(name: str, plain: str = _EQUALITY) -> Property:
@@ -75,7 +98,8 @@ def _boolean(name: str, plain: str = _EQUALITY) -> Property:
 
 def _texts(name: str, plain: str = "eq ge le startsWith") -> Property:
     value = sql.SQL("(o.properties -> {})").format(sql.Literal(name))
-    return Property(name, Kind.TEXTS, value, plain=_operators(plain))
+    folded = sql.SQL("folded_texts({})").format(value) if name in _INDEXED_COLLECTIONS else None
+    return Property(name, Kind.TEXTS, value, folded, plain=_operators(plain), allowed=_allowed(name))
 
 
 def _time(name: str, expression: sql.Composable, plain: str = "eq ge le") -> Property:
@@ -88,8 +112,9 @@ def _table(*properties: Property) -> Mapping[str, Property]:
 
 _LAST_SYNC = sql.SQL("(case when o.sync_job is not null then date_trunc('second', o.modified_at) end)")
 _DISPLAY_NAME = Property(
-    "displayName", Kind.TEXT, sql.SQL("o.display_name"), folded=SORTED_NAME, plain=_operators("eq in startsWith")
-)
+    "displayName", Kind.TEXT, sql.SQL("o.display_name"), folded=SORTED_NAME,
+    plain=_operators("eq startsWith"), allowed=_allowed("displayName"),
+)  # fmt: skip
 _COMMON = (
     Property("id", Kind.GUID, sql.SQL("o.id"), plain=_operators(_EQUALITY)),
     _DISPLAY_NAME,
@@ -101,28 +126,24 @@ _COMMON = (
     _boolean("onPremisesSyncEnabled"),
     _texts("proxyAddresses"),
 )
-_PRINCIPAL = (
-    _text("onPremisesSamAccountName"),
-    _text("onPremisesSecurityIdentifier", _EQUALITY, kind=Kind.EXACT),
-)
+_PRINCIPAL = (_text("onPremisesSecurityIdentifier", _EQUALITY, kind=Kind.EXACT),)
 
 USER = _table(
     *_COMMON,
     *_PRINCIPAL,
     _boolean("accountEnabled"),
-    _text("city", "eq ge in startsWith"),
+    _text("city", "eq ge startsWith"),
     _text("companyName"),
     _text("country", _RANGE),
     _text("department", _RANGE),
     _text("employeeId", "eq startsWith"),
     _text("employeeType"),
     _text("givenName", _RANGE),
-    _text("jobTitle", "eq ge le in"),
+    _text("jobTitle", "eq ge le"),
     _text("mobilePhone"),
     _text("officeLocation"),
-    _text("onPremisesDistinguishedName"),
-    _text("onPremisesDomainName"),
     _text("onPremisesImmutableId", column="immutable_id", kind=Kind.EXACT),
+    _text("onPremisesSamAccountName"),
     _text("onPremisesUserPrincipalName", _RANGE),
     _texts("otherMails"),
     _text("postalCode"),
@@ -131,7 +152,13 @@ USER = _table(
     _text("streetAddress"),
     _text("surname", _RANGE),
     _text("usageLocation", _RANGE),
-    _text("userPrincipalName", "eq le in startsWith", "user_principal_name"),
+    Property(
+        "userPrincipalName",
+        Kind.TEXT,
+        sql.SQL("o.user_principal_name"),
+        folded=_SIGN_IN_NAME,
+        plain=_operators("eq le startsWith"),
+    ),
     _text("userType", _EQUALITY),
     _texts("businessPhones"),
     *(_text(f"onPremisesExtensionAttributes/extensionAttribute{number}") for number in range(1, 16)),
@@ -139,9 +166,8 @@ USER = _table(
 GROUP = _table(
     *_COMMON,
     *_PRINCIPAL,
-    _text("description", "eq in startsWith"),
-    _text("onPremisesDomainName"),
-    _text("onPremisesNetBiosName"),
+    _text("description", "eq startsWith"),
+    _text("onPremisesSamAccountName", _RANGE),
     _boolean("mailEnabled"),
     _boolean("securityEnabled"),
     _boolean("isAssignableToRole"),
@@ -155,7 +181,7 @@ CONTACT = _table(
     _text("companyName"),
     _text("department", _RANGE),
     _text("givenName", _RANGE),
-    _text("jobTitle", "eq ge le in"),
+    _text("jobTitle", "eq ge le"),
     _text("surname", _RANGE),
 )
 ANY_OBJECT = _table(*_COMMON, *_PRINCIPAL)
@@ -179,8 +205,8 @@ async def get_user(conn: Conn, tenant: UUID, name: str) -> DirectoryObject | Non
     """Give a live user by its userPrincipalName, whose case does not count."""
     text = sql.SQL(
         "select {columns} from directory_objects o where o.tenant = %(tenant)s and o.object_type = 'user'"
-        " and lower(o.user_principal_name) = lower(%(name)s::text) and o.deleted_at is null"
-    ).format(columns=_COLUMNS)
+        " and {key} = lower(%(name)s::text) and o.deleted_at is null"
+    ).format(columns=_COLUMNS, key=_SIGN_IN_NAME)
     return await _one(conn, text, {"tenant": tenant, "name": name})
 
 
@@ -302,7 +328,11 @@ class After(msgspec.Struct, frozen=True, array_like=True):
     """Where the page before ended."""
 
     id: UUID
-    name: str = ""
+    key: str = ""
+
+    def place(self, order: Order) -> str | datetime:
+        """Give the value that the order goes by; ValueError where the key is none."""
+        return datetime.fromisoformat(self.key) if order in _TIMES else self.key
 
 
 def page_query(
@@ -318,14 +348,14 @@ def page_query(
     key: sql.Composable = collection.key
     sort: sql.Composable = sql.SQL("''")
     position: sql.Composable = sql.SQL("%(after_id)s")
-    if order is Order.DISPLAY_NAME:
-        sort = SORTED_NAME
+    if order is not Order.ID:
+        sort = _SORT_KEYS[order]
         key = sql.SQL("({}, {})").format(sort, collection.key)
-        position = sql.SQL("(%(after_name)s, %(after_id)s)")
+        position = sql.SQL("(%(after_key)s, %(after_id)s)")
     direction = sql.SQL("desc" if descending else "asc")
     keys = [collection.key] if order is Order.ID else [sort, collection.key]
     text = sql.SQL(
-        "select {columns}, {sort} as sort_key from {tables} where {condition} and {where} and {after}"
+        "select {columns}, ({sort})::text as sort_key from {tables} where {condition} and {where} and {after}"
         " order by {order} limit %(limit)s"
     ).format(
         columns=_COLUMNS,
@@ -340,7 +370,7 @@ def page_query(
     )
     parameters = {**collection.parameters, **where.parameters, "limit": limit}
     if after is not None:
-        parameters |= {"after_id": after.id, "after_name": after.name}
+        parameters |= {"after_id": after.id, "after_key": after.place(order)}
     return text, parameters
 
 

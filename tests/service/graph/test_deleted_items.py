@@ -84,3 +84,22 @@ async def test_live_objects_are_not_in_the_bin(world: World) -> None:
         assert (await world.get(f"directory/deletedItems/{key}")).status_code == 404
         assert (await world.client.post(f"directory/deletedItems/{key}/restore")).status_code == 404
         assert (await world.client.delete(f"directory/deletedItems/{key}")).status_code == 404
+
+
+async def test_deleted_users_in_order(world: World) -> None:
+    """By name and sign-in name plainly, by the time of their delete in an advanced query; page by page to the end."""
+    for name in ("Carl", "Ada", "Bert"):
+        await world.client.delete(f"users/{await world.user(name)}")
+    listed = f"{BIN}/microsoft.graph.user"
+    refused = await world.get(listed, orderby="deletedDateTime")
+    assert (refused.status_code, code(refused)) == (400, "Request_UnsupportedQuery")
+    for order, advanced, wanted in (
+        ("displayName", False, ["Ada", "Bert", "Carl"]),
+        ("userPrincipalName desc", False, ["Carl", "Bert", "Ada"]),
+        ("deletedDateTime", True, ["Carl", "Ada", "Bert"]),
+        ("deletedDateTime desc", True, ["Bert", "Ada", "Carl"]),
+    ):
+        pages = [page async for page in world.pages(listed, advanced=advanced, orderby=order, top="1")]
+        assert [each["displayName"] for page in pages for each in page] == wanted, order
+    counted = (await world.get(listed, advanced=True, filter="startsWith(displayName,'a')")).json()
+    assert counted["@odata.count"] == 1

@@ -5,7 +5,7 @@ import pytest
 from dirbridge.service.graph import filters
 from dirbridge.service.graph.errors import GraphError
 from dirbridge.store.conditions import All, AnyOf, Comparison, Either, Literal, Not, Operator
-from tests.service.graph.conftest import World, message
+from tests.service.graph.conftest import World, code, message
 
 PEOPLE = {
     "Ada": {
@@ -78,6 +78,13 @@ CASES = [
     ("createdDateTime le 2020-01-01", ""),
     ("createdDateTime lt 9999-12-31T23:59:59.9999999Z", "Ada Bert Carl Dora"),
     ("userType eq 'guest'", "Dora"),
+    ("startsWith(surname,'')", "Ada Bert Carl Dora"),
+    ("startsWith(onPremisesImmutableId,'AbC')", "Ada"),
+    ("startsWith(onPremisesImmutableId,'abc')", ""),
+    ("proxyAddresses/any(p:p in ('smtp:countess@contoso.test', 'x'))", "Ada"),
+    ("proxyAddresses/$count eq 2", "Ada"),
+    ("proxyAddresses/$count eq 0", "Bert Carl Dora"),
+    ("not (proxyAddresses/$count ge 1)", "Bert Carl Dora"),
 ]
 
 INJECTIONS = [
@@ -107,6 +114,25 @@ async def test_every_operator_finds_what_it_should(people: World) -> None:
         assert found == wanted.split(), text
         answer = await people.get("users/$count", advanced=True, filter=text)
         assert answer.text == str(len(wanted.split())), text
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("endsWith(displayName,'a')", "not supported for the property 'displayName'"),
+        ("endsWith(surname,'a')", "not supported for the property 'surname'"),
+        ("endsWith(mail,'a')", "advanced query"),
+        ("proxyAddresses/$count eq 1", "advanced query"),
+        ("surname gt 'a'", "advanced query"),
+        ("startsWith(jobTitle,'a')", "advanced query"),
+        ("onPremisesImmutableId eq 'a'", "advanced query"),
+    ],
+)
+async def test_operators_that_a_property_lacks(world: World, text: str, part: str) -> None:
+    """A property's operators are those that Graph documents; some need an advanced query."""
+    answer = await world.get("users", filter=text)
+    assert (answer.status_code, code(answer)) == (400, "Request_UnsupportedQuery")
+    assert part in message(answer)
 
 
 async def test_filter_pages_to_the_end(people: World) -> None:

@@ -416,7 +416,12 @@ async def crowd(world: World) -> World:
         """insert into directory_objects (tenant, id, object_type, display_name, user_principal_name, mail, properties)
            select %s, gen_random_uuid(), case when n %% 20 = 0 then 'group' else 'user' end, 'Person ' || n,
                   'person' || n || '@contoso.test', 'person' || n || '@contoso.test',
-                  jsonb_build_object('displayName', 'Person ' || n)
+                  jsonb_build_object('displayName', 'Person ' || n, 'surname', 'Name ' || n, 'givenName', 'G' || n,
+                    'mailNickname', 'nick' || n, 'department', 'Room ' || n %% 900, 'jobTitle', 'Rank ' || n %% 900,
+                    'employeeId', n::text, 'onPremisesSamAccountName', 'acc' || n,
+                    'onPremisesSecurityIdentifier', 'S-1-5-' || n,
+                    'proxyAddresses', jsonb_build_array('SMTP:person' || n || '@contoso.test', 'smtp:p' || n || '@x'),
+                    'otherMails', jsonb_build_array('home' || n || '@x.test'))
            from generate_series(1, 20000) n""",
         [TENANT],
     )
@@ -439,6 +444,31 @@ async def _plan(world: World, statement: Any, parameters: dict[str, Any]) -> str
         return "\n".join(row[0] for row in await cursor.fetchall())
 
 
+FILTERED = {
+    "directory_objects_display_name": ["displayName eq 'person 12'", "startsWith(displayName,'PERSON 1234')"],
+    "directory_objects_user_principal_name": [
+        "userPrincipalName eq 'PERSON77@contoso.test'",
+        "startsWith(userPrincipalName,'person777')",
+        "userPrincipalName in ('person1@contoso.test', 'person2@contoso.test')",
+    ],
+    "directory_objects_mail": ["mail eq 'person77@contoso.test'", "startsWith(mail,'Person777')"],
+    "directory_objects_mail_nickname": ["mailNickname eq 'nick7'", "startsWith(mailNickname,'NICK777')"],
+    "directory_objects_given_name": ["givenName eq 'g7'", "startsWith(givenName,'g777')"],
+    "directory_objects_surname": ["surname eq 'name 7'", "startsWith(surname,'name 777')"],
+    "directory_objects_department": ["department eq 'room 7'", "department in ('room 8', 'ROOM 9')"],
+    "directory_objects_job_title": ["jobTitle eq 'rank 7'"],
+    "directory_objects_employee_id": ["employeeId eq '7'", "startsWith(employeeId,'777')"],
+    "directory_objects_account_name": ["onPremisesSamAccountName eq 'ACC7'"],
+    "directory_objects_security_identifier": ["onPremisesSecurityIdentifier eq 'S-1-5-7'"],
+    "directory_objects_addresses": [
+        "proxyAddresses/any(p:p eq 'smtp:PERSON7@contoso.test')",
+        "proxyAddresses/any(p:p in ('smtp:p8@x', 'smtp:p9@x'))",
+    ],
+    "directory_objects_other_mails": ["otherMails/any(m:m eq 'HOME7@x.test')"],
+    "directory_objects_created": ["createdDateTime lt 2020-01-01"],
+}
+
+
 async def test_plans_use_the_indexes(crowd: World) -> None:
     """First page, deep page, page by name, look-up by UPN, mail and prefix, members and memberOf read by index."""
     (some,) = await crowd.run("select id from directory_objects order by id offset 15000 limit 1")
@@ -450,16 +480,25 @@ async def test_plans_use_the_indexes(crowd: World) -> None:
     def where(text: str) -> Where:
         return compile_condition(filters.parse(text), directory_queries.USER, type_name="user")
 
-    wanted = {
+    order = directory_queries.Order
+    late = directory_queries.After(some[0], "2026-01-31 08:00:00+00")
+    wanted: dict[str, list[dict[str, Any]]] = {
         "directory_objects_display_name": [
-            {"order": directory_queries.Order.DISPLAY_NAME},
-            {"order": directory_queries.Order.DISPLAY_NAME, "after": after},
-            {"where": where("displayName eq 'person 12'")},
+            {"order": order.DISPLAY_NAME},
+            {"order": order.DISPLAY_NAME, "after": after},
         ],
-        "directory_objects_user_principal_name": [{"where": where("userPrincipalName eq 'PERSON77@contoso.test'")}],
-        "directory_objects_mail": [{"where": where("mail eq 'person77@contoso.test'")}],
-        "directory_objects_pkey": [{"where": where(f"id eq '{some[0]}'")}],
+        "directory_objects_user_principal_name": [
+            {"order": order.USER_PRINCIPAL_NAME},
+            {"order": order.USER_PRINCIPAL_NAME, "after": after, "descending": True},
+        ],
+        "directory_objects_created": [
+            {"order": order.CREATED, "descending": True},
+            {"order": order.CREATED, "after": late},
+        ],
     }
+    for index, texts in FILTERED.items():
+        wanted.setdefault(index, []).extend({"where": where(text)} for text in texts)
+    wanted["directory_objects_pkey"] = [{"where": where(f"id eq '{some[0]}'")}]
     for index, cases in wanted.items():
         for options in cases:
             statement, parameters = directory_queries.page_query(users, limit=101, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +20,18 @@ from dirbridge.store.directory_queries import After, Collection, DirectoryObject
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 CASTS = {f"graph.{name}": kind for kind, name in objects.GRAPH_TYPES.items()}
-_ORDERS = {order.value.lower(): order for order in (Order.DISPLAY_NAME,)}
+
+_PLAIN_ORDERS = frozenset({Order.DISPLAY_NAME, Order.USER_PRINCIPAL_NAME})
+"""What lists are sorted by without an advanced query."""
+LIVE_ORDERS = {
+    "user": (Order.DISPLAY_NAME, Order.USER_PRINCIPAL_NAME, Order.CREATED),
+    "group": (Order.DISPLAY_NAME, Order.CREATED),
+    "contact": (Order.DISPLAY_NAME,),
+}
+DELETED_ORDERS = {
+    "user": (Order.DISPLAY_NAME, Order.USER_PRINCIPAL_NAME, Order.DELETED),
+    "group": (Order.DISPLAY_NAME, Order.DELETED),
+}
 
 
 async def listing(
@@ -29,27 +40,21 @@ async def listing(
     *,
     fragment: str,
     object_type: str | None,
-    sortable: bool = False,
+    orders: Sequence[Order] = (),
     typed: bool = False,
 ) -> Response:
     """Answer a list request.
 
     Args:
         object_type: the only type in it, or None where several mix.
-        sortable: its objects come from the index on names when asked to.
+        orders: what it can be sorted by; each has an index.
         typed: each object says of which type it is.
     """
-    query = odata.read(request, odata.LIST if sortable else odata.LIST - {"orderby"})
+    query = odata.read(request, odata.LIST if orders else odata.LIST - {"orderby"})
     select = objects.selected(query, object_type)
     where = query.where(*_properties(object_type))
-    order, descending = odata.order(query, _ORDERS, objects.type_name(object_type)) or (Order.ID, False)
-    if query.filter is not None and query.order is not None and not query.advanced:
-        raise bad_request(
-            "$filter together with $orderby is an advanced query. Send the header 'ConsistencyLevel: eventual' and the"
-            " option $count=true with it.",
-            code="Request_UnsupportedQuery",
-        )
-    after = odata.position(query, After)
+    order, descending = _order(query, orders, objects.type_name(object_type))
+    after = _position(query, order)
     async with database(request).connection() as conn:
         rows = await directory_queries.page(
             conn, collection, where=where, order=order, descending=descending, after=after, limit=query.top + 1
@@ -67,6 +72,30 @@ async def listing(
             total=total,
         )
     )
+
+
+def _order(query: odata.Query, orders: Sequence[Order], type_name: str) -> tuple[Order, bool]:
+    found = odata.order(query, {order.value.lower(): order for order in orders}, type_name)
+    if found is None:
+        return Order.ID, False
+    if not query.advanced and (query.filter is not None or found[0] not in _PLAIN_ORDERS):
+        what = "$filter together with $orderby" if query.filter is not None else f"Sorting by '{found[0]}'"
+        raise bad_request(
+            f"{what} is an advanced query. Send the header 'ConsistencyLevel: eventual' and the option $count=true with"
+            " it.",
+            code="Request_UnsupportedQuery",
+        )
+    return found
+
+
+def _position(query: odata.Query, order: Order) -> After | None:
+    after = odata.position(query, After)
+    try:
+        if after is not None:
+            after.place(order)
+    except ValueError as error:
+        raise odata.unreadable() from error
+    return after
 
 
 async def counting(request: Request, collection: Collection, *, object_type: str | None) -> Response:

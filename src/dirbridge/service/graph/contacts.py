@@ -28,7 +28,9 @@ Reader = Annotated[Caller, Depends(require(*READ))]
 async def list_contacts(request: Request, caller: Reader) -> Response:
     """List contacts."""
     contacts = directory_queries.live(caller.tenant, "contact")
-    return await collections.listing(request, contacts, fragment="contacts", object_type="contact", sortable=True)
+    return await collections.listing(
+        request, contacts, fragment="contacts", object_type="contact", orders=collections.LIVE_ORDERS["contact"]
+    )
 
 
 @router.get("/contacts/$count")

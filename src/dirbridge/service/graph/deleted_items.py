@@ -55,7 +55,11 @@ async def get_or_list(request: Request, key: str, caller: Reader) -> Response:
         kind = _kept(key)
         caller.need(_READ[kind])
         return await collections.listing(
-            request, directory_queries.deleted(caller.tenant, kind), fragment=f"{kind}s", object_type=kind
+            request,
+            directory_queries.deleted(caller.tenant, kind),
+            fragment=f"{kind}s",
+            object_type=kind,
+            orders=collections.DELETED_ORDERS[kind],
         )
     query = odata.read(request, odata.ITEM)
     async with database(request).connection() as conn:

@@ -62,7 +62,11 @@ _REQUIRED = ("displayName", "mailEnabled", "mailNickname", "securityEnabled")
 async def list_groups(request: Request, caller: Reader) -> Response:
     """List live groups."""
     return await collections.listing(
-        request, directory_queries.live(caller.tenant, "group"), fragment="groups", object_type="group", sortable=True
+        request,
+        directory_queries.live(caller.tenant, "group"),
+        fragment="groups",
+        object_type="group",
+        orders=collections.LIVE_ORDERS["group"],
     )
 
 

@@ -194,11 +194,16 @@ def position(query: Query, shape: type[Key]) -> Key | None:
         # A lone surrogate or a NUL can be smuggled in here and nowhere else.
         msgspec.json.encode(key).decode("utf-8")
     except (ValueError, msgspec.DecodeError, UnicodeError) as error:
-        raise bad_request("The $skiptoken cannot be read. Follow @odata.nextLink as it is, or start again.") from error
+        raise unreadable() from error
     if mark != _mark(query):
         raise bad_request("The $skiptoken belongs to a query with other options. Start again without it.")
     found: Key = key
     return found
+
+
+def unreadable() -> GraphError:
+    """Refuse a token that this service never gave."""
+    return bad_request("The $skiptoken cannot be read. Follow @odata.nextLink as it is, or start again.")
 
 
 def _mark(query: Query) -> int:

@@ -80,7 +80,11 @@ _REQUIRED = ("accountEnabled", "displayName", "mailNickname", "passwordProfile",
 async def list_users(request: Request, caller: Reader) -> Response:
     """List live users."""
     return await collections.listing(
-        request, directory_queries.live(caller.tenant, "user"), fragment="users", object_type="user", sortable=True
+        request,
+        directory_queries.live(caller.tenant, "user"),
+        fragment="users",
+        object_type="user",
+        orders=collections.LIVE_ORDERS["user"],
     )
 
 
