@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
+
+from dirbridge.store import directory
 
 
 async def remove(conn: AsyncConnection[Any], tenant: UUID, id: UUID) -> None:
@@ -22,11 +25,24 @@ async def remove(conn: AsyncConnection[Any], tenant: UUID, id: UUID) -> None:
     await conn.execute("delete from directory_objects where tenant = %(tenant)s and id = %(id)s", key)
 
 
-async def add_member(conn: AsyncConnection[Any], tenant: UUID, owner: UUID, attribute: str, referenced: UUID) -> bool:
-    """Add one reference. False where it is there."""
-    result = await conn.execute(
-        """insert into directory_references (tenant, owner, attribute, referenced) values (%s, %s, %s, %s)
-           on conflict do nothing""",
-        (tenant, owner, attribute, referenced),
+async def among(
+    conn: AsyncConnection[Any], tenant: UUID, owner: UUID, attribute: str, referenced: Sequence[UUID]
+) -> set[UUID]:
+    """Say which of some objects an object's relation names."""
+    cursor = await conn.execute(
+        """select referenced from directory_references
+           where tenant = %s and owner = %s and attribute = %s and referenced = any(%s)""",
+        (tenant, owner, attribute, list(referenced)),
     )
-    return result.rowcount == 1
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def end_relation(conn: AsyncConnection[Any], tenant: UUID, owner: UUID, attribute: str) -> bool:
+    """Take away all that an object's relation names. False where it names nothing."""
+    cursor = await conn.execute(
+        "select referenced from directory_references where tenant = %s and owner = %s and attribute = %s",
+        (tenant, owner, attribute),
+    )
+    rows = [(str(owner), attribute, str(row[0])) for row in await cursor.fetchall()]
+    await directory.unrefer(conn, tenant, rows)
+    return bool(rows)

@@ -18,6 +18,7 @@ from dirbridge.service.graph import (
     groups,
     job_actions,
     jobs,
+    membership,
     ondemand,
     previews,
     provisioning_logs,
@@ -40,6 +41,7 @@ def router() -> APIRouter:
         for part in (
             users,
             groups,
+            membership,
             contacts,
             deleted_items,
             tenant,

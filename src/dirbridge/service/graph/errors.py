@@ -21,6 +21,8 @@ from dirbridge.engine import validation
 from dirbridge.service.graph.responses import GraphResponse
 from dirbridge.store.database import ValueRejected
 
+NOT_FOUND = "Request_ResourceNotFound"
+
 
 class GraphError(Exception):
     """A refusal in Graph's words.
@@ -57,7 +59,7 @@ def not_found(what: str, key: object) -> GraphError:
     """A resource that is not there, in the words that scripts look for."""
     return GraphError(
         404,
-        "Request_ResourceNotFound",
+        NOT_FOUND,
         f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
         f" No {what} has this key.",
     )
@@ -81,6 +83,8 @@ def translate(error: DirbridgeError) -> GraphError:
         return GraphError(503, "serviceNotAvailable", str(error), headers={"Retry-After": "5"})
     if isinstance(error, ConfigurationError) and error.code == validation.CODE:
         return _of_schema(error)
+    if isinstance(error, EntryError) and error.code == NOT_FOUND:
+        return GraphError(404, NOT_FOUND, str(error))
     if isinstance(error, ConfigurationError | EntryError | ValueRejected):
         return GraphError(400, error.code, str(error))
     return GraphError(500, "generalException", str(error))

@@ -6,7 +6,7 @@ Source: Graph group and directoryObject resources.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -29,11 +29,18 @@ DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 READ = ("Group.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", *DIRECTORY)
 MEMBERS = ("GroupMember.Read.All", "GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All", *DIRECTORY)
 WRITE = ("Group.ReadWrite.All", "Directory.ReadWrite.All")
+WRITE_MEMBERS = ("GroupMember.ReadWrite.All", *WRITE)
 Reader = Annotated[Caller, Depends(require(*READ))]
 MemberReader = Annotated[Caller, Depends(require(*MEMBERS))]
 Creator = Annotated[Caller, Depends(require("Group.Create", *WRITE, roles=GROUP_WRITERS))]
 Writer = Annotated[Caller, Depends(require(*WRITE, roles=GROUP_WRITERS))]
+Changer = Annotated[Caller, Depends(require(*WRITE_MEMBERS, roles=GROUP_WRITERS))]
 AnyReader = Annotated[Caller, Depends(require("User.Read.All", "User.ReadWrite.All", "Group.Read.All", *DIRECTORY))]
+
+
+BOUND = "members@odata.bind"
+MAX_BOUND = 20
+"""Members that one request can add."""
 
 
 class GroupChange(msgspec.Struct, rename="camel"):
@@ -43,6 +50,9 @@ class GroupChange(msgspec.Struct, rename="camel"):
     display_name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | msgspec.UnsetType = msgspec.UNSET
     group_types: list[str] | msgspec.UnsetType = msgspec.UNSET
     mail_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    members: Annotated[list[str], msgspec.Meta(max_length=MAX_BOUND)] | msgspec.UnsetType = msgspec.field(
+        name=BOUND, default=msgspec.UNSET
+    )
     mail_nickname: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType = msgspec.UNSET
     security_enabled: bool | msgspec.UnsetType = msgspec.UNSET
     visibility: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -86,10 +96,13 @@ async def create_group(request: Request, caller: Creator) -> Response:
             f"A required property is missing for the creation of a group: {', '.join(missing)}.",
             code="Request_BadRequest",
         )
+    members = _bound(wanted)
     group = uuid4()
     async with database(request).transaction() as conn:
         await administration.create_group(conn, caller.tenant, group, wanted, datetime.now(UTC))
         await audits.record(conn, caller.tenant, actor=caller.actor, activity="Add group", target=str(group))
+        if members:
+            await relations.add_members(conn, caller, group, members)
         row = await find(conn, caller, str(group))
     shown = {"@odata.context": context(request, "groups/$entity"), **objects.render(request, row)}
     return GraphResponse(shown, status_code=201, headers={"Location": f"{root(request)}/groups/{group}"})
@@ -106,16 +119,22 @@ async def get_group(request: Request, key: str, caller: Reader) -> Response:
 
 
 @router.patch("/groups/{key}")
-async def update_group(request: Request, key: str, caller: Writer) -> Response:
-    """Change a group; a synchronized one belongs to its source."""
+async def update_group(request: Request, key: str, caller: Changer) -> Response:
+    """Change a group, and add members to it: all or nothing. A synchronized one belongs to its source."""
     changes = msgspec.to_builtins(collections.checked(await body(request, GroupChange)))
+    members = _bound(changes)
+    if changes:
+        caller.need(WRITE, GROUP_WRITERS)
     async with database(request).transaction() as conn:
         row = await find(conn, caller, key)
-        await administration.update(conn, caller.tenant, row.id, "group", changes, datetime.now(UTC))
-        await audits.record(
-            conn, caller.tenant, actor=caller.actor, activity="Update group", target=str(row.id),
-            detail={"properties": sorted(changes)},
-        )  # fmt: skip
+        if members:
+            await relations.add_members(conn, caller, row.id, members)
+        if changes or not members:
+            await administration.update(conn, caller.tenant, row.id, "group", changes, datetime.now(UTC))
+            await audits.record(
+                conn, caller.tenant, actor=caller.actor, activity="Update group", target=str(row.id),
+                detail={"properties": sorted(changes)},
+            )  # fmt: skip
     return no_content()
 
 
@@ -191,6 +210,11 @@ async def get_by_ids(request: Request, caller: AnyReader) -> Response:
         "@odata.context": context(request, "directoryObjects"),
         "value": [objects.render(request, row, typed=True) for row in rows],
     })  # fmt: skip
+
+
+def _bound(changes: dict[str, Any]) -> list[UUID]:
+    """Take the members that a change adds out of it."""
+    return [relations.object_id(address) for address in changes.pop(BOUND, ())]
 
 
 async def find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:

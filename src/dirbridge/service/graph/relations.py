@@ -1,7 +1,12 @@
-"""What hangs below any object that can have a manager or be in a group: the same for users, contacts and groups."""
+"""What hangs below any object that can have a manager or be in a group: the same for users, contacts and groups.
+
+Graph names the other end of a relation by its address, here read and written.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from fastapi import Request
@@ -9,11 +14,15 @@ from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller
 from dirbridge.service.graph import collections, objects, odata
-from dirbridge.service.graph.context import context, database, root
-from dirbridge.service.graph.errors import not_found
+from dirbridge.service.graph.context import context, database, guid, root
+from dirbridge.service.graph.errors import GraphError, not_found
+from dirbridge.service.graph.gate import normalise
 from dirbridge.service.graph.responses import GraphResponse
-from dirbridge.store import directory_queries
-from dirbridge.store.directory_queries import DirectoryObject
+from dirbridge.store import audits, directory_queries
+from dirbridge.store.directory_queries import Conn, DirectoryObject
+from dirbridge.tenant import membership
+
+_PLACES = frozenset({"directoryObjects", "users", "groups", "contacts"})
 
 
 async def manager(request: Request, caller: Caller, id: UUID) -> Response:
@@ -59,3 +68,35 @@ async def _manager(request: Request, caller: Caller, id: UUID) -> DirectoryObjec
     if row is None:
         raise not_found("manager", "manager")
     return row
+
+
+async def add_members(conn: Conn, caller: Caller, group: UUID, members: Sequence[UUID]) -> None:
+    """Add members to a group and note who did it."""
+    await membership.add_members(conn, caller.tenant, group, members)
+    await audits.record(
+        conn, caller.tenant, actor=caller.actor, activity="Add member to group", target=str(group),
+        detail={"members": [str(member) for member in members]},
+    )  # fmt: skip
+
+
+def object_id(address: str) -> UUID:
+    """Read the id out of an object's address, such as `https://host/v1.0/directoryObjects/{id}`.
+
+    The host is not looked at: behind a proxy a service has several, and clients write that of the public cloud.
+
+    Raises:
+        GraphError: 400 where the address names no directory object.
+    """
+    try:
+        place, key = normalise("/" + unquote(urlsplit(address).path).strip("/")).split("/")[-2:]
+    except ValueError:
+        place, key = "", ""
+    id = guid(key)
+    if id is None or place not in _PLACES:
+        raise GraphError(
+            400, "Request_BadRequest",
+            f"Invalid URL format specified in payload: '{address}'. An address such as"
+            " https://HOST/v1.0/directoryObjects/{id} is expected.",
+            target="@odata.id",
+        )  # fmt: skip
+    return id
