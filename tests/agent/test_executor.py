@@ -21,6 +21,7 @@ from dirbridge.contract.entry import (
     Watermark,
 )
 from dirbridge.contract.errors import CredentialError, TransientError
+from dirbridge.contract.schema import AttributeDefinition, ObjectDefinition
 
 SELECTION = Selection({"user": ("cn", "mail"), "group": ("cn",)}, memberships={"group": ("member",)})
 DOMAIN = "made-up.test"
@@ -50,6 +51,9 @@ class Scripted:
     async def locate(self, names: Sequence[str]) -> Sequence[wire.Located]:
         self.calls += 1
         return [wire.Located(name) for name in names]
+
+    async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
+        return [ObjectDefinition(kind, (AttributeDefinition("mail"),)) for kind in object_types]
 
     async def check(self) -> wire.CheckReport:
         return wire.CheckReport(())
@@ -124,6 +128,19 @@ async def test_too_many_names_are_refused() -> None:
     (found,) = await answers(Executor({DOMAIN: source}), wire.LocateRequest(DOMAIN, names[1:]))
     assert isinstance(found, wire.Locations)
     assert len(found.found) == wire.LOCATE_NAMES
+
+
+async def test_attributes_are_told_by_type() -> None:
+    """A schema request is answered for the types that are there, and refused for more than it may name."""
+    working = Executor({DOMAIN: GeneratedSource(Settings(name=DOMAIN, users=1, groups=1, members=1))})
+    (found,) = await answers(working, wire.SchemaRequest(DOMAIN, ("user", "group", "printer")))
+    assert isinstance(found, wire.LiveSchema)
+    assert [one.name for one in found.objects] == ["user", "group"]
+    assert {"userPrincipalName", "company"} <= {attribute.name for attribute in found.objects[0].attributes}
+    types = tuple(f"type{number}" for number in range(wire.SCHEMA_TYPES + 1))
+    (refused,) = await answers(working, wire.SchemaRequest(DOMAIN, types))
+    assert isinstance(refused, wire.Failure)
+    assert refused.code == "RequestNotSupported"
 
 
 async def test_stream_without_an_end_is_a_failure() -> None:

@@ -31,6 +31,7 @@ from dirbridge.contract.errors import (
     TransientError,
     WatermarkExpired,
 )
+from dirbridge.contract.schema import AttributeDefinition, ObjectDefinition
 
 PAGE = ChangePage(
     entries=(
@@ -59,10 +60,15 @@ SELECTION = Selection({"user": ("cn",)}, {"user": ("manager",)}, {"group": ("mem
         (wire.ReadRequest("contoso.test", SELECTION, ("a", "b")), wire.Request),
         (wire.ContainersRequest("contoso.test", "ou"), wire.Request),
         (wire.CheckRequest("contoso.test"), wire.Request),
+        (wire.SchemaRequest("contoso.test", ("user",)), wire.Request),
+        (
+            wire.LiveSchema((ObjectDefinition("user", (AttributeDefinition("mail", multivalued=True),)),)),
+            wire.Answer,
+        ),
         (wire.Assignment("r", 2, wire.CheckRequest("contoso.test")), wire.Assignment),
         (wire.Changes(PAGE), wire.Answer),
         (wire.Changes(ChangePage()), wire.Answer),
-        (wire.CheckReport((wire.Finding("tls", "fail", "No.", "Mend."),)), wire.Answer),
+        (wire.CheckReport((wire.Finding("tls", "fail", "No.", "Mend.", "Away"),)), wire.Answer),
         (wire.Failure("transient", "Away", "No.", "Wait.", {"a": "b"}), wire.Answer),
     ],
 )

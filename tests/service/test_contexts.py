@@ -7,6 +7,7 @@ import pytest
 
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
+from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.contract.wire import CheckReport, Located
 from dirbridge.service.contexts import Stoppable
 
@@ -34,6 +35,9 @@ class Pages:
 
     async def locate(self, names: Sequence[str]) -> Sequence[Located]:
         return [Located(name, f"anchor of {name}") for name in names]
+
+    async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
+        raise NotImplementedError
 
     async def check(self) -> CheckReport:
         raise NotImplementedError

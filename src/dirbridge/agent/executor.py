@@ -101,6 +101,9 @@ class Executor:
             case wire.LocateRequest(names=names) if len(names) <= wire.LOCATE_NAMES:
                 yield Part(wire.encode(wire.Locations(tuple(await source.locate(names)))), is_last=True)
                 return
+            case wire.SchemaRequest(object_types=types) if len(types) <= wire.SCHEMA_TYPES:
+                yield Part(wire.encode(wire.LiveSchema(tuple(await source.schema(types)))), is_last=True)
+                return
             case wire.CheckRequest():
                 yield Part(wire.encode(await source.check()), is_last=True)
                 return

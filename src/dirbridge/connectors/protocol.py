@@ -12,6 +12,7 @@ import msgspec
 
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.export import Export, Match, Outcome, Reference, ReferenceFault, TargetValue
+from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.contract.wire import CheckReport, Located
 
 Unit = TypeVar("Unit", contravariant=True)
@@ -57,6 +58,10 @@ class Source(Protocol):
 
     async def locate(self, names: Sequence[str]) -> Sequence[Located]:
         """Find what names stand for, in their order. A name that stands for several things is none."""
+        ...
+
+    async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
+        """Tell which attributes entries of these types may have; a type that the directory does not know is missing."""
         ...
 
     async def check(self) -> CheckReport:

@@ -20,6 +20,7 @@ from dirbridge.contract.errors import (
     TransientError,
     WatermarkExpired,
 )
+from dirbridge.contract.schema import ObjectDefinition
 
 MEDIA_TYPE = "application/vnd.dirbridge.v1+msgpack-zstd"
 MAX_BODY = 16 * 1024 * 1024
@@ -30,6 +31,8 @@ PAGE_ENTRIES = 1000
 """Entries that a source puts into a page unless asked otherwise."""
 LOCATE_NAMES = 100
 """Names that one locate request may hold."""
+SCHEMA_TYPES = 50
+"""Object types that one schema request may hold."""
 
 
 class ChangesRequest(msgspec.Struct, frozen=True, tag="changes"):
@@ -64,13 +67,20 @@ class LocateRequest(msgspec.Struct, frozen=True, tag="locate"):
     names: tuple[str, ...]
 
 
+class SchemaRequest(msgspec.Struct, frozen=True, tag="schema"):
+    """Tell which attributes the entries of these types may have."""
+
+    domain: str
+    object_types: tuple[str, ...]
+
+
 class CheckRequest(msgspec.Struct, frozen=True, tag="check"):
     """Prove that a domain can be read, deleted objects included."""
 
     domain: str
 
 
-Request = ChangesRequest | ReadRequest | ContainersRequest | LocateRequest | CheckRequest
+Request = ChangesRequest | ReadRequest | ContainersRequest | LocateRequest | SchemaRequest | CheckRequest
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -82,12 +92,17 @@ class Assignment(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One result of a check."""
+    """One result of a check.
+
+    Attributes:
+        code: of the error that it tells of, where there is one.
+    """
 
     name: str
     outcome: Literal["pass", "warn", "fail"]
     finding: str
     remedy: str = ""
+    code: str = ""
 
 
 class CheckReport(msgspec.Struct, frozen=True, tag="check-report"):
@@ -118,6 +133,12 @@ class Locations(msgspec.Struct, frozen=True, tag="locations"):
     found: tuple[Located, ...]
 
 
+class LiveSchema(msgspec.Struct, frozen=True, tag="live-schema"):
+    """The answer to a schema request: of the types that were asked for, those that the directory knows."""
+
+    objects: tuple[ObjectDefinition, ...]
+
+
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
     """An error in transit; ends the request's attempt."""
 
@@ -134,7 +155,7 @@ class Changes(msgspec.Struct, frozen=True, tag="changes-page"):
     page: ChangePage
 
 
-Answer = Changes | CheckReport | Locations | Failure
+Answer = Changes | CheckReport | Locations | LiveSchema | Failure
 
 _KINDS: dict[str, type[DirbridgeError]] = {
     "configuration": ConfigurationError,

@@ -68,6 +68,7 @@ def build(
     app.state.sealing = identity.sealing
     stopping = stopping or asyncio.Event()
     app.state.engine = contexts.make(database, identity.sealing, listener, stopping, contexts.PROMPT)
+    app.state.reach = contexts.reach(database, listener, stopping, contexts.PROMPT)
     app.state.courier = courier
     app.state.door = Door(database, listener, identity.authority, identity.tokens)
     app.include_router(health.router(database))

@@ -115,8 +115,7 @@ async def replace(
     await secrets.lock(conn, tenant, service_principal)
     stored = await read(conn, sealing, tenant, service_principal)
     wanted = {_key(key): value for key, value in given.items()}
-    for key, value in wanted.items():
-        _check(key, value, domain)
+    check(wanted, domain)
     wanted = {key: _kept(key, wanted, stored) if value == MASK else value for key, value in wanted.items()}
     _check_webhook(wanted)
     await secrets.replace(
@@ -129,6 +128,16 @@ async def replace(
     await secrets.share(
         conn, tenant, service_principal, settings=after, dropped=[name for name in before if name not in after]
     )
+
+
+def check(values: Mapping[str, str], domain: str) -> None:
+    """Look at every value by itself.
+
+    Raises:
+        ConfigurationError: a key or a value is not acceptable.
+    """
+    for key, value in values.items():
+        _check(_key(key), value, domain)
 
 
 def shown(values: Mapping[str, str]) -> dict[str, str]:

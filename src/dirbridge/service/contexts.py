@@ -6,11 +6,13 @@ The worker runs cycles with it, the API provisions single entries.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
+from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.contract.wire import CheckReport, Located
 from dirbridge.engine.run import Context
 from dirbridge.service.auth.sealing import Sealing
@@ -24,6 +26,15 @@ from dirbridge.tenant.target import TenantTarget
 
 PROMPT = RelaySettings(agent_grace=timedelta(seconds=5), page_limit=timedelta(seconds=25))
 """How patient a request of the API is with agents: less than the client that waits for its answer."""
+
+
+Reach = Callable[[UUID, str], Source]
+"""Gives a source for a tenant's domain."""
+
+
+def reach(database: Database, listener: Listener, stop: asyncio.Event, relay: RelaySettings | None = None) -> Reach:
+    """Give what reaches a domain through its agents; the arguments are those of `make`."""
+    return lambda tenant, domain: Stoppable(RemoteSource(database, listener, tenant, domain, relay), stop)
 
 
 def make(
@@ -41,9 +52,10 @@ def make(
         stop: cuts what is being read, when the process ends.
         relay: how patient it is with agents.
     """
+    reached = reach(database, listener, stop, relay)
 
     def source(job: Job) -> Source:
-        return Stoppable(RemoteSource(database, listener, job.tenant, job.domain, relay), stop)
+        return reached(job.tenant, job.domain)
 
     return Context(
         database=database,
@@ -75,6 +87,10 @@ class Stoppable:
     async def locate(self, names: Sequence[str]) -> Sequence[Located]:
         """Find what names stand for."""
         return await self._source.locate(names)
+
+    async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
+        """Tell which attributes entries may have."""
+        return await self._source.schema(object_types)
 
     async def check(self) -> CheckReport:
         """Prove that the directory can be read."""

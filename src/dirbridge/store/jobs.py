@@ -283,6 +283,13 @@ async def restart(conn: AsyncConnection[Any], tenant: UUID, job: str, scopes: Co
     return True
 
 
+async def set_definitions(conn: AsyncConnection[Any], tenant: UUID, job: str, schema: Schema) -> None:
+    """Keep what was learnt of a job's directories. Nothing flows otherwise because of it, so no cycle is disturbed."""
+    await conn.execute(
+        "update jobs set schema = %s where tenant = %s and id = %s", (Jsonb(msgspec.to_builtins(schema)), tenant, job)
+    )
+
+
 async def set_schema(conn: AsyncConnection[Any], tenant: UUID, job: str, schema: Schema) -> bool:
     """Replace the schema document; the next cycle reads everything."""
     result = await conn.execute(

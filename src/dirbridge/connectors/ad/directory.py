@@ -250,6 +250,16 @@ class Directory:
             await self._complete(one)
             yield [one]
 
+    async def schema(self, attributes: Sequence[str]) -> AsyncIterator[list[Found]]:
+        """Stream the definitions of the forest's classes and attributes."""
+        connection = await self._reader()
+        root = _attributes(await connection.search(Search("", BASE, attributes=("schemaNamingContext",))))
+        classes = "(|(objectClass=classSchema)(objectClass=attributeSchema))"
+        question = Search(root.get("schemaNamingContext", ""), SUBTREE, classes, attributes, page=PAGE)
+        async with aclosing(connection.stream(question)) as stream:
+            async for chunk in stream:
+                yield chunk.found
+
     async def values(self, anchor: str, attribute: str) -> AsyncIterator[Piece]:
         """Read a list of references whole, however long.
 

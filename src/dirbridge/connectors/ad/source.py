@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from dirbridge.connectors.ad import dirsync, entries, locating, watermark
+from dirbridge.connectors.ad import dirsync, entries, live_schema, locating, watermark
 from dirbridge.connectors.ad.directory import EMPTY_ANSWERS, Directory, Vanished
 from dirbridge.connectors.ad.entries import Plan
 from dirbridge.connectors.ad.ldap import Found
@@ -33,6 +33,7 @@ from dirbridge.contract.entry import (
     Watermark,
 )
 from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
+from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
 
 logger = logging.getLogger(__name__)
@@ -111,6 +112,11 @@ class ActiveDirectorySource:
         async with await self._open() as directory:
             return await locating.locate(self._settings, directory, names)
 
+    async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
+        """Give the attributes that entries of these types may have and that may leave this host."""
+        async with await self._open() as directory:
+            return await live_schema.read(self._settings, directory, object_types)
+
     async def check(self) -> CheckReport:
         """Prove that the directory can be read, deleted objects included."""
         findings: list[Finding] = []
@@ -129,7 +135,7 @@ class ActiveDirectorySource:
                 findings.append(_check_clock(facts.now.timestamp() - time.time()))
                 findings.append(await _check_privileges(self._settings, directory))
         except DirbridgeError as error:
-            findings.append(Finding("connection", "fail", error.reason, error.recommended_action))
+            findings.append(Finding("connection", "fail", error.reason, error.recommended_action, error.code))
         return CheckReport(tuple(findings))
 
     async def _open(self, prefer: str = "") -> Directory:

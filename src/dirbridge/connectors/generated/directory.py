@@ -138,6 +138,11 @@ class Directory:
 
         return make
 
+    def attributes(self, kind: str) -> list[str]:
+        """Give the names of the attributes that entries of a kind have."""
+        known = self._makers if kind == USER else self._group_makers
+        return sorted({*known, *_SAME[kind]}, key=str.lower)
+
     def is_emptied(self, revision: int) -> bool:
         """Tell whether the first group has lost all its members by a revision."""
         return 0 < self.settings.emptied_at <= revision

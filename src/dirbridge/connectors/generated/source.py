@@ -10,6 +10,7 @@ from dirbridge.connectors.generated.directory import CONTAINER, GROUP, USER, Dir
 from dirbridge.connectors.generated.settings import Settings
 from dirbridge.contract.entry import ChangePage, Entry, ReferenceDelta, Selection, Watermark
 from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
+from dirbridge.contract.schema import AttributeDefinition, ObjectDefinition
 from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
 
 PART = 5000
@@ -64,6 +65,15 @@ class GeneratedSource:
         """Find what names stand for: an anchor, an account name, a user's sign-in name, a container's own name."""
         directory = self._directory()
         return [directory.locate(name) for name in names]
+
+    async def schema(self, object_types: Sequence[str]) -> list[ObjectDefinition]:
+        """Name the attributes that made-up entries have."""
+        directory = self._directory()
+        return [
+            ObjectDefinition(kind, tuple(map(AttributeDefinition, directory.attributes(kind))))
+            for kind in object_types
+            if kind in {USER, GROUP}
+        ]
 
     async def check(self) -> CheckReport:
         """Say what there is."""

@@ -22,6 +22,7 @@ from dirbridge.contract.entry import (
     Watermark,
 )
 from dirbridge.contract.errors import WatermarkExpired
+from dirbridge.contract.schema import AttributeDefinition, ObjectDefinition
 from dirbridge.contract.wire import CheckReport, Finding, Located
 
 _ACCOUNTS = ("user", "inetOrgPerson")
@@ -193,6 +194,15 @@ class MemorySource:
     def _names(self, node: Node) -> set[str]:
         accounts = [*node.attributes.get("userPrincipalName", ()), *node.attributes.get("sAMAccountName", ())]
         return {str(name).casefold() for name in (node.anchor, self.directory.dn(node), *accounts)}
+
+    async def schema(self, object_types: Sequence[str]) -> list[ObjectDefinition]:
+        """Name the attributes that some entry of the type has."""
+        nodes = self.directory.nodes.values()
+        return [
+            ObjectDefinition(kind, tuple(AttributeDefinition(name) for name in sorted(found, key=str.lower)))
+            for kind in object_types
+            if (found := {name for node in nodes if node.object_type == kind for name in node.attributes})
+        ]
 
     async def check(self) -> CheckReport:
         """Nothing can be wrong with memory."""

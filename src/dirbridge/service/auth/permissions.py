@@ -97,6 +97,8 @@ PERMISSIONS: dict[str, Permission] = {
     "RoleManagement.ReadWrite.Directory": _BOTH,
     "Synchronization.Read.All": _BOTH,
     "Synchronization.ReadWrite.All": _BOTH,
+    "SynchronizationData-User.Upload": _BOTH,
+    "SynchronizationData-User.Upload.OwnedBy": _APPLICATION,
     "User.DeleteRestore.All": _BOTH,
     "User.Read": _DELEGATED,
     "User.Read.All": _BOTH,

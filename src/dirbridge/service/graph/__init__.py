@@ -12,6 +12,7 @@ from dirbridge.service.graph import (
     account,
     contacts,
     deleted_items,
+    directories,
     errors,
     expressions,
     gallery,
@@ -53,7 +54,7 @@ def router() -> APIRouter:
         ):
             routes.include_router(part.router, prefix=f"/{version}")
         for tree in synchronization.TREES:
-            for below in (jobs, job_actions, schema, expressions, secrets, ondemand):
+            for below in (jobs, job_actions, schema, directories, expressions, secrets, ondemand):
                 routes.include_router(below.tree, prefix=f"/{version}{tree}")
     routes.include_router(previews.router)
     routes.include_router(scopes.router)

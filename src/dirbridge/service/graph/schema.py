@@ -122,7 +122,7 @@ def proposed_schema(wanted: dict[str, Any], job: Job, *, whole: bool) -> Schema:
     """
     try:
         document = _completed(wanted, job.schema, whole=whole)
-        read = validation.read(document | {"id": job.id, "version": _version()})
+        read = validation.read(document | {"id": job.id, "version": new_version()})
         if not isinstance(read, Schema):
             raise validation.error(read)
         defects = validation.check(read, macros(job), default_schema(job).directories)
@@ -135,7 +135,8 @@ def proposed_schema(wanted: dict[str, Any], job: Job, *, whole: bool) -> Schema:
     return read
 
 
-def _version() -> str:
+def new_version() -> str:
+    """Name a state of a document, as Graph does."""
     return f"Date:{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}, ActivityId:{uuid4()}"
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from dirbridge.service import configuration
+from dirbridge.service.auth.access import Caller
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import body, context, database, sealing
 from dirbridge.service.graph.errors import bad_request
@@ -58,11 +59,22 @@ async def count_secrets(request: Request, sp: str, caller: Writer) -> Response:
 @tree.put("/secrets")
 async def replace_secrets(request: Request, sp: str, caller: Writer) -> Response:
     """Replace the whole set; what it decides of jobs takes effect with their next cycle."""
-    wanted = (await body(request, Pairs)).value
-    keys = [pair.key.strip().lower() for pair in wanted]
-    twice = [pair.key for pair in wanted if keys.count(pair.key.strip().lower()) > 1]
+    await put_secrets(request, sp, caller, (await body(request, Pairs)).value)
+    return no_content()
+
+
+def values_of(pairs: list[Pair]) -> dict[str, str]:
+    """Give values by key; refuses a key that comes twice."""
+    keys = [pair.key.strip().lower() for pair in pairs]
+    twice = [pair.key for pair in pairs if keys.count(pair.key.strip().lower()) > 1]
     if twice:
         raise bad_request(f"The secret '{twice[0]}' is given more than once.")
+    return {pair.key: pair.value for pair in pairs}
+
+
+async def put_secrets(request: Request, sp: str, caller: Caller, pairs: list[Pair]) -> None:
+    """Replace the whole set."""
+    wanted = values_of(pairs)
     async with database(request).transaction() as conn:
         principal = await find_principal(conn, caller, sp)
         await configuration.replace(
@@ -71,7 +83,7 @@ async def replace_secrets(request: Request, sp: str, caller: Writer) -> Response
             caller.tenant,
             principal.id,
             principal.display_name.lower(),
-            {pair.key: pair.value for pair in wanted},
+            wanted,
         )
         await jobs.wake(conn, caller.tenant, principal=principal.id)
         await audits.record(
@@ -80,6 +92,5 @@ async def replace_secrets(request: Request, sp: str, caller: Writer) -> Response
             actor=caller.actor,
             activity="Update provisioning setting or credentials",
             target=str(principal.id),
-            detail={"keys": sorted(pair.key for pair in wanted)},
+            detail={"keys": sorted(wanted)},
         )
-    return no_content()

@@ -118,10 +118,10 @@ def show_principal(row: ServicePrincipal) -> dict[str, Any]:
 # What an address names ------------------------------------------------------------------------------------------------
 
 
-async def find_job(conn: Conn, caller: Caller, sp: str, job: str) -> Job:
+async def find_job(conn: Conn, caller: Caller, sp: str, job: str, *, lock: bool = False) -> Job:
     """Give a job of an application; raises 404 where there is none."""
     principal = await find_principal(conn, caller, sp)
-    found = await jobs.get(conn, caller.tenant, job)
+    found = await jobs.get(conn, caller.tenant, job, lock=lock)
     if found is None or found.service_principal != principal.id:
         raise GraphError(404, "NotFound", f"The synchronization job '{job}' does not exist under '{sp}'.")
     return found

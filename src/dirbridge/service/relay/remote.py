@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from dirbridge.contract import wire
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.errors import DirbridgeError, TransientError
+from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.service.relay.settings import RelaySettings
 from dirbridge.store import agents, requests
 from dirbridge.store.database import Database
@@ -24,7 +25,7 @@ from dirbridge.store.listener import Bell, Listener
 
 logger = logging.getLogger(__name__)
 
-A = TypeVar("A", wire.CheckReport, wire.Locations)
+A = TypeVar("A", wire.CheckReport, wire.Locations, wire.LiveSchema)
 
 CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM)
 """What a process's `Listener` must listen on for the relay."""
@@ -87,6 +88,11 @@ class RemoteSource:
                 raise self._out_of_order("it is not about the names that were asked for")
             found += answer.found
         return found
+
+    async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
+        """Let the agent tell which attributes entries may have."""
+        request = wire.SchemaRequest(self._domain, tuple(object_types))
+        return (await self._one(request, wire.LiveSchema)).objects
 
     async def check(self) -> wire.CheckReport:
         """Let the agent prove that it can read the domain."""
