@@ -50,6 +50,7 @@ TABLES = [
     "directory_references",
     "unique_values",
     "reference_exports",
+    "begun_exports",
     "synchronization_accounts",
     "synchronization_credentials",
     "job_credentials",

@@ -53,7 +53,13 @@ async def carry_out(run: Run, answer: ChangePage, manner: Manner, also: Also | N
         left = [*work.left, *left[exporting.MOST :]]
         if work.halted is not None:
             await patience.wait(work.halted, got_on=len(work.left) < len(batch.entries))
-    await _apply(run, replace(answer, entries=()), manner, also)
+    while True:
+        # What went may have left an object that must be looked for.
+        try:
+            await _apply(run, replace(answer, entries=()), manner, also)
+            return
+        except Throttled as error:
+            await patience.wait(error)
 
 
 async def _apply(run: Run, answer: ChangePage, manner: Manner, also: Also | None) -> Work:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from dirbridge.contract.errors import DirbridgeError
 from dirbridge.contract.export import Export, Fault, Match, Outcome, TargetValue
-from dirbridge.engine import matching, outcomes, provision
+from dirbridge.engine import begun, matching, outcomes, provision
 from dirbridge.engine.provision import Inside
 from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
@@ -143,6 +143,7 @@ async def _send(run: Run, work: Work, steps: Sequence[Planned], manner: Manner) 
     """Export until the time is up; what the target as a whole answers then ends the batch, its outcomes are kept."""
     until = run.context.clock() + LONGEST
     left = {step.inside.entry.anchor: step for step in steps}
+    await begun.announce(run, steps)
     try:
         while left:
             stale = await _ask(run, work, left, manner)
@@ -174,6 +175,7 @@ async def _afresh(run: Run, work: Work, stale: Sequence[Planned], left: dict[str
     for step in stale:
         if step.inside.entry.anchor not in again:
             del left[step.inside.entry.anchor]
+    await begun.announce(run, again.values())
     while again:
         exports = [step.export for step in again.values() if step.export is not None]
         for outcome in await run.context.target.export(work.unit, exports):

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from dirbridge.contract.export import Action, Export, Fault, Outcome
-from dirbridge.engine import aside, log, provision
+from dirbridge.engine import aside, begun, log, provision
 from dirbridge.engine.disposition import Failure, Origin
 from dirbridge.engine.matching import IMPORT_SKIPPED
 from dirbridge.engine.provision import Inside
@@ -105,6 +105,8 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
     entry = one.entry
     run.counts.exported += 1
     work.exported.add(entry.anchor)
+    if begun.gives_an_object(step):
+        work.certain.add(entry.anchor)
     work.freed.update(outcome.freed)
     after = {**step.present, **step.changes}
     gone = {name for name, value in after.items() if value is None or name == provision.DELETED}

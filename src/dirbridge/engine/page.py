@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from dirbridge.contract.entry import ChangePage, Entry, Tombstone, storable
-from dirbridge.engine import aside, exporting, log, mapping, membership, provision, referring, status
+from dirbridge.engine import aside, begun, exporting, log, mapping, membership, provision, referring, status
 from dirbridge.engine.disposition import Failure, Origin
 from dirbridge.engine.provision import Broken, Inside, Judgement, Outside, Unchanged
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
-from dirbridge.store import containers, due, events, jobs, links, references, removals, seen
+from dirbridge.store import begun_exports, containers, due, events, jobs, links, references, removals, seen
 from dirbridge.store.database import Connection
 from dirbridge.store.due import Due
 
@@ -123,6 +123,7 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
     if not entries:
         return
     inside: list[Inside] = []
+    outside: list[Outside] = []
     at_target = {anchor for anchor, link in work.known.items() if link.state == "provisioned"}
     places = await membership.places(run, work.unit.conn, entries, at_target)
     for entry in sorted(entries, key=lambda e: e.anchor):
@@ -148,7 +149,7 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
                 if link is not None and link.reason == links.LEFT_ALONE:
                     work.appeared.add(entry.anchor)
             case Outside():
-                aside.outside(run, work, judgement)
+                outside.append(judgement)
             case Broken():
                 failure = Failure(judgement.fault, Origin.MAPPING)
                 aside.failed(run, work, judgement.entry, judgement.link, judgement.rule.target_type, failure)
@@ -156,6 +157,9 @@ async def _entries(run: Run, work: Work, entries: Sequence[Entry], manner: Manne
                 run.counts.entitled += 1
                 work.settled.add(entry.anchor)
                 _moved(work, judgement)
+    await begun.adopt(run, work, [one.entry.anchor for one in outside])
+    for one in outside:
+        aside.outside(run, work, msgspec.structs.replace(one, link=work.known.get(one.entry.anchor)))
     if inside:
         await exporting.export(run, work, inside, manner)
     now_done = len(inside) - len(work.left)
@@ -182,6 +186,7 @@ def _moved(work: Work, judgement: Unchanged) -> None:
 
 async def _deleted(run: Run, work: Work, tombstones: Sequence[Tombstone]) -> None:
     """A tombstone is evidence: what was provisioned becomes a pending delete, all else is forgotten."""
+    await begun.adopt(run, work, [tombstone.anchor for tombstone in tombstones])
     forgotten = []
     for tombstone in tombstones:
         link = work.known.get(tombstone.anchor)
@@ -229,6 +234,8 @@ async def _keep(run: Run, work: Work) -> None:
     await links.put(conn, tenant, job, list(work.links.values()))
     if not run.context.target.capabilities.joins_transaction:
         await links.keep_written(conn, tenant, job, work.written)
+        if work.certain:
+            await begun_exports.done(conn, tenant, job, sorted(work.certain))
     if work.revived:
         # Deleted behind the job's back: its references went with it, and are written again.
         await references.lose(conn, tenant, job, sorted(work.revived))

@@ -47,6 +47,7 @@ class Work(msgspec.Struct):
         halted: what the target as a whole answered instead of going on.
         failures: entries that are to be set aside.
         exported: entries of which something was written.
+        certain: entries of which it is known whether the target has an object of theirs.
         settled: entries that have an outcome, good or bad: nothing of what was due for them before is due any more.
     """
 
@@ -62,6 +63,7 @@ class Work(msgspec.Struct):
     appeared: set[str] = set()
     revived: set[str] = set()
     freed: set[str] = set()
+    certain: set[str] = set()
     settled: set[str] = set()
     disabled: set[str] = set()
     rejected: set[str] = set()

@@ -2,7 +2,8 @@
 
 Reasons: `UniqueValueTaken` (another holds a value it wants), `NotVisibleInSource` (neither live nor tombstone),
 `AccountExpires` (its expiry passes), `TargetChanged` (its object was changed by hand), `ScopeChanged` (groups let it in
-or no longer do), `ContainerUnknown` (where it lies is not known), and any failure's own code.
+or no longer do), `ContainerUnknown` (where it lies is not known), `ExportBegun` (what became of its export is not
+known), and any failure's own code.
 
 A row with attempts is an escrow: an entry that failed. When it is tried again is the engine's affair.
 """
@@ -23,6 +24,7 @@ NOT_VISIBLE = "NotVisibleInSource"
 SCOPE = "ScopeChanged"
 CONTAINER = "ContainerUnknown"
 TARGET_CHANGED = "TargetChanged"
+EXPORT_BEGUN = "ExportBegun"
 
 
 class Due(msgspec.Struct, frozen=True):

@@ -314,6 +314,7 @@ async def delete(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
         "due",
         "scope_members",
         "reference_exports",
+        "begun_exports",
     )
     for table in bulk:
         await conn.execute(f"delete from {table} where tenant = %s and job = %s".encode(), (tenant, job))

@@ -55,6 +55,7 @@ OF_JOB = (
     "scope_members",
     "job_credentials",
     "reference_exports",
+    "begun_exports",
 )
 """Copied for the one job."""
 
