@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from dirbridge.store import agents, identity, requests
+from dirbridge.store import agents, assertions, identity, requests
 from dirbridge.store.agents import CodeState
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
@@ -216,10 +216,10 @@ async def test_codes(stored: Database) -> None:
 async def test_assertions(stored: Database) -> None:
     """One use each; what has expired is forgotten."""
     async with stored.connection() as conn:
-        assert await agents.use_assertion(conn, TENANT, "a", "1", OVER)
-        assert not await agents.use_assertion(conn, TENANT, "a", "1", timedelta(minutes=1))
-        assert await agents.use_assertion(conn, TENANT, "b", "1", timedelta(minutes=1))
-        assert await agents.use_assertion(conn, TENANT, "a", "2", timedelta(minutes=1))
+        assert await assertions.use(conn, TENANT, "a", "1", OVER)
+        assert not await assertions.use(conn, TENANT, "a", "1", timedelta(minutes=1))
+        assert await assertions.use(conn, TENANT, "b", "1", timedelta(minutes=1))
+        assert await assertions.use(conn, TENANT, "a", "2", timedelta(minutes=1))
         rows = await (await conn.execute("select issuer, jti from used_assertions order by 1, 2")).fetchall()
         assert rows == [("a", "2"), ("b", "1")]
 

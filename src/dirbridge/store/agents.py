@@ -228,18 +228,3 @@ async def revoke(conn: AsyncConnection[Any], tenant: UUID, agent: UUID) -> bool:
         {"tenant": tenant, "agent": agent},
     )
     return await cursor.fetchone() is not None
-
-
-async def use_assertion(conn: AsyncConnection[Any], tenant: UUID, issuer: str, jti: str, keep: timedelta) -> bool:
-    """Note that an assertion was used, and forget those that have expired. False where it was used before."""
-    cursor = await conn.execute(
-        """with pruned as (
-               delete from used_assertions
-               where tenant = %(tenant)s and issuer = %(issuer)s and expires_at < now() and jti <> %(jti)s
-           )
-           insert into used_assertions (tenant, issuer, jti, expires_at)
-           values (%(tenant)s, %(issuer)s, %(jti)s, now() + %(keep)s::interval)
-           on conflict do nothing returning jti""",
-        {"tenant": tenant, "issuer": issuer, "jti": jti, "keep": keep},
-    )
-    return await cursor.fetchone() is not None

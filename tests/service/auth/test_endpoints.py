@@ -104,7 +104,7 @@ async def test_scope_is_accepted_by_every_name_of_the_api(
     [
         ({"client_secret": "wrong"}, 401, "invalid_client", 7000215),
         ({"client_secret": None}, 401, "invalid_client", 7000218),
-        ({"client_secret": None, "client_assertion": "a.b.c"}, 401, "invalid_client", 7000218),
+        ({"client_secret": None, "client_assertion": "a.b.c"}, 400, "invalid_request", 900144),
         ({"client_id": str(uuid4())}, 400, "unauthorized_client", 700016),
         ({"client_id": "nobody"}, 400, "unauthorized_client", 700016),
         ({"client_id": None}, 400, "invalid_request", 900144),

@@ -1,6 +1,6 @@
-"""Which application is at the token endpoint, and how it proves so: by secret, in the form or in the header.
+"""Which application is at the token endpoint, and how it proves so: by secret or by certificate.
 
-Source: RFC 6749 section 2.3.
+Source: RFC 6749 section 2.3; RFC 7523 section 2.2.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from dirbridge.service.auth import secrets
+from dirbridge.service.auth import client_assertions, secrets
+from dirbridge.service.auth.client_assertions import Assertion
 from dirbridge.service.auth.refusals import TokenError
 from dirbridge.service.auth.token_requests import TokenRequest
 from dirbridge.service.auth.tokens import Tokens
-from dirbridge.store import identity
+from dirbridge.store import applications, assertions, identity
 from dirbridge.store.identity import ServicePrincipal
 
 
@@ -40,6 +41,7 @@ class _Claim:
 
     id: str
     secret: str
+    assertion: Assertion | None = None
 
 
 async def authenticate(asked: TokenRequest, *, public: bool) -> Client:
@@ -58,6 +60,9 @@ async def authenticate(asked: TokenRequest, *, public: bool) -> Client:
         raise TokenError(
             7000112, "unauthorized_client", f"Application '{claim.id}'({principal.display_name}) is disabled."
         )
+    if claim.assertion is not None:
+        await _check_assertion(asked, principal, claim.assertion)
+        return Client(principal, "certificate")
     if claim.secret:
         await _check_secret(asked, principal, claim.secret)
         return Client(principal, "secret")
@@ -66,10 +71,21 @@ async def authenticate(asked: TokenRequest, *, public: bool) -> Client:
     raise TokenError(
         7000218,
         "invalid_client",
-        "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
-        + (" Certificates are not registered for this application." if "client_assertion" in asked.form else ""),
+        "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
         status=401,
     )
+
+
+async def _check_assertion(asked: TokenRequest, principal: ServicePrincipal, assertion: Assertion) -> None:
+    """Verify an assertion, and note that it was used in the same transaction."""
+    tenant = asked.tokens.tenant
+    async with asked.database.transaction() as conn:
+        registered = await applications.certificates(conn, tenant, principal.id)
+        names = {str(tenant), "common", "organizations"}
+        names |= {each.name.lower() for each in await identity.domains(conn, tenant) if each.is_verified}
+        proof = client_assertions.verify(assertion, registered, asked.tokens, names, asked.at)
+        if not await assertions.use(conn, tenant, str(principal.app_id), proof.jti, proof.until - asked.at):
+            raise client_assertions.replayed(principal.app_id)
 
 
 async def _check_secret(asked: TokenRequest, principal: ServicePrincipal, secret: str) -> None:
@@ -110,7 +126,9 @@ async def _principal(conn: AsyncConnection[Any], tokens: Tokens, client_id: str)
 
 
 def _claim(asked: TokenRequest) -> _Claim:
-    """Read the client's id and secret from the form or the header, as RFC 6749 section 2.3.1 allows."""
+    """Read the client's id and proof from the form, or id and secret from the header (RFC 6749 section 2.3.1)."""
+    if "client_assertion" in asked.form:
+        return _asserted(asked)
     scheme, _, coded = asked.request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return _Claim(asked.needed("client_id"), asked.form.get("client_secret", ""))
@@ -121,3 +139,25 @@ def _claim(asked: TokenRequest) -> _Claim:
     if not separator:
         raise TokenError(7000218, "invalid_client", "The Authorization header is not client id and secret.", status=401)
     return _Claim(unquote_plus(name), unquote_plus(secret))
+
+
+def _asserted(asked: TokenRequest) -> _Claim:
+    kind = asked.needed("client_assertion_type")
+    if kind != client_assertions.TYPE:
+        raise TokenError(
+            50027,
+            "invalid_client",
+            f"The client assertion's type is '{kind[:80]}', '{client_assertions.TYPE}' is expected.",
+            status=401,
+        )
+    assertion = client_assertions.read(asked.form["client_assertion"])
+    named = asked.form.get("client_id", assertion.client_id)
+    if named.lower() != assertion.client_id.lower():
+        raise TokenError(
+            700021,
+            "invalid_client",
+            f"The client assertion is by the application '{assertion.client_id[:80]}', and 'client_id' is "
+            f"'{named[:80]}'.",
+            status=401,
+        )
+    return _Claim(assertion.client_id, "", assertion)

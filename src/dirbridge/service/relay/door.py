@@ -30,6 +30,7 @@ from dirbridge.service.relay import assertions, enrolment
 from dirbridge.service.relay.refusals import DoorRoute, OAuthRefusal, Refusal
 from dirbridge.service.relay.settings import RelaySettings
 from dirbridge.store import agents, jobs, requests
+from dirbridge.store import assertions as used_assertions
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
 from dirbridge.store.requests import PageState
@@ -255,7 +256,7 @@ async def _issue_token(door: Door, form: dict[str, str]) -> JSONResponse:
                 f"The certificate of agent {agent.id} expired at {agent.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
                 "An agent that is not run for so long cannot renew it: enrol it again with a new code.",
             )
-        if not await agents.use_assertion(conn, door.tenant, str(agent_id), jti, assertions.REMEMBER):
+        if not await used_assertions.use(conn, door.tenant, str(agent_id), jti, assertions.REMEMBER):
             raise OAuthRefusal(401, "AssertionReused", "The assertion was used before; each is good once.")
     answer = {
         "access_token": door.tokens.issue_agent(agent_id),
