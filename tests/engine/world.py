@@ -48,6 +48,8 @@ TABLES = [
     "events",
     "directory_objects",
     "directory_references",
+    "purged_objects",
+    "removed_references",
     "unique_values",
     "reference_exports",
     "begun_exports",

@@ -22,7 +22,7 @@ async def remove(conn: AsyncConnection[Any], tenant: UUID, id: UUID) -> None:
            where tenant = %(tenant)s and target = %(id)s""",
         key,
     )
-    await conn.execute("delete from directory_objects where tenant = %(tenant)s and id = %(id)s", key)
+    await directory.remove(conn, tenant, [id])
 
 
 async def among(

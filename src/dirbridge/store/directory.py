@@ -137,20 +137,36 @@ async def insert(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[Object
 async def update(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[ObjectRow], at: datetime) -> None:
     """Replace what objects are; a deleted one comes back."""
     if rows:
-        await conn.execute(
-            f"""update directory_objects o set display_name = u.display_name,
+        cursor = await conn.execute(
+            f"""with back as materialized (select id from directory_objects
+                  where tenant = %s and id = any(%s) and deleted_at is not null),
+                written as (update directory_objects o set display_name = u.display_name,
                   user_principal_name = u.user_principal_name, mail = u.mail, immutable_id = u.immutable_id,
                   sync_job = u.sync_job, properties = u.properties::jsonb, shadow = u.shadow::jsonb,
-                  modified_at = %s, deleted_at = null
-                from {_UNNEST} where o.tenant = %s and o.id = u.id""",
-            (at, *_arrays(rows), tenant),
+                  modified_at = %s, deleted_at = null, changed = pg_current_xact_id()
+                  from {_UNNEST} where o.tenant = %s and o.id = u.id)
+                select id from back""",
+            (tenant, [row.id for row in rows], at, *_arrays(rows), tenant),
+        )
+        back = [row[0] for row in await cursor.fetchall()]
+        if back:
+            await _show_references(conn, tenant, back)
+
+
+async def _show_references(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]) -> None:
+    """Let the feed tell references of objects that came back: as long as these were deleted it was silent on them."""
+    for end in ("owner", "referenced"):
+        await conn.execute(
+            f"""update directory_references set changed = pg_current_xact_id()
+                where tenant = %s and {end} = any(%s) and changed <> pg_current_xact_id()""",
+            (tenant, list(ids)),
         )
 
 
 async def soft_delete(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID], at: datetime) -> list[UUID]:
     """Put objects into the recycle bin; their references and unique values go. Gives those that were live."""
     cursor = await conn.execute(
-        """update directory_objects set deleted_at = %s, modified_at = %s
+        """update directory_objects set deleted_at = %s, modified_at = %s, changed = pg_current_xact_id()
            where tenant = %s and id = any(%s) and deleted_at is null returning id""",
         (at, at, tenant, list(ids)),
     )
@@ -162,16 +178,34 @@ async def soft_delete(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UU
 async def remove(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]) -> None:
     """Remove objects for good, without a stay in the recycle bin; their references go with them."""
     if ids:
-        await conn.execute("delete from directory_objects where tenant = %s and id = any(%s)", (tenant, list(ids)))
+        await conn.execute(
+            f"""with gone as (delete from directory_objects where tenant = %s and id = any(%s)
+                  returning tenant, id, object_type)
+                {_FEED_OF_PURGED}""",
+            (tenant, list(ids)),
+        )
         await _cut_off(conn, tenant, ids)
+
+
+_FEED_OF_PURGED = """insert into purged_objects (tenant, id, object_type) select tenant, id, object_type from gone
+    on conflict (tenant, id) do update set changed = excluded.changed, removed_at = excluded.removed_at"""
+"""Lets the feed tell the objects of a `with gone` as removed for good."""
+
+_FEED_OF_REMOVED = """insert into removed_references (tenant, owner, attribute, referenced)
+    select tenant, owner, attribute, referenced from gone
+    on conflict (tenant, owner, attribute, referenced)
+      do update set changed = excluded.changed, removed_at = excluded.removed_at"""
 
 
 async def _cut_off(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]) -> None:
     """Take away the references of objects and those to them."""
-    await conn.execute("delete from directory_references where tenant = %s and owner = any(%s)", (tenant, list(ids)))
-    await conn.execute(
-        "delete from directory_references where tenant = %s and referenced = any(%s)", (tenant, list(ids))
-    )
+    for end in ("owner", "referenced"):
+        await conn.execute(
+            f"""with gone as (delete from directory_references where tenant = %s and {end} = any(%s)
+                  returning tenant, owner, attribute, referenced)
+                {_FEED_OF_REMOVED}""",
+            (tenant, list(ids)),
+        )
 
 
 async def refer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -190,10 +224,12 @@ async def unrefer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple
     """Take references away."""
     if rows:
         await conn.execute(
-            """delete from directory_references r
-               using unnest(%s::uuid[], %s::text[], %s::uuid[]) as u(owner, attribute, referenced)
-               where r.tenant = %s and r.owner = u.owner and r.attribute = u.attribute
-                 and r.referenced = u.referenced""",
+            f"""with gone as (delete from directory_references r
+                  using unnest(%s::uuid[], %s::text[], %s::uuid[]) as u(owner, attribute, referenced)
+                  where r.tenant = %s and r.owner = u.owner and r.attribute = u.attribute
+                    and r.referenced = u.referenced
+                  returning r.tenant, r.owner, r.attribute, r.referenced)
+                {_FEED_OF_REMOVED}""",
             ([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], tenant),
         )
 
@@ -211,9 +247,11 @@ async def verified_domains(conn: AsyncConnection[Any], tenant: UUID) -> tuple[fr
 async def purge(conn: AsyncConnection[Any], tenant: UUID, before: datetime) -> int:
     """Remove for good what lies in the recycle bin since before a time, with the links to it."""
     cursor = await conn.execute(
-        """with gone as (delete from directory_objects where tenant = %s and deleted_at < %s returning id),
+        f"""with gone as (delete from directory_objects where tenant = %s and deleted_at < %s
+               returning tenant, id, object_type),
              unlinked as (delete from links l using gone
-               where l.tenant = %s and l.target = gone.id and l.state = 'deprovisioned')
+               where l.tenant = %s and l.target = gone.id and l.state = 'deprovisioned'),
+             told as ({_FEED_OF_PURGED})
            select count(*) from gone""",
         (tenant, before, tenant),
     )

@@ -17,7 +17,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import TransientError
-from dirbridge.store import directory, events, notifications, previews
+from dirbridge.store import directory, events, feed, notifications, previews
 from dirbridge.store.agents import KEEP_CODES
 from dirbridge.store.database import Database, Failure
 
@@ -56,6 +56,7 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
         lambda conn: notifications.forget(conn, now - keep),
         _forget_agents_leftovers,
         lambda conn: previews.prune(conn, now),
+        lambda conn: feed.forget(conn, now - feed.KEPT - feed.MARGIN),
     ]
     parts += [partial(_purge, tenant, now - KEEP_DELETED) for tenant in tenants]
     for part in parts:

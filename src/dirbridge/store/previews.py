@@ -59,7 +59,7 @@ OF_JOB = (
 )
 """Copied for the one job."""
 
-FILLED = ("arrivals", "watermarks", "seen", "seen_references")
+FILLED = ("arrivals", "watermarks", "seen", "seen_references", "purged_objects", "removed_references")
 """Filled by the cycle itself."""
 
 COPIED = (*OF_TENANT, *OF_JOB)

@@ -12,6 +12,7 @@ from dirbridge.service.graph import (
     account,
     contacts,
     deleted_items,
+    delta,
     directories,
     errors,
     expressions,
@@ -40,6 +41,7 @@ def router() -> APIRouter:
     routes = APIRouter()
     for version in VERSIONS:
         for part in (
+            delta,
             users,
             groups,
             membership,

@@ -126,7 +126,8 @@ def normalise(path: str) -> str:
 
 def _name(segment: str) -> str:
     folded = segment.lower()
-    return _SEGMENTS.get(folded) or _CASTS.get(folded) or segment
+    # Functions may be called by their full name: `microsoft.graph.delta()`.
+    return _CASTS.get(folded) or _SEGMENTS.get(folded.removeprefix("microsoft.graph.")) or segment
 
 
 def _key(text: str) -> str:

@@ -7,7 +7,7 @@ Source: Graph resource types user, group and orgContact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -73,12 +73,19 @@ def selected(query: Query, object_type: str | None) -> tuple[str, ...] | None:
     Raises:
         GraphError: 400 where there is no such property.
     """
-    if query.select is None:
-        return None
-    known = _SHARED if object_type is None else _KNOWN[object_type]
+    return None if query.select is None else known(query.select, object_type)
+
+
+def known(asked_names: Sequence[str], object_type: str | None) -> tuple[str, ...]:
+    """Give properties in Graph's spelling.
+
+    Raises:
+        GraphError: 400 where there is no such property.
+    """
+    spelled = _SHARED if object_type is None else _KNOWN[object_type]
     names = []
-    for asked in query.select:
-        name = known.get(asked.lower())
+    for asked in asked_names:
+        name = spelled.get(asked.lower())
         if name is None and not asked.startswith("extension_"):
             raise bad_request(f"Could not find a property named '{asked}' on type '{type_name(object_type)}'.")
         names.append(name or asked)
