@@ -57,7 +57,7 @@ def _leave_alone(run: Run, work: Work, found: Outside, link: Link) -> None:
     """What left scope stays at the target as it is. What was last written there is forgotten, in case it returns."""
     work.settled.add(link.anchor)
     if link.reason != links.LEFT_ALONE:
-        work.links[link.anchor] = msgspec.structs.replace(link, reason=links.LEFT_ALONE, digest=None)
+        work.links[link.anchor] = msgspec.structs.replace(links.unsure(link), reason=links.LEFT_ALONE)
         work.events[link.anchor] = log.left_alone(run, found, link, work.unit.now, work.began)
 
 

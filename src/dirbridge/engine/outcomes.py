@@ -18,7 +18,7 @@ from dirbridge.engine.provision import Step as Planned
 from dirbridge.engine.run import Run
 from dirbridge.engine.work import Manner, Work
 from dirbridge.store.due import COLLISION, Due
-from dirbridge.store.links import BEHIND, Link
+from dirbridge.store.links import BEHIND, Link, unsure
 from dirbridge.store.removals import Removal
 
 
@@ -63,8 +63,12 @@ def _to_review(work: Work, step: Planned) -> list[Planned]:
     rest = provision.without_disable(step)
     if rest is None:
         work.settled.add(one.entry.anchor)
-        if one.link is not None and one.link.reason:
-            work.links[one.entry.anchor] = msgspec.structs.replace(one.link, reason="")
+        if one.link is not None and (one.link.reason or one.link.digest == BEHIND):
+            # The object is there: what refers to it need not wait for the review as well.
+            digest = one.link.digest or None
+            work.links[one.entry.anchor] = msgspec.structs.replace(one.link, reason="", digest=digest)
+            if one.link.digest == BEHIND:
+                work.appeared.add(one.entry.anchor)
     return [] if rest is None else [rest]
 
 
@@ -84,6 +88,8 @@ def _agree(run: Run, work: Work, step: Planned, manner: Manner) -> None:
     if step.export is not None and (one.link is None or one.link.target is None):
         aside.passed_over(run, work, one, _not_to_be_made(one), again=manner.on_demand)
     elif one.link is not None and (step.export is None or one.link.state == "provisioned"):
+        # What the mapping does not let come back stays where nothing can refer to it.
+        is_gone = step.export is not None and (step.export.target is None or step.export.restore)
         work.links[one.entry.anchor] = msgspec.structs.replace(
             one.link,
             object_type=one.entry.object_type,
@@ -92,11 +98,11 @@ def _agree(run: Run, work: Work, step: Planned, manner: Manner) -> None:
             container=one.entry.container,
             state="provisioned",
             reason="",
-            digest=one.digest,
+            digest=BEHIND if is_gone else one.digest,
         )
         if step.export is None:
             work.written[one.entry.anchor] = dict(step.present)
-        if one.link.state != "provisioned" or not one.link.digest:
+        if not is_gone and (one.link.state != "provisioned" or not one.link.digest):
             work.appeared.add(one.entry.anchor)
 
 
@@ -116,7 +122,7 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
         work.disabled.add(entry.anchor)
     if export.action is Action.DISABLE and step.partial and one.link is not None:
         # What else changes has its own turn, and its own failure perhaps: that stays due.
-        work.links[entry.anchor] = _unsure(one.link)
+        work.links[entry.anchor] = unsure(one.link)
         return
     work.settled.add(entry.anchor)
     if one.link is None or one.link.state != "provisioned":
@@ -139,11 +145,6 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
     )
 
 
-def _unsure(link: Link) -> Link:
-    """Say that the target may have another value than the one last written."""
-    return link if link.digest == BEHIND else msgspec.structs.replace(link, digest=None)
-
-
 def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
     one = step.inside
     assert outcome.error is not None
@@ -152,4 +153,4 @@ def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outco
     aside.failed(run, work, one.entry, one.link, one.rule.target_type, failure)
     if outcome.transient:
         # It may have been written all the same: what the target has must be read before the next comparison.
-        work.links[one.entry.anchor] = _unsure(work.links[one.entry.anchor])
+        work.links[one.entry.anchor] = unsure(work.links[one.entry.anchor])

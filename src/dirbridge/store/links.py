@@ -45,6 +45,11 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     target_type: str = ""
 
 
+def unsure(link: Link) -> Link:
+    """The same link where the target may have other values than those last written; one that is behind stays so."""
+    return link if link.digest == BEHIND else msgspec.structs.replace(link, digest=None)
+
+
 _COLUMNS = "anchor, object_type, name, container, target, state, reason, digest, target_type"
 
 
