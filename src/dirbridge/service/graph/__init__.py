@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from dirbridge.service.graph import (
     account,
+    agents,
     contacts,
     deleted_items,
     delta,
@@ -21,6 +22,7 @@ from dirbridge.service.graph import (
     job_actions,
     jobs,
     membership,
+    on_premises,
     ondemand,
     previews,
     provisioning_logs,
@@ -53,11 +55,13 @@ def router() -> APIRouter:
             schema,
             gallery,
             provisioning_logs,
+            on_premises,
         ):
             routes.include_router(part.router, prefix=f"/{version}")
         for tree in synchronization.TREES:
             for below in (jobs, job_actions, schema, directories, expressions, secrets, ondemand):
                 routes.include_router(below.tree, prefix=f"/{version}{tree}")
+    routes.include_router(agents.router, prefix="/beta")
     routes.include_router(previews.router)
     routes.include_router(scopes.router)
     routes.include_router(staged.router)

@@ -1,0 +1,180 @@
+"""The tenant's settings for everything that comes from directories on premises: one object, its guard and switches.
+
+Source: Graph onPremisesDirectorySynchronization. The job's own delete threshold is among its secrets and settings.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.permissions import HYBRID
+from dirbridge.service.graph import odata
+from dirbridge.service.graph.context import body, context, database, version
+from dirbridge.service.graph.errors import bad_request, not_found
+from dirbridge.service.graph.responses import GraphResponse, no_content
+from dirbridge.store import audits, tenant_settings
+
+router = APIRouter()
+
+ROOT = "/directory/onPremisesSynchronization"
+_WRITE = "OnPremDirectorySynchronization.ReadWrite.All"
+Lister = Annotated[Caller, Depends(require("OnPremDirectorySynchronization.Read.All", _WRITE, roles=HYBRID))]
+Writer = Annotated[Caller, Depends(require(_WRITE, roles=HYBRID))]
+
+ON = ("quarantineUponProxyAddressesConflictEnabled", "quarantineUponUpnConflictEnabled", "softMatchOnUpnEnabled",
+      "synchronizeUpnForManagedUsersEnabled")  # fmt: skip
+OFF = (
+    "allowOnPremUpdateOfOnPremisesObjectIdentifierEnabled", "blockCloudObjectTakeoverThroughHardMatchEnabled",
+    "blockSoftMatchEnabled", "bypassDirSyncOverridesEnabled", "cloudPasswordPolicyForPasswordSyncedUsersEnabled",
+    "concurrentCredentialUpdateEnabled", "concurrentOrgIdProvisioningEnabled", "deviceWritebackEnabled",
+    "directoryExtensionsEnabled", "fopeConflictResolutionEnabled", "groupWriteBackEnabled", "passwordSyncEnabled",
+    "passwordWritebackEnabled", "unifiedGroupWritebackEnabled", "userForcePasswordChangeOnLogonEnabled",
+    "userWritebackEnabled",
+)  # fmt: skip
+"""Features, as they are until somebody changes them."""
+NEVER = {
+    "passwordSyncEnabled": "password hashes are not synchronized",
+    "passwordWritebackEnabled": "Graph does not let it be changed either",
+}
+"""Features that cannot be turned on, with the reason."""
+
+PREVENTION = {"alertThreshold": 500, "synchronizationPreventionType": "enabledForCount"}
+_KINDS = {kind.lower(): kind for kind in ("disabled", "enabledForCount", "enabledForPercentage")}
+
+
+class Prevention(msgspec.Struct, rename="camel"):
+    """The tenant's guard against deletes by accident."""
+
+    alert_threshold: Annotated[int, msgspec.Meta(ge=0, le=2_147_483_647)] | None = None
+    synchronization_prevention_type: str | None = None
+
+
+class Configuration(msgspec.Struct, rename="camel"):
+    """What can be changed of the configuration; of the beta's further properties, what a client keeps with it."""
+
+    accidental_deletion_prevention: Prevention | None = None
+    anchor_attribute: str | msgspec.UnsetType | None = msgspec.UNSET
+    customer_requested_synchronization_interval: str | msgspec.UnsetType | None = msgspec.UNSET
+    synchronization_client_version: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Change(msgspec.Struct):
+    """What is to be changed; the rest stays."""
+
+    configuration: Configuration | None = None
+    features: dict[str, Any] | None = None
+
+
+@router.get(ROOT)
+async def list_settings(request: Request, caller: Lister) -> Response:
+    """Give the one object, as a list."""
+    query = odata.read(request, odata.ITEM)
+    shown = _selected(await _shown(request, caller), query)
+    return GraphResponse({"@odata.context": context(request, "directory/onPremisesSynchronization"), "value": [shown]})
+
+
+@router.get(ROOT + "/{key}")
+async def get_settings(request: Request, key: str, caller: Writer) -> Response:
+    """Give the one object."""
+    query = odata.read(request, odata.ITEM)
+    _check(key, caller)
+    shown = _selected(await _shown(request, caller), query)
+    return GraphResponse({"@odata.context": context(request, "directory/onPremisesSynchronization/$entity"), **shown})
+
+
+@router.patch(ROOT + "/{key}")
+async def change_settings(request: Request, key: str, caller: Writer) -> Response:
+    """Change what the body names."""
+    _check(key, caller)
+    wanted = await body(request, Change)
+    async with database(request).transaction() as conn:
+        stored = await tenant_settings.get(conn, caller.tenant, tenant_settings.ON_PREMISES, lock=True)
+        kept = {
+            "configuration": stored.get("configuration", {}) | _configuration(wanted.configuration, stored),
+            "features": stored.get("features", {}) | _features(wanted.features or {}),
+        }
+        await tenant_settings.put(conn, caller.tenant, tenant_settings.ON_PREMISES, kept)
+        await audits.record(
+            conn,
+            caller.tenant,
+            actor=caller.actor,
+            activity="Update on-premises synchronization",
+            target=str(caller.tenant),
+            detail=kept,
+        )
+    return no_content()
+
+
+def _check(key: str, caller: Caller) -> None:
+    if key.lower() != str(caller.tenant):
+        raise not_found("onPremisesDirectorySynchronization", key)
+
+
+async def _shown(request: Request, caller: Caller) -> dict[str, Any]:
+    async with database(request).connection() as conn:
+        stored = await tenant_settings.get(conn, caller.tenant, tenant_settings.ON_PREMISES)
+    kept = stored.get("configuration", {})
+    configuration = {"accidentalDeletionPrevention": PREVENTION | kept.get("accidentalDeletionPrevention", {})}
+    if version(request) == "beta":
+        configuration |= dict.fromkeys(_BETA) | {name: value for name, value in kept.items() if name in _BETA}
+    features = dict.fromkeys(ON, True) | dict.fromkeys(OFF, False) | stored.get("features", {})
+    return {"id": str(caller.tenant), "configuration": configuration, "features": dict(sorted(features.items()))}
+
+
+_BETA = ("anchorAttribute", "applicationId", "currentExportData", "customerRequestedSynchronizationInterval",
+         "synchronizationClientVersion", "synchronizationInterval", "writebackConfiguration")  # fmt: skip
+
+
+def _selected(shown: dict[str, Any], query: odata.Query) -> dict[str, Any]:
+    if query.select is None:
+        return shown
+    unknown = [name for name in query.select if name not in shown]
+    if unknown:
+        raise bad_request(f"$select knows {', '.join(shown)} here; found '{unknown[0]}'.")
+    return {name: shown[name] for name in query.select}
+
+
+def _configuration(wanted: Configuration | None, stored: dict[str, Any]) -> dict[str, Any]:
+    if wanted is None:
+        return {}
+    given: dict[str, Any] = {
+        name: value for name, value in msgspec.to_builtins(wanted).items() if name != "accidentalDeletionPrevention"
+    }
+    guard = wanted.accidental_deletion_prevention
+    if guard is None:
+        return given
+    kept = PREVENTION | stored.get("configuration", {}).get("accidentalDeletionPrevention", {})
+    if guard.synchronization_prevention_type is not None:
+        kept["synchronizationPreventionType"] = _kind(guard.synchronization_prevention_type)
+    if guard.alert_threshold is not None:
+        kept["alertThreshold"] = guard.alert_threshold
+    if kept["synchronizationPreventionType"] == "enabledForPercentage" and int(str(kept["alertThreshold"])) > 100:
+        raise bad_request(
+            f"alertThreshold is a percentage here and can be 100 at most; found {kept['alertThreshold']}.",
+            target="configuration/accidentalDeletionPrevention/alertThreshold",
+        )
+    return given | {"accidentalDeletionPrevention": kept}
+
+
+def _kind(text: str) -> str:
+    kind = _KINDS.get(text.lower())
+    if kind is None:
+        raise bad_request(f"synchronizationPreventionType expects one of {', '.join(_KINDS.values())}; found '{text}'.")
+    return kind
+
+
+def _features(wanted: dict[str, Any]) -> dict[str, bool]:
+    """Read the features that are to be changed; null leaves one as it is, as in Graph."""
+    given = {name: value for name, value in wanted.items() if value is not None and "@odata." not in name}
+    for name, value in given.items():
+        if name not in ON + OFF or not isinstance(value, bool):
+            what = "true or false" if name in ON + OFF else f"names of {', '.join(sorted(ON + OFF))}"
+            raise bad_request(f"features expects {what}; found '{name}': {value!r:.80}.", target=f"features/{name}")
+        if value and name in NEVER:
+            raise bad_request(f"'{name}' cannot be turned on: {NEVER[name]}.", target=f"features/{name}")
+    return given

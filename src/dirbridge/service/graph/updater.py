@@ -1,0 +1,86 @@
+"""When agents update themselves: what can be said of it, in each of the forms in which it is published.
+
+Source: Graph hybridAgentUpdaterConfiguration and updateWindow. All times are in the time zone of each agent's host.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from dirbridge.service.graph.errors import bad_request
+
+# One digit will do for the hour; up to seven for parts of a second.
+_TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,7}))?)?")
+
+
+class Window(msgspec.Struct, rename="camel"):
+    """A daily window."""
+
+    update_window_start_time: str | None = None
+    update_window_end_time: str | None = None
+
+
+class Change(msgspec.Struct, rename="camel"):
+    """What is to be changed; what is left out stays, null takes back. `deferUpdate` is another published name."""
+
+    allow_update_configuration_override: bool | msgspec.UnsetType = msgspec.UNSET
+    defer_update_date_time: str | msgspec.UnsetType | None = msgspec.UNSET
+    defer_update: str | msgspec.UnsetType | None = msgspec.UNSET
+    update_window: Window | msgspec.UnsetType | None = msgspec.UNSET
+
+
+def shown(stored: dict[str, Any]) -> dict[str, Any]:
+    """Show what holds."""
+    nothing = {"allowUpdateConfigurationOverride": False, "deferUpdateDateTime": None, "updateWindow": None}
+    return nothing | stored
+
+
+def merged(stored: dict[str, Any], change: Change) -> dict[str, Any]:
+    """Put a change into what is stored.
+
+    Raises:
+        GraphError: 400 where a time is none.
+    """
+    kept = shown(stored)
+    if isinstance(change.allow_update_configuration_override, bool):
+        kept["allowUpdateConfigurationOverride"] = change.allow_update_configuration_override
+    for name, given in (("deferUpdateDateTime", change.defer_update_date_time), ("deferUpdate", change.defer_update)):
+        if given is not msgspec.UNSET:
+            kept["deferUpdateDateTime"] = None if given is None else _moment(name, str(given))
+    if change.update_window is not msgspec.UNSET:
+        kept["updateWindow"] = _window(change.update_window) if isinstance(change.update_window, Window) else None
+    return kept
+
+
+def _window(window: Window) -> dict[str, str] | None:
+    begin, end = window.update_window_start_time, window.update_window_end_time
+    if begin is None and end is None:
+        return None
+    if begin is None or end is None:
+        raise bad_request("updateWindow expects both updateWindowStartTime and updateWindowEndTime, or neither.")
+    return {
+        "updateWindowStartTime": _time("updateWindowStartTime", begin),
+        "updateWindowEndTime": _time("updateWindowEndTime", end),
+    }
+
+
+def _time(name: str, text: str) -> str:
+    read = _TIME.fullmatch(text.strip())
+    hour, minute, second = (int(read[part] or 0) for part in ("hour", "minute", "second")) if read else (24, 0, 0)
+    if read is None or hour > 23 or minute > 59 or second > 59:
+        raise bad_request(f"{name} expects a time of day such as 23:59:00; found '{text}'.", target=name)
+    return f"{hour:02}:{minute:02}:{second:02}.{(read['part'] or ''):0<7}"
+
+
+def _moment(name: str, text: str) -> str:
+    """Read a date and a time, with or without seconds and zone."""
+    try:
+        # Seven digits of a second are one more than Python reads.
+        read = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip()))
+    except ValueError as error:
+        raise bad_request(f"{name} expects a time such as 2030-08-20T12:00; found '{text}'.", target=name) from error
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
