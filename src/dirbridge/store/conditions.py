@@ -89,6 +89,15 @@ class AnyOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """A property whose words begin with those of a text; one without words begins with the text itself."""
+
+    name: str
+    text: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """What does not hold."""
 
@@ -110,7 +119,7 @@ class Either:
     conditions: tuple[Condition, ...]
 
 
-Condition = Comparison | AnyOf | Not | All | Either
+Condition = Comparison | AnyOf | Search | Not | All | Either
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ class Property:
             they are compared. An index may stand on exactly this.
         plain: operators that need no advanced query. Others need one where the collection tells them apart.
         allowed: operators that can be asked at all.
+        words: its words as an index has them, where it is searched by word.
     """
 
     name: str
@@ -131,6 +141,7 @@ class Property:
     folded: sql.Composable | None = None
     plain: frozenset[Operator] = EVERY
     allowed: frozenset[Operator] = EVERY
+    words: sql.Composable | None = None
 
     def compared(self) -> sql.Composable:
         """Give the value as it is compared.
@@ -169,12 +180,21 @@ class Where:
     text: sql.Composable
     parameters: dict[str, Any] = field(default_factory=dict)
 
+    def __and__(self, other: Where) -> Where:
+        """Give the condition that both hold; their parameters have names of their own."""
+        return Where(sql.SQL("({} and {})").format(self.text, other.text), self.parameters | other.parameters)
+
 
 EVERYTHING = Where(sql.SQL("true"))
 
 
 def compile_condition(
-    condition: Condition, properties: Mapping[str, Property], *, type_name: str, advanced: bool = True
+    condition: Condition,
+    properties: Mapping[str, Property],
+    *,
+    type_name: str,
+    advanced: bool = True,
+    prefix: str = "p",
 ) -> Where:
     """Turn a condition into SQL.
 
@@ -182,20 +202,22 @@ def compile_condition(
         properties: by name in lower case.
         type_name: Graph's name of the type, for messages.
         advanced: the request is an advanced query, so that every operator is at hand.
+        prefix: what the names of the parameters begin with; two conditions of one statement need two.
 
     Raises:
         UnsupportedCondition: an unknown property, an operator or a value that does not fit it.
     """
-    compiler = _Compiler(properties, type_name, advanced)
+    compiler = _Compiler(properties, type_name, advanced, prefix)
     text = compiler.compile(condition, 0)
     return Where(text, compiler.parameters)
 
 
 class _Compiler:
-    def __init__(self, properties: Mapping[str, Property], type_name: str, advanced: bool) -> None:
+    def __init__(self, properties: Mapping[str, Property], type_name: str, advanced: bool, prefix: str) -> None:
         self.properties = properties
         self.type_name = type_name
         self.advanced = advanced
+        self.prefix = prefix
         self.parameters: dict[str, Any] = {}
 
     def compile(self, condition: Condition, depth: int) -> sql.Composable:
@@ -212,6 +234,8 @@ class _Compiler:
                 return sql.SQL("({}) is not true").format(self.compile(inner, depth + 1))
             case AnyOf():
                 return self._any(condition, depth)
+            case Search():
+                return self._search(condition)
             case Comparison():
                 return self._compare(self._property(condition), condition)
 
@@ -219,7 +243,22 @@ class _Compiler:
         parts = [self.compile(each, depth + 1) for each in conditions]
         return sql.SQL("({})").format(sql.SQL(word).join(parts))
 
-    def _property(self, condition: Comparison | AnyOf) -> Property:
+    def _search(self, condition: Search) -> sql.Composable:
+        subject = self._property(condition)
+        if subject.words is not None:
+            value = self._parameter(condition.text)
+            return sql.SQL("{} @@ beginnings_of({}::text)").format(subject.words, value)
+        literal = Literal("text", condition.text, condition.position)
+        if subject.kind is Kind.TEXTS:
+            element = Property("element", Kind.TEXT, sql.Identifier("element"))
+            elements = sql.SQL("jsonb_array_elements_text({})").format(_array(subject))
+            part = self._part(element, Operator.STARTS_WITH, literal)
+            return sql.SQL("exists (select from {} as element where {})").format(elements, part)
+        if subject.kind not in {Kind.TEXT, Kind.EXACT, Kind.GUID}:
+            raise UnsupportedCondition(f"'{subject.name}' is a {subject.kind}, no text.", condition.position)
+        return self._part(subject, Operator.STARTS_WITH, literal)
+
+    def _property(self, condition: Comparison | AnyOf | Search) -> Property:
         name = condition.name.lower()
         found = self.properties.get(name.removesuffix(_COUNT))
         if found is not None and name.endswith(_COUNT):
@@ -257,7 +296,7 @@ class _Compiler:
         whole = self._whole(collection, element, condition.condition)
         if whole is not None:
             return whole
-        inner = _Compiler({condition.variable.lower(): element}, "Edm.String", self.advanced)
+        inner = _Compiler({condition.variable.lower(): element}, "Edm.String", self.advanced, self.prefix)
         inner.parameters = self.parameters
         text = inner.compile(condition.condition, depth + 1)
         return sql.SQL("exists (select from {} as element where {})").format(elements, text)
@@ -354,7 +393,7 @@ class _Compiler:
                 return value
 
     def _parameter(self, value: Any) -> sql.Composable:
-        name = f"p{len(self.parameters)}"
+        name = f"{self.prefix}{len(self.parameters)}"
         self.parameters[name] = value
         return sql.Placeholder(name)
 

@@ -6,7 +6,7 @@ Writing is in `directory` (for cycles) and `administration` (for people).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -113,7 +113,7 @@ def _table(*properties: Property) -> Mapping[str, Property]:
 _LAST_SYNC = sql.SQL("(case when o.sync_job is not null then date_trunc('second', o.modified_at) end)")
 _DISPLAY_NAME = Property(
     "displayName", Kind.TEXT, sql.SQL("o.display_name"), folded=SORTED_NAME,
-    plain=_operators("eq startsWith"), allowed=_allowed("displayName"),
+    plain=_operators("eq startsWith"), allowed=_allowed("displayName"), words=sql.SQL("words_of(o.display_name)"),
 )  # fmt: skip
 _COMMON = (
     Property("id", Kind.GUID, sql.SQL("o.id"), plain=_operators(_EQUALITY)),
@@ -166,7 +166,14 @@ USER = _table(
 GROUP = _table(
     *_COMMON,
     *_PRINCIPAL,
-    _text("description", "eq startsWith"),
+    Property(
+        "description",
+        Kind.TEXT,
+        sql.SQL("(o.properties ->> 'description')"),
+        plain=_operators("eq startsWith"),
+        allowed=_allowed("description"),
+        words=sql.SQL("words_of(o.properties ->> 'description')"),
+    ),
     _text("onPremisesSamAccountName", _RANGE),
     _boolean("mailEnabled"),
     _boolean("securityEnabled"),
@@ -263,65 +270,107 @@ def deleted(tenant: UUID, object_type: str) -> Collection:
 
 def referenced(tenant: UUID, owner: UUID, attribute: str, object_type: str | None = None) -> Collection:
     """What an object's reference attribute names: the members of a group."""
-    return Collection(
-        sql.SQL(
-            "directory_references r join directory_objects o"
-            " on o.tenant = r.tenant and o.id = r.referenced and o.deleted_at is null"
-        ),
-        sql.SQL(
-            "r.tenant = %(tenant)s and r.owner = %(owner)s and r.attribute = %(attribute)s"
-            " and (%(type)s::text is null or o.object_type = %(type)s)"
-        ),
-        {"tenant": tenant, "owner": owner, "attribute": attribute, "type": object_type},
-        sql.SQL("r.referenced"),
-    )
+    return _direct(tenant, owner, attribute, _FORWARD, object_type)
 
 
 def referring(tenant: UUID, id: UUID, attribute: str, object_type: str | None = None) -> Collection:
     """Whose reference attribute names an object: the groups it is in, the people it manages."""
-    return Collection(
-        sql.SQL(
-            "directory_references r join directory_objects o"
-            " on o.tenant = r.tenant and o.id = r.owner and o.deleted_at is null"
-        ),
-        sql.SQL(
-            "r.tenant = %(tenant)s and r.referenced = %(id)s and r.attribute = %(attribute)s"
-            " and (%(type)s::text is null or o.object_type = %(type)s)"
-        ),
-        {"tenant": tenant, "id": id, "attribute": attribute, "type": object_type},
-        sql.SQL("r.owner"),
-    )
+    return _direct(tenant, id, attribute, _BACKWARD, object_type)
 
 
 def members_of_members(tenant: UUID, group: UUID, object_type: str | None = None) -> Collection:
     """All members of a group, through groups at any depth; circles end by themselves."""
-    return _closure(tenant, group, sql.SQL("r.owner"), sql.SQL("r.referenced"), object_type)
+    return _closure(tenant, group, "members", _FORWARD, object_type)
 
 
 def groups_of_groups(tenant: UUID, member: UUID, object_type: str | None = None) -> Collection:
     """All groups that an object is in, through groups at any depth."""
-    return _closure(tenant, member, sql.SQL("r.referenced"), sql.SQL("r.owner"), object_type)
+    return _closure(tenant, member, "members", _BACKWARD, object_type)
 
 
-def _closure(
-    tenant: UUID, start: UUID, known: sql.Composable, next_one: sql.Composable, object_type: str | None
-) -> Collection:
+_Way = tuple[sql.Composable, sql.Composable]
+_FORWARD: _Way = (sql.SQL("r.owner"), sql.SQL("r.referenced"))
+_BACKWARD: _Way = (sql.SQL("r.referenced"), sql.SQL("r.owner"))
+"""The end of a reference that is known, and the one that is looked for."""
+
+
+def _start(known: UUID | None) -> sql.Composable:
+    """The object that a relation starts from: one, or each of a list `given`."""
+    return sql.SQL("given.id") if known is None else sql.SQL("%(start)s")
+
+
+def _direct(tenant: UUID, known: UUID | None, attribute: str, way: _Way, object_type: str | None = None) -> Collection:
+    return Collection(
+        sql.SQL(
+            "directory_references r join directory_objects o"
+            " on o.tenant = r.tenant and o.id = {} and o.deleted_at is null"
+        ).format(way[1]),
+        sql.SQL(
+            "r.tenant = %(tenant)s and {} = {} and r.attribute = %(attribute)s"
+            " and (%(type)s::text is null or o.object_type = %(type)s)"
+        ).format(way[0], _start(known)),
+        {"tenant": tenant, "start": known, "attribute": attribute, "type": object_type},
+        way[1],
+    )
+
+
+def _closure(tenant: UUID, known: UUID | None, attribute: str, way: _Way, object_type: str | None = None) -> Collection:
     tables = sql.SQL(
         "(with recursive closure (id) as ("
         "   select {next} from directory_references r"
-        "   where r.tenant = %(tenant)s and {known} = %(start)s and r.attribute = 'members'"
+        "   where r.tenant = %(tenant)s and {known} = {start} and r.attribute = %(attribute)s"
         "   union select {next} from closure c"
-        "   join directory_references r on r.tenant = %(tenant)s and {known} = c.id and r.attribute = 'members'"
+        "   join directory_references r on r.tenant = %(tenant)s and {known} = c.id and r.attribute = %(attribute)s"
         "   join directory_objects g on g.tenant = r.tenant and g.id = c.id and g.deleted_at is null"
         " ) select id from closure) closed"
         " join directory_objects o on o.tenant = %(tenant)s and o.id = closed.id and o.deleted_at is null"
-    ).format(next=next_one, known=known)
+    ).format(known=way[0], next=way[1], start=_start(known))
     return Collection(
         tables,
         sql.SQL("(%(type)s::text is null or o.object_type = %(type)s)"),
-        {"tenant": tenant, "start": start, "type": object_type},
+        {"tenant": tenant, "start": known, "attribute": attribute, "type": object_type},
         sql.SQL("o.id"),
     )
+
+
+class Relation(StrEnum):
+    """Relations of an object by Graph's names."""
+
+    MANAGER = "manager"
+    DIRECT_REPORTS = "directReports"
+    MEMBERS = "members"
+    MEMBER_OF = "memberOf"
+    TRANSITIVE_MEMBERS = "transitiveMembers"
+    TRANSITIVE_MEMBER_OF = "transitiveMemberOf"
+
+
+_RELATIONS: dict[Relation, tuple[Callable[[UUID, None, str, _Way], Collection], str, _Way]] = {
+    Relation.MANAGER: (_direct, "manager", _FORWARD),
+    Relation.DIRECT_REPORTS: (_direct, "manager", _BACKWARD),
+    Relation.MEMBERS: (_direct, "members", _FORWARD),
+    Relation.MEMBER_OF: (_direct, "members", _BACKWARD),
+    Relation.TRANSITIVE_MEMBERS: (_closure, "members", _FORWARD),
+    Relation.TRANSITIVE_MEMBER_OF: (_closure, "members", _BACKWARD),
+}
+
+
+class Related(DirectoryObject, frozen=True, kw_only=True):
+    """An object and the one that it is related with."""
+
+    of: UUID
+
+
+async def related(conn: Conn, tenant: UUID, relation: Relation, ids: Sequence[UUID], limit: int) -> list[Related]:
+    """Give what each of some objects is related with, up to a limit for each."""
+    build, attribute, way = _RELATIONS[relation]
+    collection = build(tenant, None, attribute, way)
+    text = sql.SQL(
+        "select given.id as of, found.* from unnest(%(ids)s::uuid[]) as given (id) cross join lateral"
+        " (select {columns} from {tables} where {condition} order by {key} limit %(limit)s) as found"
+    ).format(columns=_COLUMNS, tables=collection.tables, condition=collection.condition, key=collection.key)
+    async with conn.cursor(row_factory=class_row(Related)) as cursor:
+        await cursor.execute(text, {**collection.parameters, "ids": list(ids), "limit": limit})
+        return await cursor.fetchall()
 
 
 class After(msgspec.Struct, frozen=True, array_like=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dirbridge.service.graph import filters
+from dirbridge.service.graph import filters, searches
 from dirbridge.store import directory_queries, links
 from dirbridge.store.conditions import Where, compile_condition
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
@@ -189,8 +189,12 @@ BAD = [
     ({"orderby": ""}, "BadRequest", "$orderby expects"),
     ({"count": "maybe"}, "BadRequest", "$count expects true or false"),
     ({"skip": "10"}, "Request_UnsupportedQuery", "'$skip' is not supported"),
-    ({"search": '"displayName:a"'}, "Request_UnsupportedQuery", "'$search' is not supported"),
-    ({"expand": "manager"}, "Request_UnsupportedQuery", "'$expand' is not supported"),
+    ({"search": '"displayName:a"'}, "Request_UnsupportedQuery", "ConsistencyLevel: eventual"),
+    ({"expand": "members"}, "ExpandNotSupported", "Expanding 'members' is not supported"),
+    ({"expand": "manager,memberOf"}, "Request_UnsupportedQuery", "one relation"),
+    ({"expand": "manager($levels=max)"}, "Request_UnsupportedQuery", "one relation"),
+    ({"expand": "manager($select=nothing)"}, "BadRequest", "'nothing'"),
+    ({"expand": "*"}, "Request_UnsupportedQuery", "one relation"),
     ({"shoe": "1"}, "BadRequest", "'$shoe' is not known"),
     ({"skiptoken": "garbage!"}, "BadRequest", "$skiptoken cannot be read"),
     ({"skiptoken": "ÿ"}, "BadRequest", "$skiptoken cannot be read"),
@@ -498,6 +502,8 @@ async def test_plans_use_the_indexes(crowd: World) -> None:
     }
     for index, texts in FILTERED.items():
         wanted.setdefault(index, []).extend({"where": where(text)} for text in texts)
+    words = compile_condition(searches.parse('"displayName:person 12345"'), directory_queries.USER, type_name="user")
+    wanted["directory_objects_words"] = [{"where": words}]
     wanted["directory_objects_pkey"] = [{"where": where(f"id eq '{some[0]}'")}]
     for index, cases in wanted.items():
         for options in cases:

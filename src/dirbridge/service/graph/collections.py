@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,12 +10,13 @@ from fastapi import Request
 from starlette.responses import Response
 
 from dirbridge.contract.entry import text_fault
-from dirbridge.service.graph import objects, odata
+from dirbridge.service.auth.access import Caller
+from dirbridge.service.graph import expansions, objects, odata
 from dirbridge.service.graph.context import context, database, root
 from dirbridge.service.graph.errors import GraphError, bad_request
 from dirbridge.service.graph.responses import GraphResponse, TextResponse
 from dirbridge.store import directory_queries
-from dirbridge.store.directory_queries import After, Collection, DirectoryObject, Order
+from dirbridge.store.directory_queries import After, Collection, Conn, DirectoryObject, Order
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -41,6 +42,7 @@ async def listing(
     fragment: str,
     object_type: str | None,
     orders: Sequence[Order] = (),
+    caller: Caller | None = None,
     typed: bool = False,
 ) -> Response:
     """Answer a list request.
@@ -48,9 +50,12 @@ async def listing(
     Args:
         object_type: the only type in it, or None where several mix.
         orders: what it can be sorted by; each has an index.
+        caller: whose permissions decide which relations can be expanded; None where none can.
         typed: each object says of which type it is.
     """
-    query = odata.read(request, odata.LIST if orders else odata.LIST - {"orderby"})
+    allowed = odata.LIST | {"search"} if orders else odata.LIST - {"orderby"} | {"search"}
+    query = odata.read(request, allowed | {"expand"} if caller else allowed)
+    relation = expansions.wanted(query, object_type, caller) if caller and object_type else None
     select = objects.selected(query, object_type)
     where = query.where(*_properties(object_type))
     order, descending = _order(query, orders, objects.type_name(object_type))
@@ -61,13 +66,15 @@ async def listing(
         )
         counted = query.advanced and after is None
         total = await directory_queries.count(conn, collection, where) if counted else None
+        shown = [row.id for row in rows[: query.top]]
+        expanded = await expansions.read(request, conn, caller, query, relation, shown) if caller else {}
     return GraphResponse(
         odata.page(
             request,
             query,
             rows,
             fragment=odata.with_select(fragment, query),
-            render=lambda row: objects.render(request, row, select, typed=typed),
+            render=lambda row: {**objects.render(request, row, select, typed=typed), **expanded.get(row.id, {})},
             key=lambda row: After(row.id, row.sort_key),
             total=total,
         )
@@ -100,7 +107,7 @@ def _position(query: odata.Query, order: Order) -> After | None:
 
 async def counting(request: Request, collection: Collection, *, object_type: str | None) -> Response:
     """Answer `/$count`: a bare number."""
-    query = odata.read(request, frozenset({"filter"}))
+    query = odata.read(request, frozenset({"filter", "search"}))
     odata.need_eventual(query)
     where = query.where(*_properties(object_type), advanced=True)
     async with database(request).connection() as conn:
@@ -142,6 +149,19 @@ async def references(request: Request, collection: Collection) -> Response:
     )
 
 
+async def single(
+    request: Request, caller: Caller, find: Callable[[Conn], Awaitable[DirectoryObject]], object_type: str
+) -> Response:
+    """Answer with one object and, where asked, a relation of it."""
+    query = odata.read(request, odata.ITEM | {"expand"})
+    select = objects.selected(query, object_type)
+    relation = expansions.wanted(query, object_type, caller)
+    async with database(request).connection() as conn:
+        row = await find(conn)
+        expanded = await expansions.read(request, conn, caller, query, relation, [row.id])
+    return entity(request, row, query, select, f"{object_type}s", expanded=expanded.get(row.id))
+
+
 def entity(
     request: Request,
     row: DirectoryObject,
@@ -150,10 +170,12 @@ def entity(
     fragment: str,
     *,
     typed: bool = False,
+    expanded: Mapping[str, Any] | None = None,
 ) -> Response:
     """Answer with one object."""
     address = context(request, odata.with_select(fragment, query) + "/$entity")
-    return GraphResponse({"@odata.context": address, **objects.render(request, row, select, typed=typed)})
+    shown = {**objects.render(request, row, select, typed=typed), **(expanded or {})}
+    return GraphResponse({"@odata.context": address, **shown})
 
 
 def object_type_of(cast: str) -> str:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
-from dirbridge.service.graph import collections, objects, odata, relations
+from dirbridge.service.graph import collections, relations
 from dirbridge.service.graph.context import database, guid
 from dirbridge.service.graph.errors import GraphError, not_found
 from dirbridge.store import directory_queries
@@ -29,7 +29,12 @@ async def list_contacts(request: Request, caller: Reader) -> Response:
     """List contacts."""
     contacts = directory_queries.live(caller.tenant, "contact")
     return await collections.listing(
-        request, contacts, fragment="contacts", object_type="contact", orders=collections.LIVE_ORDERS["contact"]
+        request,
+        contacts,
+        fragment="contacts",
+        object_type="contact",
+        orders=collections.LIVE_ORDERS["contact"],
+        caller=caller,
     )
 
 
@@ -42,11 +47,7 @@ async def count_contacts(request: Request, caller: Reader) -> Response:
 @router.get("/contacts/{key}")
 async def get_contact(request: Request, key: str, caller: Reader) -> Response:
     """Give one contact by its id."""
-    query = odata.read(request, odata.ITEM)
-    select = objects.selected(query, "contact")
-    async with database(request).connection() as conn:
-        row = await find(conn, caller, key)
-    return collections.entity(request, row, query, select, "contacts")
+    return await collections.single(request, caller, lambda conn: find(conn, caller, key), "contact")
 
 
 @router.get("/contacts/{key}/manager")

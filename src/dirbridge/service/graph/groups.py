@@ -77,6 +77,7 @@ async def list_groups(request: Request, caller: Reader) -> Response:
         fragment="groups",
         object_type="group",
         orders=collections.LIVE_ORDERS["group"],
+        caller=caller,
     )
 
 
@@ -111,11 +112,7 @@ async def create_group(request: Request, caller: Creator) -> Response:
 @router.get("/groups/{key}")
 async def get_group(request: Request, key: str, caller: Reader) -> Response:
     """Give one group by its id."""
-    query = odata.read(request, odata.ITEM)
-    select = objects.selected(query, "group")
-    async with database(request).connection() as conn:
-        row = await find(conn, caller, key)
-    return collections.entity(request, row, query, select, "groups")
+    return await collections.single(request, caller, lambda conn: find(conn, caller, key), "group")
 
 
 @router.patch("/groups/{key}")

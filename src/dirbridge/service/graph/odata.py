@@ -6,6 +6,7 @@ Source: OData 4.01 URL Conventions section 5; Graph's query parameter and paging
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl, quote
 import msgspec
 from fastapi import Request
 
-from dirbridge.service.graph import filters
+from dirbridge.service.graph import filters, searches
 from dirbridge.service.graph.context import context, root
 from dirbridge.service.graph.errors import GraphError, bad_request
 from dirbridge.store.conditions import EVERYTHING, Condition, Property, UnsupportedCondition, Where, compile_condition
@@ -30,8 +31,18 @@ KNOWN = frozenset({
 LIST = frozenset({"select", "filter", "top", "count", "orderby", "skiptoken", "format"})
 ITEM = frozenset({"select", "format"})
 
+_EXPANDED = re.compile(r"([A-Za-z]\w*)(?:\(\s*\$?select=([^();]*)\))?", re.IGNORECASE)
+
 Key = TypeVar("Key")
 Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """A relation to show with each object, and the properties wanted of what it names."""
+
+    name: str
+    select: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,8 @@ class Query:
 
     select: tuple[str, ...] | None
     filter: Condition | None
+    search: Condition | None
+    expand: Expand | None
     top: int
     count: bool
     order: tuple[str, bool] | None
@@ -61,13 +74,19 @@ class Query:
         Args:
             advanced: whether advanced operators are at hand; by default as the request says.
         """
-        if self.filter is None:
-            return EVERYTHING
         at_hand = self.advanced if advanced is None else advanced
-        try:
-            return compile_condition(self.filter, properties, type_name=type_name, advanced=at_hand)
-        except UnsupportedCondition as error:
-            raise filters.refuse(error) from error
+        found = EVERYTHING
+        if self.filter is not None:
+            try:
+                found = compile_condition(self.filter, properties, type_name=type_name, advanced=at_hand)
+            except UnsupportedCondition as error:
+                raise filters.refuse(error) from error
+        if self.search is not None:
+            try:
+                found = found & compile_condition(self.search, properties, type_name=type_name, prefix="s")
+            except UnsupportedCondition as error:
+                raise searches.refuse(error) from error
+        return found
 
 
 def read(
@@ -88,6 +107,8 @@ def read(
     return Query(
         select=_select(options.get("select")),
         filter=None if text is None else filters.parse(text),
+        search=_search(options.get("search"), eventual),
+        expand=_expand(options.get("expand")),
         top=_top(options.get("top"), default_top, max_top),
         count=count,
         order=_order(options.get("orderby")),
@@ -129,6 +150,32 @@ def _select(text: str | None) -> tuple[str, ...] | None:
     if "" in names:
         raise bad_request(f"$select expects names separated by commas, found '{text}'.")
     return names
+
+
+def _search(text: str | None, eventual: bool) -> Condition | None:
+    if text is None:
+        return None
+    if not eventual:
+        raise bad_request(
+            "Request with $search query parameter only works through MSGraph with a special request header:"
+            " 'ConsistencyLevel: eventual'.",
+            code="Request_UnsupportedQuery",
+        )
+    return searches.parse(text)
+
+
+def _expand(text: str | None) -> Expand | None:
+    """Read `name`, `*` excluded, or `name($select=a,b)`: Graph's directory takes one relation a request."""
+    if text is None:
+        return None
+    match = _EXPANDED.fullmatch(text.strip())
+    if match is None:
+        raise bad_request(
+            "$expand expects one relation, with no options but $select, as in manager($select=id,displayName); found"
+            f" '{text}'.",
+            code="Request_UnsupportedQuery",
+        )
+    return Expand(match[1], _select(match[2]))
 
 
 def _top(text: str | None, default: int, most: int) -> int:
@@ -208,7 +255,7 @@ def unreadable() -> GraphError:
 
 def _mark(query: Query) -> int:
     """Tell queries apart whose pages do not fit together; the page size may change on the way."""
-    told = [(name, value) for name, value in query.options if name in {"filter", "orderby"}]
+    told = [(name, value) for name, value in query.options if name in {"filter", "orderby", "search"}]
     return zlib.crc32(msgspec.json.encode(sorted(told)))
 
 
@@ -247,8 +294,11 @@ def page(
 
 
 def with_select(fragment: str, query: Query) -> str:
-    """Name the selected properties in the metadata address, as OData does."""
-    return fragment if query.select is None else f"{fragment}({','.join(query.select)})"
+    """Name the selected and the expanded properties in the metadata address, as OData does."""
+    named = list(query.select or ())
+    if query.expand is not None:
+        named.append(f"{query.expand.name}({','.join(query.expand.select or ())})")
+    return f"{fragment}({','.join(named)})" if named else fragment
 
 
 def need_eventual(query_or_request: Query | Request) -> None:

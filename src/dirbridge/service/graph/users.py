@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import USER_WRITERS
-from dirbridge.service.graph import collections, objects, odata, relations
+from dirbridge.service.graph import collections, objects, relations
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
@@ -85,6 +85,7 @@ async def list_users(request: Request, caller: Reader) -> Response:
         fragment="users",
         object_type="user",
         orders=collections.LIVE_ORDERS["user"],
+        caller=caller,
     )
 
 
@@ -116,11 +117,7 @@ async def create_user(request: Request, caller: Writer) -> Response:
 @router.get("/users/{key}")
 async def get_user(request: Request, key: str, caller: Reader) -> Response:
     """Give one user, by id or userPrincipalName."""
-    query = odata.read(request, odata.ITEM)
-    select = objects.selected(query, "user")
-    async with database(request).connection() as conn:
-        row = await find(conn, caller, key)
-    return collections.entity(request, row, query, select, "users")
+    return await collections.single(request, caller, lambda conn: find(conn, caller, key), "user")
 
 
 @router.patch("/users/{key}")

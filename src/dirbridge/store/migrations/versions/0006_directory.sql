@@ -15,6 +15,11 @@ create function words_of(text) returns tsvector language sql immutable strict pa
         '[^[:alnum:]]+', ' ', 'g'))
 $$;
 
+-- What finds names with words that begin with the words of a text, all of them.
+create function beginnings_of(text) returns tsquery language sql immutable strict parallel safe as $$
+    select string_agg(quote_literal(lexeme) || ':*', ' & ')::tsquery from unnest(words_of($1))
+$$;
+
 drop index directory_objects_deleted;
 drop index directory_objects_mail;
 drop index directory_objects_user_principal_name;
