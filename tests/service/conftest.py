@@ -13,6 +13,7 @@ from dirbridge.service.settings import Settings, load
 from dirbridge.service.setup import Identity, Initialised, Wishes
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
+from tests.service import registered
 
 BASE_URL = "https://dirbridge.example:8443"
 
@@ -32,6 +33,7 @@ async def made(database: Database, settings: Settings) -> Initialised:
 @pytest.fixture
 async def identity(database: Database, settings: Settings, made: Initialised) -> Identity:
     """Who that tenant's service is."""
+    await registered.register(database, made.tenant.id)
     return await setup.load(database, settings)
 
 

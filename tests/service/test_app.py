@@ -17,12 +17,12 @@ from dirbridge.service.settings import Settings
 from dirbridge.service.setup import Identity
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
+from tests.service import registered
 from tests.service.conftest import BASE_URL
 
 
 def bearer(identity: Identity, *roles: str) -> dict[str, str]:
-    token = identity.tokens.issue_app(app_id=uuid4(), object_id=uuid4(), roles=roles)
-    return {"Authorization": f"Bearer {token}"}
+    return registered.bearer(identity.tokens, *roles)
 
 
 async def test_process_is_alive_and_ready(client: httpx2.AsyncClient) -> None:

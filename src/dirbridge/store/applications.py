@@ -1,4 +1,4 @@
-"""Certificates of applications.
+"""Standing and certificates of applications.
 
 Every function takes an open connection and the tenant, and leaves the commit to its caller.
 """
@@ -29,6 +29,37 @@ class Certificate(msgspec.Struct, frozen=True):
     sha256: bytes
     starts_at: datetime
     expires_at: datetime
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Whether an application's tokens are good.
+
+    Attributes:
+        tokens_not_before: tokens issued up to this second are not.
+    """
+
+    id: UUID
+    is_enabled: bool
+    tokens_not_before: float
+
+
+async def standing(conn: AsyncConnection[Any], tenant: UUID, app_id: UUID) -> Standing | None:
+    """Say how an application stands; None where it is gone. Read by its key, as every request of the API asks."""
+    async with conn.cursor(row_factory=class_row(Standing)) as cursor:
+        await cursor.execute(
+            """select id, is_enabled, extract(epoch from tokens_not_before)::double precision as tokens_not_before
+               from service_principals where tenant = %s and app_id = %s""",
+            [tenant, app_id],
+        )
+        return await cursor.fetchone()
+
+
+async def revoke_tokens(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID) -> None:
+    """Make every token void that an application was issued until now."""
+    await conn.execute(
+        "update service_principals set tokens_not_before = clock_timestamp() where tenant = %s and id = %s",
+        [tenant, service_principal],
+    )
 
 
 async def certificates(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID) -> list[Certificate]:

@@ -1,7 +1,7 @@
 """Every route asks who is calling and whether they may."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 from uuid import uuid4
 
 import httpx2
@@ -10,6 +10,9 @@ from fastapi import Depends, FastAPI
 
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.setup import Identity
+from dirbridge.store import applications
+from dirbridge.store.database import Database
+from tests.service import registered
 from tests.service.conftest import BASE_URL
 
 READ = require("User.Read.All", "User.ReadWrite.All")
@@ -29,8 +32,7 @@ async def guarded(service: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def bearer(identity: Identity, *roles: str) -> dict[str, str]:
-    token = identity.tokens.issue_app(app_id=uuid4(), object_id=uuid4(), roles=roles)
-    return {"Authorization": f"Bearer {token}"}
+    return registered.bearer(identity.tokens, *roles)
 
 
 @pytest.mark.parametrize("role", ["User.Read.All", "User.ReadWrite.All"])
@@ -82,3 +84,45 @@ async def test_agents_token_opens_no_route_of_the_api(guarded: httpx2.AsyncClien
     token = identity.tokens.issue_agent(uuid4())
     answer = await guarded.get("/beta/guarded", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("update service_principals set is_enabled = false where id = %s", "is disabled"),
+        ("delete from service_principals where id = %s", "was deleted"),
+        ("update service_principals set tokens_not_before = now() where id = %s", "was revoked"),
+    ],
+)
+async def test_application_is_shut_out_at_once(
+    guarded: httpx2.AsyncClient, identity: Identity, database: Database, statement: LiteralString, reason: str
+) -> None:
+    """The same token, good a moment ago, is refused with the reason at the next request."""
+    headers = bearer(identity, "User.Read.All")
+    assert (await guarded.get("/beta/guarded", headers=headers)).status_code == 200
+    async with database.connection() as conn:
+        await conn.execute(statement, [registered.PRINCIPAL])
+    answer = await guarded.get("/beta/guarded", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "InvalidAuthenticationToken")
+    assert reason in answer.json()["error"]["message"]
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+async def test_token_that_is_issued_after_a_revocation_is_good(
+    guarded: httpx2.AsyncClient, identity: Identity, database: Database
+) -> None:
+    """Only what was issued before is void."""
+    async with database.connection() as conn:
+        await applications.revoke_tokens(conn, identity.tenant.id, registered.PRINCIPAL)
+        await conn.execute("update service_principals set tokens_not_before = tokens_not_before - interval '2 seconds'")
+    assert (await guarded.get("/beta/guarded", headers=bearer(identity, "User.Read.All"))).status_code == 200
+
+
+async def test_application_that_was_made_anew_does_not_take_its_tokens_over(
+    guarded: httpx2.AsyncClient, identity: Identity, database: Database
+) -> None:
+    """The client id alone is not enough: the object must be the one that the token was issued to."""
+    headers = bearer(identity, "User.Read.All")
+    async with database.connection() as conn:
+        await conn.execute("update service_principals set id = %s where id = %s", [uuid4(), registered.PRINCIPAL])
+    assert (await guarded.get("/beta/guarded", headers=headers)).status_code == 401

@@ -20,6 +20,7 @@ from dirbridge.store import directory, identity, unique
 from dirbridge.store.database import Database
 from dirbridge.store.directory import ObjectRow
 from dirbridge.tenant import rules
+from tests.service import registered
 
 BASE = "https://dirbridge.test"
 TENANT = UUID("11111111-2222-3333-4444-555555555555")
@@ -42,8 +43,7 @@ class World:
     made: dict[str, UUID] = field(default_factory=dict)
 
     def bearer(self, *roles: str) -> dict[str, str]:
-        token = self.tokens.issue_app(app_id=uuid4(), object_id=uuid4(), roles=roles or EVERYTHING)
-        return {"Authorization": f"Bearer {token}"}
+        return registered.bearer(self.tokens, *(roles or EVERYTHING))
 
     async def get(self, path: str, *, advanced: bool = False, **options: str) -> httpx2.Response:
         headers = {"ConsistencyLevel": "eventual"} if advanced else {}
@@ -118,6 +118,7 @@ async def world(database: Database) -> AsyncIterator[World]:
             conn, TENANT, name="Contoso", initial_domain="contoso.onmicrosoft.test", base_url=BASE
         )
         await identity.add_domain(conn, TENANT, "contoso.test")
+    await registered.register(database, TENANT)
     app = FastAPI(redirect_slashes=False, openapi_url=None)
     app.state.database = database
     app.state.base_url = BASE

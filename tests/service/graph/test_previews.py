@@ -18,6 +18,7 @@ from dirbridge.store import previews
 from dirbridge.store.identifiers import new_id
 from dirbridge.tenant import account
 from dirbridge.tenant.target import TenantTarget
+from tests.service import registered
 from tests.service.graph.conftest import BASE, World, code, message
 
 TEMPLATE = "1a4721b3-e57f-4451-ae87-ef078703ec94"
@@ -139,8 +140,9 @@ async def test_preview_with_a_proposed_schema_and_settings(office: Office) -> No
 
 
 async def _schema(office: Office) -> str:
-    principals = await office.get("servicePrincipals")
-    return f"servicePrincipals/{principals['value'][0]['id']}/synchronization/jobs/{office.job}/schema"
+    listed = (await office.get("servicePrincipals"))["value"]
+    (principal,) = [each["id"] for each in listed if each["id"] != str(registered.PRINCIPAL)]
+    return f"servicePrincipals/{principal}/synchronization/jobs/{office.job}/schema"
 
 
 async def test_preview_refuses_what_it_cannot_try(world: World, office: Office) -> None:

@@ -31,6 +31,7 @@ from dirbridge.service.setup import Identity, Wishes
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
 from dirbridge.store.requests import Leases
+from tests.service import registered
 
 QUICK = RelaySettings(
     leases=Leases(offer=timedelta(seconds=1), silence=timedelta(seconds=2), reader=timedelta(seconds=8)),
@@ -90,6 +91,7 @@ class Service:
         if not await setup.is_initialised(self.database):
             self.made = await setup.initialise(self.database, given, Wishes(domains=["contoso.test"]))
         self.identity: Identity = await setup.load(self.database, given)
+        await registered.register(self.database, self.identity.tenant.id)
         self.listener = await self._stack.enter_async_context(Listener(self.database, app.CHANNELS))
         courier = delivery.courier(self.database, self.identity, given)
         wired = app.build(self.database, self.identity, self.listener, courier)

@@ -23,6 +23,7 @@ from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.errors import CredentialError
 from dirbridge.service.relay import administration
 from dirbridge.store import requests
+from tests.service import registered
 from tests.service.relay.harness import DOMAIN, QUICK, SELECTION, Service
 
 pytestmark = pytest.mark.service
@@ -142,8 +143,8 @@ async def test_clock_that_is_wrong_only_warns(enrolled: State) -> None:
 
 async def test_graph_token_is_no_agents_token(raw: httpx2.AsyncClient, relay: Service) -> None:
     """A token for Graph opens nothing here."""
-    token = relay.identity.tokens.issue_app(app_id=uuid4(), object_id=uuid4(), roles=["Synchronization.ReadWrite.All"])
-    response = await raw.get("/agents/v1/requests", headers={"Authorization": f"Bearer {token}"})
+    headers = registered.bearer(relay.identity.tokens, "Synchronization.ReadWrite.All")
+    response = await raw.get("/agents/v1/requests", headers=headers)
     assert (response.status_code, response.json()["error"]["code"]) == (401, "TokenInvalid")
     assert (await raw.get("/agents/v1/requests")).json()["error"]["code"] == "TokenMissing"
 
@@ -330,8 +331,7 @@ async def test_administration_over_the_api(relay: Service, raw: httpx2.AsyncClie
     """Codes are made, agents listed and revoked by who holds the permission, and each act is in the audit trail."""
 
     def as_app(*roles: str) -> dict[str, str]:
-        token = relay.identity.tokens.issue_app(app_id=uuid4(), object_id=uuid4(), roles=roles)
-        return {"Authorization": f"Bearer {token}"}
+        return registered.bearer(relay.identity.tokens, *roles)
 
     writer, reader = as_app("Synchronization.ReadWrite.All"), as_app("Synchronization.Read.All")
     codes, listed = "/beta/dirbridge/enrolmentCodes", "/beta/dirbridge/agents"

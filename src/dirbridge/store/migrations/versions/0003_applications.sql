@@ -4,14 +4,13 @@ alter table service_principals
     add column is_public boolean not null default false,
     add column redirect_uris text[] not null default '{}';
 
--- An application and its service principal are one row with two object ids: there is one tenant to know it in.
+-- An application and its service principal are one row: there is one tenant to know it in. The client id is the
+-- application's object id too.
 alter table service_principals
-    add column application uuid not null default gen_random_uuid(),
     add column description text,
     add column tags text[] not null default '{}',
     add column identifier_uris text[] not null default '{}',
-    add column tokens_not_before timestamptz not null default '-infinity',     -- those issued before are refused
-    add unique (tenant, application);
+    add column tokens_not_before timestamptz not null default '-infinity';     -- those issued before are refused
 create index service_principals_created_at on service_principals (tenant, created_at, id);
 
 create table application_certificates (

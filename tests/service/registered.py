@@ -1,0 +1,22 @@
+"""An application that every test of the API may act as: its tokens are signed by hand, with any permission."""
+
+from uuid import UUID
+
+from dirbridge.service.auth.tokens import Tokens
+from dirbridge.store import identity
+from dirbridge.store.database import Database
+
+CLIENT = UUID("c11e4700-0000-4000-8000-000000000001")
+PRINCIPAL = UUID("c11e4700-0000-4000-8000-000000000002")
+
+
+async def register(database: Database, tenant: UUID) -> None:
+    """Make the application known, unless it is."""
+    async with database.transaction() as conn:
+        if await identity.service_principal(conn, tenant, PRINCIPAL) is None:
+            await identity.add_service_principal(conn, tenant, PRINCIPAL, app_id=CLIENT, display_name="tests")
+
+
+def bearer(tokens: Tokens, *permissions: str) -> dict[str, str]:
+    """Give the header of a request by that application."""
+    return {"Authorization": f"Bearer {tokens.issue_app(app_id=CLIENT, object_id=PRINCIPAL, roles=permissions)}"}
