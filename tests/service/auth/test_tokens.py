@@ -187,3 +187,30 @@ def test_forgery_is_refused(forge: Any) -> None:
     with pytest.raises(CredentialError) as caught:
         tokens.verify_graph(forge(issued(tokens)))
     assert caught.value.code == "InvalidAuthenticationToken"
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (at(NOW).issue_agent(AGENT), "audience"),
+        (issued(at(NOW, base_url="https://other.example")), "issuer is another tenant"),
+        (issued(at(NOW, tenant=AGENT)), "issuer is another tenant"),
+        (issued(at(NOW, KEYS[2])), "signature"),
+        (issued(at(NOW, RSAKey.generate_key(2048, {"kid": "new"}))), "signature"),
+        (_with_more_rights(issued(at(NOW))), "signature"),
+        (_unsigned(issued(at(NOW))), "algorithm"),
+        (_signed_with_the_public_key(issued(at(NOW))), "algorithm"),
+        (issued(at(NOW - timedelta(hours=2))), "expired"),
+        (issued(at(NOW + timedelta(hours=2))), "not valid yet"),
+        ("a.b.c", "no token"),
+    ],
+    ids=[
+        "agent's", "audience", "tenant", "unknown key", "other key", "changed", "none", "HS256", "expired", "early",
+        "odd",
+    ],
+)  # fmt: skip
+def test_refusal_says_what_is_wrong(token: str, reason: str) -> None:
+    """Whoever reads the answer knows which of the token's parts to look at."""
+    with pytest.raises(CredentialError) as caught:
+        at(NOW).verify_graph(token)
+    assert reason in str(caught.value)

@@ -13,7 +13,14 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from joserfc import jwt
-from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.errors import (
+    BadSignatureError,
+    ClaimError,
+    ExpiredTokenError,
+    InvalidKeyIdError,
+    JoseError,
+    UnsupportedAlgorithmError,
+)
 from joserfc.jwk import KeySet, RSAKey
 from psycopg import AsyncConnection
 
@@ -171,6 +178,7 @@ class Tokens:
             iss={"essential": True, "value": self.issuer},
             aud={"essential": True, "value": audience},
             exp={"essential": True},
+            iat={"essential": True},
             sub={"essential": True},
             tid={"essential": True, "value": str(self.tenant)},
         )
@@ -180,7 +188,7 @@ class Tokens:
         except ExpiredTokenError as error:
             raise _invalid("the token is expired.", lifetime="Lifetime validation failed, ") from error
         except (JoseError, ValueError) as error:
-            raise _invalid("it is not a token that this service issued for this use.") from error
+            raise _invalid(_reason(error)) from error
         if decoded.header.get("typ") != kind:
             raise _invalid(f"its type is {decoded.header.get('typ')!r}, {kind!r} is expected.")
         return decoded.claims
@@ -215,6 +223,29 @@ async def create(conn: AsyncConnection, tenant: UUID, sealing: Sealing) -> None:
     kid = key.thumbprint()
     sealed = sealing.seal(key.as_pem(private=True), identity.key_context(tenant, "token", kid))
     await identity.add_key(conn, tenant, "token", kid, sealed, key.as_pem(private=False))
+
+
+_REASONS = {
+    "aud": "its audience is another one; ask for a token for this API.",
+    "iss": "its issuer is another tenant or service.",
+    "tid": "it is of another tenant.",
+    "nbf": "it is not valid yet.",
+    "iat": "it is not valid yet.",
+}
+"""What is wrong with a token, by the claim."""
+
+
+def _reason(error: JoseError | ValueError) -> str:
+    """Say what is wrong with a token that does not verify."""
+    match error:
+        case ClaimError():
+            return _REASONS.get(error.claim, f"its claim '{error.claim}' is missing or none of ours.")
+        case UnsupportedAlgorithmError():
+            return f"its algorithm is none that this service signs with, which is {_ALGORITHM}."
+        case BadSignatureError() | InvalidKeyIdError():
+            return "its signature is not by a key of this service."
+        case _:
+            return "it is no token of this service."
 
 
 def _invalid(why: str, *, lifetime: str = "") -> CredentialError:
