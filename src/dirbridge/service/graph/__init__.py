@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from dirbridge.service.graph import (
     account,
     agents,
+    batch,
     contacts,
     deleted_items,
     delta,
@@ -43,6 +44,7 @@ def router() -> APIRouter:
     routes = APIRouter()
     for version in VERSIONS:
         for part in (
+            batch,
             delta,
             users,
             groups,
