@@ -17,6 +17,15 @@ AD_APPLICATION = UUID("1a4721b3-e57f-4451-ae87-ef078703ec94")
 """The gallery application under which cloud sync configurations are made, by Graph's id."""
 
 AD_PROVISIONING = "AD2AADProvisioning"
+PASSWORD_HASHES = "AD2AADPasswordHash"  # noqa: S105 - a template's name
+"""Graph's template for password hashes, which are not synchronized."""
+
+METADATA = {
+    "IsSynchronizationAgentRequired": "true",
+    "IsSynchronizationAgentAssignmentRequired": "true",
+    "IsSynchronizationInPreview": "false",
+}
+"""Graph's synchronizationMetadata of every template here: an agent reads."""
 
 APPLICATIONS = {AD_APPLICATION: "Active Directory to tenant directory"}
 

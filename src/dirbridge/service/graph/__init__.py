@@ -21,12 +21,14 @@ from dirbridge.service.graph import (
     gallery,
     groups,
     job_actions,
+    job_templates,
     jobs,
     membership,
     on_premises,
     ondemand,
     previews,
     provisioning_logs,
+    root,
     schema,
     scopes,
     secrets,
@@ -61,7 +63,7 @@ def router() -> APIRouter:
         ):
             routes.include_router(part.router, prefix=f"/{version}")
         for tree in synchronization.TREES:
-            for below in (jobs, job_actions, schema, directories, expressions, secrets, ondemand):
+            for below in (root, jobs, job_actions, job_templates, schema, directories, expressions, secrets, ondemand):
                 routes.include_router(below.tree, prefix=f"/{version}{tree}")
     routes.include_router(agents.router, prefix="/beta")
     routes.include_router(previews.router)

@@ -22,7 +22,16 @@ from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.gallery import domain_name
 from dirbridge.service.graph.job_settings import JobChange
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, no_content
-from dirbridge.service.graph.synchronization import Reader, Writer, address, audit, find_job, find_principal, show_job
+from dirbridge.service.graph.synchronization import (
+    Reader,
+    Writer,
+    address,
+    audit,
+    find_job,
+    find_principal,
+    show_job,
+    wants_schema,
+)
 from dirbridge.store import jobs
 from dirbridge.store.identifiers import new_id
 from dirbridge.tenant import account
@@ -41,11 +50,11 @@ class NewJob(msgspec.Struct, rename="camel"):
 @tree.get("/jobs")
 async def list_jobs(request: Request, sp: str, caller: Reader) -> Response:
     """List an application's jobs."""
-    odata.read(request, frozenset({"format", "top"}))
+    with_schema = wants_schema(odata.read(request, frozenset({"format", "top", "expand"})))
     async with database(request).connection() as conn:
         principal = await find_principal(conn, caller, sp)
         found = await jobs.list_all(conn, caller.tenant, principal.id)
-        shown = [await show_job(request, conn, job) for job in found]
+        shown = [await show_job(request, conn, job, with_schema=with_schema) for job in found]
     return GraphResponse({"@odata.context": address(request, principal.id, "jobs"), "value": shown})
 
 
@@ -63,6 +72,11 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
     """Make a job, paused, with the template's default schema."""
     wanted = await body(request, NewJob)
     build = templates.TEMPLATES.get(wanted.template_id)
+    if wanted.template_id == templates.PASSWORD_HASHES:
+        raise bad_request(
+            "Password hashes are not synchronized, so there is no job for them. A job of the template "
+            f"{templates.AD_PROVISIONING} brings users, groups and contacts."
+        )
     if build is None:
         raise bad_request(f"templateId expects one of {', '.join(templates.TEMPLATES)}; found '{wanted.template_id}'.")
     job = f"{wanted.template_id}.{caller.tenant.hex}.{uuid4()}"
@@ -91,10 +105,10 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
 @tree.get("/jobs/{job}")
 async def get_job(request: Request, sp: str, job: str, caller: Reader) -> Response:
     """Give one job with its status."""
-    odata.read(request, frozenset({"format"}))
+    with_schema = wants_schema(odata.read(request, frozenset({"format", "expand"})))
     async with database(request).connection() as conn:
         found = await find_job(conn, caller, sp, job)
-        shown = await show_job(request, conn, found)
+        shown = await show_job(request, conn, found, with_schema=with_schema)
     return GraphResponse({"@odata.context": address(request, found.service_principal, "jobs/$entity"), **shown})
 
 

@@ -137,9 +137,22 @@ def address(request: Request, principal: UUID, rest: str) -> str:
     return context(request, f"servicePrincipals('{principal}')/synchronization/{rest}")
 
 
-async def show_job(request: Request, conn: Conn, job: Job) -> dict[str, Any]:
+def wants_schema(query: odata.Query) -> bool:
+    """Tell whether `$expand=schema` is asked for, which is all that a job or template has to expand.
+
+    Raises:
+        GraphError: 400 for anything else.
+    """
+    text = dict(query.options).get("expand")
+    if text is not None and text.strip().lower() != "schema":
+        raise GraphError(400, "Request_UnsupportedQuery", f"$expand takes 'schema' here; found '{text}'.")
+    return text is not None
+
+
+async def show_job(request: Request, conn: Conn, job: Job, *, with_schema: bool = False) -> dict[str, Any]:
     """Show a job as Graph's synchronizationJob."""
-    return {
+    expanded = {"schema": {"provisioningTaskIdentifier": job.id, **job.schema}} if with_schema else {}
+    return expanded | {
         "id": job.id,
         "templateId": job.template_id,
         "schedule": {"expiration": None, "interval": job_settings.duration(job.interval), "state": job.state},

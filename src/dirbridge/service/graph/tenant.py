@@ -17,8 +17,8 @@ from dirbridge.service.auth.permissions import HYBRID
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import body, context, database, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
-from dirbridge.service.graph.responses import GraphResponse, moment
-from dirbridge.store import audits, directory_queries, identity
+from dirbridge.service.graph.responses import GraphResponse, moment, no_content
+from dirbridge.store import audits, directory_queries, identity, tenant_settings
 from dirbridge.store.directory_queries import Organization
 from dirbridge.store.identity import Domain
 
@@ -28,11 +28,18 @@ _DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 OrganizationReader = Annotated[
     Caller, Depends(require("Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All", *_DIRECTORY))
 ]
+OrganizationWriter = Annotated[Caller, Depends(require("Organization.ReadWrite.All", roles=HYBRID))]
 DomainReader = Annotated[Caller, Depends(require("Domain.Read.All", "Domain.ReadWrite.All", *_DIRECTORY))]
 DomainWriter = Annotated[Caller, Depends(require("Domain.ReadWrite.All", "Directory.ReadWrite.All", roles=HYBRID))]
 
 # Labels as RFC 1035 section 2.3.1 has them, in their ASCII form.
 _NAME = re.compile(r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
+
+
+class OrganizationChange(msgspec.Struct, rename="camel"):
+    """What can be changed of the tenant."""
+
+    on_premises_sync_enabled: bool
 
 
 class NewDomain(msgspec.Struct):
@@ -60,13 +67,39 @@ async def get_organization(request: Request, key: str, caller: OrganizationReade
     return GraphResponse({"@odata.context": context(request, "organization/$entity"), **shown})
 
 
+@router.patch("/organization/{key}")
+async def change_organization(request: Request, key: str, caller: OrganizationWriter) -> Response:
+    """Say whether the tenant is synchronized; with jobs it is, whatever is said."""
+    wanted = await body(request, OrganizationChange)
+    if key.lower() != str(caller.tenant):
+        raise not_found("organization", key)
+    async with database(request).transaction() as conn:
+        found = await directory_queries.organization(conn, caller.tenant)
+        if found is not None and found.synced and not wanted.on_premises_sync_enabled:
+            raise GraphError(
+                409, "Conflict", "Synchronization cannot be disabled while there are jobs. Delete them first."
+            )
+        detail = {"onPremisesSyncEnabled": wanted.on_premises_sync_enabled}
+        await tenant_settings.put(conn, caller.tenant, tenant_settings.ORGANIZATION, detail)
+        await audits.record(
+            conn,
+            caller.tenant,
+            actor=caller.actor,
+            activity="Set DirSync enabled flag",
+            target=str(caller.tenant),
+            detail=detail,
+        )
+    return no_content()
+
+
 async def _organization(request: Request, caller: Caller) -> dict[str, Any]:
     async with database(request).connection() as conn:
         found = await directory_queries.organization(conn, caller.tenant)
         domains = await identity.domains(conn, caller.tenant)
+        stored = await tenant_settings.get(conn, caller.tenant, tenant_settings.ORGANIZATION)
     if found is None:
         raise not_found("organization", caller.tenant)
-    return _show_organization(found, domains)
+    return _show_organization(found, domains) | ({} if found.synced else stored)
 
 
 def _show_organization(row: Organization, domains: list[Domain]) -> dict[str, Any]:
