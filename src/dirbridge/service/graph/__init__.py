@@ -16,6 +16,7 @@ from dirbridge.service.graph import (
     deleted_items,
     delta,
     directories,
+    directory_audits,
     errors,
     expressions,
     gallery,
@@ -60,6 +61,8 @@ def router() -> APIRouter:
             gallery,
             provisioning_logs,
             on_premises,
+            directory_audits,
+            ondemand,
         ):
             routes.include_router(part.router, prefix=f"/{version}")
         for tree in synchronization.TREES:

@@ -1,1 +1,3 @@
 -- What the logs are asked by.
+
+create index audits_id on audits (tenant, id);
