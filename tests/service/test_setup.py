@@ -10,7 +10,7 @@ from dirbridge.service import setup
 from dirbridge.service.auth import secrets
 from dirbridge.service.settings import Settings, load
 from dirbridge.service.setup import Initialised, Wishes
-from dirbridge.store import audits, identity
+from dirbridge.store import audits, identity, people
 from dirbridge.store.database import Database
 from tests.service.conftest import BASE_URL
 
@@ -31,7 +31,7 @@ async def test_new_tenant_has_all_it_needs(database: Database, settings: Setting
     assert made.client_secret
     async with database.connection() as conn:
         domains = await identity.domains(conn, made.tenant.id)
-        (administrator,) = await identity.administrators(conn, made.tenant.id)
+        (administrator,) = await people.administrators(conn, made.tenant.id)
         principal = await identity.service_principal_by_app(conn, made.tenant.id, made.client_id)
         assert principal is not None
         (credential,) = await identity.credentials(conn, made.tenant.id, principal.id)

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "provision": ("dirbridge.cli.provision:provision", "Provision one user or group now."),
     "preview": ("dirbridge.cli.preview:preview", "Show what a job's next whole cycle would do."),
     "notifications": ("dirbridge.cli.notifications:notifications", "See what people were told, and try it."),
+    "admin": ("dirbridge.cli.admin:admin", "Manage who administers the tenant."),
     "logs": ("dirbridge.cli.logs:logs", "Show the provisioning log."),
     "demo": ("dirbridge.cli.demo.command:demo", "Show it all with a throw-away domain controller."),
 }

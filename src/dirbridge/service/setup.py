@@ -28,7 +28,7 @@ from dirbridge.service.auth.authority import Authority
 from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.auth.tokens import Tokens
 from dirbridge.service.settings import Settings
-from dirbridge.store import audits, identity
+from dirbridge.store import audits, identity, people
 from dirbridge.store.database import Database
 from dirbridge.store.identifiers import new_id
 from dirbridge.store.identity import Tenant
@@ -47,6 +47,7 @@ PERMISSIONS = (
     "OnPremisesPublishingProfiles.ReadWrite.All",
     "Organization.ReadWrite.All",
     "ProvisioningLog.Read.All",
+    "RoleManagement.ReadWrite.Directory",
     "Synchronization.ReadWrite.All",
     "User.ReadWrite.All",
 )
@@ -137,7 +138,7 @@ async def initialise(
             await _change(conn, found, settings, wishes, wanted)
         tenant = await identity.get_tenant(conn, await identity.only_tenant(conn))
         client, secret = await _client(conn, tenant.id, wishes)
-        administrator = (await identity.administrators(conn, tenant.id))[0]
+        administrator = (await people.administrators(conn, tenant.id))[0]
         sealing = Sealing.open(settings.sealing_key)
         opened = await authority.open_stored(conn, tenant.id, sealing)
         await account.ensure(conn, tenant.id, sealing, new_id, datetime.now(UTC))
@@ -234,7 +235,7 @@ async def _make(
         await identity.add_domain(conn, tenant, domain)
     await authority.create(conn, tenant, name, sealing)
     await tokens.create(conn, tenant, sealing)
-    await identity.add_administrator(
+    await people.add(
         conn,
         tenant,
         uuid4(),

@@ -1,4 +1,4 @@
-"""Tenants and their domains, keys, administrators and applications.
+"""Tenants and their domains, keys and applications.
 
 Every function takes an open connection and leaves the commit to its caller; all but the tenant's own take the tenant.
 """
@@ -48,16 +48,6 @@ class Key(msgspec.Struct, frozen=True):
     sealed: bytes
     public: bytes
     created_at: datetime
-
-
-class Administrator(msgspec.Struct, frozen=True):
-    """A row of `administrators`."""
-
-    id: UUID
-    user_name: str
-    password_hash: str
-    roles: list[str]
-    is_disabled: bool
 
 
 class ServicePrincipal(msgspec.Struct, frozen=True):
@@ -223,36 +213,6 @@ async def replace_key(
            on conflict (tenant, purpose, id)
            do update set sealed = excluded.sealed, public = excluded.public, created_at = now(), retired_at = null""",
         [tenant, purpose, key, sealed, public],
-    )
-
-
-# Administrators ------------------------------------------------------------------------------------------------------
-
-
-async def administrators(conn: AsyncConnection[Any], tenant: UUID) -> list[Administrator]:
-    """Give the tenant's administrators, the first one first."""
-    async with conn.cursor(row_factory=class_row(Administrator)) as cursor:
-        await cursor.execute(
-            """select id, user_name, password_hash, roles, is_disabled from administrators
-               where tenant = %s order by created_at, id""",
-            [tenant],
-        )
-        return await cursor.fetchall()
-
-
-async def add_administrator(
-    conn: AsyncConnection[Any],
-    tenant: UUID,
-    administrator: UUID,
-    *,
-    user_name: str,
-    password_hash: str,
-    roles: Sequence[str],
-) -> None:
-    """Store a new administrator."""
-    await conn.execute(
-        "insert into administrators (tenant, id, user_name, password_hash, roles) values (%s, %s, %s, %s, %s)",
-        [tenant, administrator, user_name, password_hash, list(roles)],
     )
 
 

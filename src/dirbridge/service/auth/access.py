@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from fastapi import HTTPException, Request
 from dirbridge.contract.errors import CredentialError
 from dirbridge.service.auth.permissions import ANYONE, ROLES, Roles
 from dirbridge.service.auth.tokens import Tokens
-from dirbridge.store import applications
+from dirbridge.store import applications, people
 from dirbridge.store.applications import Standing
 from dirbridge.store.database import Database
 
@@ -34,12 +35,14 @@ class Person:
         name: sign-in name.
         roles: directory roles by name, as they were when the token was issued.
         scopes: delegated permissions of the application.
+        issued_at: when the token was, to the second.
     """
 
     id: UUID
     name: str
     roles: Roles
     scopes: frozenset[str]
+    issued_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,8 @@ async def caller(request: Request) -> Caller:
     fault = _fault(known, standing, claims["iat"])
     if fault is not None:
         raise _unauthenticated(tokens, f"The access token is refused: {fault}", error="invalid_token")
+    if known.person is not None:
+        await _look_up(request, known.tenant, known.person)
     return known
 
 
@@ -148,6 +153,24 @@ def _fault(known: Caller, standing: Standing | None, issued_at: float) -> str | 
     return None
 
 
+async def _look_up(request: Request, tenant: UUID, person: Person) -> None:
+    """Make sure that a person still is what their token says.
+
+    Raises:
+        HTTPException: 401, where the account is gone or disabled, or was given other roles or another password.
+    """
+    async with request.app.state.database.connection() as conn:
+        found = await people.get(conn, tenant, person.id)
+    if found is None or found.is_disabled:
+        why = f"{person.name} is disabled or no administrator any longer."
+    # Tokens know their second only: one of the very second of the change may be older than it.
+    elif (found.tokens_not_before and person.issued_at <= found.tokens_not_before) or person.roles != set(found.roles):
+        why = f"Roles or password of {person.name} were changed after the token was issued. Sign in again."
+    else:
+        return
+    raise _unauthenticated(request.app.state.tokens, f"The access token is revoked: {why}", error="invalid_token")
+
+
 def _caller(tenant: UUID, claims: Mapping[str, Any]) -> Caller:
     object_id = UUID(claims["oid"])
     person = None
@@ -157,6 +180,7 @@ def _caller(tenant: UUID, claims: Mapping[str, Any]) -> Caller:
             name=claims["preferred_username"],
             roles=frozenset(_ROLE_NAMES[id] for id in claims.get("wids", ()) if id in _ROLE_NAMES),
             scopes=frozenset(claims.get("scp", "").split()),
+            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
         )
     return Caller(
         tenant=tenant,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from dirbridge.service.graph import (
     account,
+    administrators,
     agents,
     batch,
     contacts,
@@ -74,6 +75,7 @@ def router() -> APIRouter:
     routes.include_router(staged.router)
     routes.include_router(steering.router)
     routes.include_router(account.router)
+    routes.include_router(administrators.router)
     routes.include_router(schema.checks)
     return routes
 

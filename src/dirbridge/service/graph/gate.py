@@ -25,6 +25,7 @@ _SEGMENTS = {
         "acquireAccessToken",
         "addKey",
         "addPassword",
+        "administrators",
         "agentGroups",
         "agents",
         "allow",

@@ -1,0 +1,15 @@
+"""`dirbridge admin`: who administers the tenant."""
+
+from __future__ import annotations
+
+import click
+
+from dirbridge.cli.admin_user import user
+
+
+@click.group()
+def admin() -> None:
+    """Manage who administers the tenant."""
+
+
+admin.add_command(user)

@@ -1,0 +1,143 @@
+"""`dirbridge admin user`: the people who administer the tenant."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from urllib.parse import quote
+
+import click
+from rich.table import Table
+
+from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
+from dirbridge.contract.errors import ConfigurationError
+
+_PATH = "/beta/dirbridge/administrators"
+
+_role = click.option("--role", "roles", metavar="NAME", multiple=True, required=True, help="Role; may be repeated.")
+_password = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input [one is made and shown]."
+)
+
+
+@click.group()
+def user() -> None:
+    """Manage administrators. They are named by sign-in name or id."""
+
+
+@user.command("list")
+@options
+def list_users(profile: Profile, as_json: bool) -> None:
+    """List the administrators with their roles."""
+    with Client.open(profile) as client:
+        found = client.get(_PATH)["value"]
+    if as_json:
+        print_json(found)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("Name", "State", "Roles"):
+        table.add_column(heading)
+    for each in found:
+        state = "enabled" if each["accountEnabled"] else "disabled"
+        table.add_row(plain(each["userName"]), state, plain(", ".join(each["roles"])))
+    console().print(table)
+
+
+@user.command()
+@click.argument("name")
+@_role
+@click.option("--display-name", metavar="TEXT", default="", help="Name to show.")
+@_password
+@options
+def create(
+    profile: Profile, name: str, roles: tuple[str, ...], display_name: str, password_stdin: bool, as_json: bool
+) -> None:
+    """Make an administrator NAME, such as ada@contoso.example."""
+    wish = {"userName": name, "roles": list(roles), "displayName": display_name, **_given(password_stdin)}
+    with Client.open(profile) as client:
+        made = client.post(_PATH, wish)
+    _tell(made, f"{plain(made['userName'])} was made.", as_json=as_json)
+
+
+@user.command()
+@click.argument("name")
+@_role
+@options
+def role(profile: Profile, name: str, roles: tuple[str, ...], as_json: bool) -> None:
+    """Replace the roles of NAME. Whatever was signed in before has to sign in again."""
+    _change(profile, name, {"roles": list(roles)}, f"{plain(name)} has now: {plain(', '.join(roles))}.", as_json)
+
+
+@user.command()
+@click.argument("name")
+@_password
+@options
+def password(profile: Profile, name: str, password_stdin: bool, as_json: bool) -> None:
+    """Replace the password of NAME. Whatever was signed in before has to sign in again."""
+    with Client.open(profile) as client:
+        done = client.post(f"{_where(name)}/resetPassword", _given(password_stdin))
+    _tell(done, f"{plain(done['userName'])} has a new password.", as_json=as_json)
+
+
+@user.command()
+@click.argument("name")
+@options
+def disable(profile: Profile, name: str, as_json: bool) -> None:
+    """Shut NAME out at once."""
+    _change(profile, name, {"accountEnabled": False}, f"{plain(name)} is disabled.", as_json)
+
+
+@user.command()
+@click.argument("name")
+@options
+def enable(profile: Profile, name: str, as_json: bool) -> None:
+    """Let NAME in again."""
+    _change(profile, name, {"accountEnabled": True}, f"{plain(name)} is enabled.", as_json)
+
+
+@user.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options
+def delete(profile: Profile, name: str, yes: bool, as_json: bool) -> None:
+    """Remove NAME for good."""
+    if not yes:
+        click.confirm(f"Remove the administrator {plain(name)}?", abort=True, err=True)
+    with Client.open(profile) as client:
+        client.delete(_where(name))
+    if as_json:
+        print_json({})
+    else:
+        click.echo(f"{plain(name)} was removed.")
+
+
+def _where(name: str) -> str:
+    return f"{_PATH}/{quote(name, safe='@')}"
+
+
+def _given(from_input: bool) -> dict[str, str]:
+    """Read a password's line, so that it stands neither in the history nor in the list of processes."""
+    if not from_input:
+        return {}
+    given = sys.stdin.readline().rstrip("\r\n")
+    if not given:
+        raise ConfigurationError("There is no password on standard input.", code="PasswordMissing")
+    return {"password": given}
+
+
+def _change(profile: Profile, name: str, changes: dict[str, Any], said: str, as_json: bool) -> None:
+    with Client.open(profile) as client:
+        client.patch(_where(name), changes)
+        now = client.get(_where(name))
+    _tell(now, said, as_json=as_json)
+
+
+def _tell(document: dict[str, Any], said: str, *, as_json: bool) -> None:
+    if as_json:
+        document.pop("@odata.context", None)
+        print_json(document)
+        return
+    click.echo(said)
+    if "password" in document:
+        click.echo(f"Password: {document['password']}")
+        click.echo("It is not shown again.")
