@@ -63,7 +63,6 @@ def router() -> APIRouter:
             provisioning_logs,
             on_premises,
             directory_audits,
-            ondemand,
         ):
             routes.include_router(part.router, prefix=f"/{version}")
         for tree in synchronization.TREES:
