@@ -87,6 +87,7 @@ class Convergence(RuleBasedStateMachine):
         world = self.world
         for anchor in self._hidden():
             world.directory.show(anchor)
+        await self._choose_anew()
         if self.forgotten:
             # Failures that a person let be forgotten are met again at the next full read.
             await world.restart("Watermark")
@@ -104,6 +105,14 @@ class Convergence(RuleBasedStateMachine):
         before = await world.fingerprint()
         await world.cycle()
         assert await world.fingerprint() == before, "an idle cycle wrote"
+
+    async def _choose_anew(self) -> None:
+        """A scoping group that was deleted holds whom the job knew in it; the log asks for another choice."""
+        lost = {anchor for anchor in self.world.chosen_groups if self.world.directory.nodes[anchor].deleted}
+        if lost:
+            self.world.chosen_groups -= lost
+            self.world.ever_gone = Anybody()  # type: ignore[attr-defined]
+            await self.world.configure()
 
     # The directory ---------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class Outside(Convergence):
         cloud.troubles = []
         for anchor in self._hidden():
             world.directory.show(anchor)
+        await self._choose_anew()
         if self.forgotten:
             # Failures that a person let be forgotten are met again at the next full read.
             await world.restart("Watermark")
