@@ -59,7 +59,6 @@ class Query:
     select: tuple[str, ...] | None
     filter: Condition | None
     search: Condition | None
-    expand: Expand | None
     top: int
     count: bool
     order: tuple[str, bool] | None
@@ -67,6 +66,11 @@ class Query:
     eventual: bool
     advanced: bool
     options: tuple[tuple[str, str], ...]
+
+    @property
+    def expand(self) -> Expand | None:
+        """The relation of directory objects that `$expand` asks for; other resources read the option their own way."""
+        return _expand(dict(self.options).get("expand"))
 
     def where(self, properties: Mapping[str, Property], type_name: str, *, advanced: bool | None = None) -> Where:
         """Compile the filter over a collection's properties.
@@ -108,7 +112,6 @@ def read(
         select=_select(options.get("select")),
         filter=None if text is None else filters.parse(text),
         search=_search(options.get("search"), eventual),
-        expand=_expand(options.get("expand")),
         top=_top(options.get("top"), default_top, max_top),
         count=count,
         order=_order(options.get("orderby")),
