@@ -11,7 +11,9 @@ import msgspec
 from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
 
+from dirbridge.store import timeline
 from dirbridge.store.conditions import EVERYTHING, Kind, Property, Where
+from dirbridge.store.timeline import After
 
 Conn = AsyncConnection[Any]
 
@@ -50,43 +52,36 @@ class AuditRow(msgspec.Struct, frozen=True):
     detail: dict[str, Any]
 
 
-class After(msgspec.Struct, frozen=True, array_like=True):
-    """Where the page before ended."""
-
-    at: datetime
-    id: UUID
-
-
 _CATEGORY = sql.SQL("case {} else {} end").format(
     sql.SQL(" ").join(
-        sql.SQL("when a.activity ~* {} then {}").format(sql.Literal(rf"\y({words})"), sql.Literal(name))
+        sql.SQL("when r.activity ~* {} then {}").format(sql.Literal(rf"\y({words})"), sql.Literal(name))
         for name, words in _CATEGORIES
     ),
     sql.Literal(OTHER),
 )
-_OPERATION = sql.SQL("split_part(a.activity, ' ', 1)")
-_APP_ID = sql.SQL("case when starts_with(a.actor, {0}) then substr(a.actor, {1}) end").format(
+_OPERATION = sql.SQL("split_part(r.activity, ' ', 1)")
+_APP_ID = sql.SQL("case when starts_with(r.actor, {0}) then substr(r.actor, {1}) end").format(
     sql.Literal(APPLICATION), sql.Literal(len(APPLICATION) + 1)
 )
-_PERSON = sql.SQL("case when not starts_with(a.actor, {}) then a.actor end").format(sql.Literal(APPLICATION))
-_COLUMNS = sql.SQL("a.id, a.at, a.actor, a.activity, {} as category, {} as operation, a.target, a.detail").format(
+_PERSON = sql.SQL("case when not starts_with(r.actor, {}) then r.actor end").format(sql.Literal(APPLICATION))
+_COLUMNS = sql.SQL("r.id, r.at, r.actor, r.activity, {} as category, {} as operation, r.target, r.detail").format(
     _CATEGORY, _OPERATION
 )
 
 PROPERTIES: Mapping[str, Property] = {
     each.name.lower(): each
     for each in (
-        Property("id", Kind.GUID, sql.SQL("a.id")),
-        Property("correlationId", Kind.GUID, sql.SQL("a.id")),
-        Property("activityDateTime", Kind.TIME, sql.SQL("a.at")),
-        Property("activityDisplayName", Kind.TEXT, sql.SQL("a.activity")),
+        Property("id", Kind.GUID, sql.SQL("r.id")),
+        Property("correlationId", Kind.GUID, sql.SQL("r.id")),
+        Property("activityDateTime", Kind.TIME, sql.SQL("r.at")),
+        Property("activityDisplayName", Kind.TEXT, sql.SQL("r.activity")),
         Property("category", Kind.TEXT, _CATEGORY),
         Property("operationType", Kind.TEXT, _OPERATION),
         Property("loggedByService", Kind.EXACT, sql.SQL("{}::text").format(sql.Literal(SERVICE))),
         Property("initiatedBy/user/userPrincipalName", Kind.TEXT, _PERSON),
         Property("initiatedBy/user/displayName", Kind.TEXT, _PERSON),
         Property("initiatedBy/app/appId", Kind.TEXT, _APP_ID),
-        Property("targetResources/id", Kind.TEXT, sql.SQL("a.target")),
+        Property("targetResources/id", Kind.TEXT, sql.SQL("r.target")),
     )
 }
 """What a filter may ask for, by name in lower case."""
@@ -102,20 +97,9 @@ async def page(
     limit: int,
 ) -> list[AuditRow]:
     """Give up to `limit` acts that follow `after`."""
-    text = sql.SQL(
-        "select {columns} from audits a where a.tenant = %(tenant)s and {where} and {after}"
-        " order by a.at {direction}, a.id {direction} limit %(limit)s"
-    ).format(
-        columns=_COLUMNS,
-        where=where.text,
-        after=sql.SQL("true")
-        if after is None
-        else sql.SQL("(a.at, a.id) {} (%(after_at)s, %(after_id)s)").format(sql.SQL(">" if ascending else "<")),
-        direction=sql.SQL("asc" if ascending else "desc"),
+    text, parameters = timeline.page_query(
+        sql.SQL("audits"), _COLUMNS, tenant, where=where, after=after, ascending=ascending, limit=limit
     )
-    parameters: dict[str, Any] = {**where.parameters, "tenant": tenant, "limit": limit}
-    if after is not None:
-        parameters |= {"after_at": after.at, "after_id": after.id}
     async with conn.cursor(row_factory=class_row(AuditRow)) as cursor:
         await cursor.execute(text, parameters)
         return await cursor.fetchall()
@@ -123,7 +107,7 @@ async def page(
 
 async def get(conn: Conn, tenant: UUID, id: UUID) -> AuditRow | None:
     """Give one act."""
-    text = sql.SQL("select {} from audits a where a.tenant = %s and a.id = %s").format(_COLUMNS)
+    text = sql.SQL("select {} from audits r where r.tenant = %s and r.id = %s").format(_COLUMNS)
     async with conn.cursor(row_factory=class_row(AuditRow)) as cursor:
         await cursor.execute(text, (tenant, id))
         return await cursor.fetchone()

@@ -12,8 +12,10 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
 
 from dirbridge.contract.event import Detail
+from dirbridge.store import timeline
 from dirbridge.store.conditions import EVERYTHING, Kind, Property, Where
 from dirbridge.store.events import unpack
+from dirbridge.store.timeline import After
 
 Conn = AsyncConnection[Any]
 
@@ -60,21 +62,14 @@ class JobNames(msgspec.Struct, frozen=True):
     target_name: str | None
 
 
-class After(msgspec.Struct, frozen=True, array_like=True):
-    """Where the page before ended."""
-
-    at: datetime
-    id: UUID
-
-
 _COLUMNS = sql.SQL(
-    "e.id, e.at, e.job, e.cycle, e.change, e.action, e.status, e.reason, e.source_id, e.source_type, e.source_name,"
-    " e.target_id, e.target_type, e.target_name, e.duration, e.detail"
+    "r.id, r.at, r.job, r.cycle, r.change, r.action, r.status, r.reason, r.source_id, r.source_type, r.source_name,"
+    " r.target_id, r.target_type, r.target_name, r.duration, r.detail"
 )
 
 
 def _column(name: str, column: str, kind: Kind = Kind.EXACT) -> Property:
-    return Property(name, kind, sql.SQL("e.{}").format(sql.Identifier(column)))
+    return Property(name, kind, sql.SQL("r.{}").format(sql.Identifier(column)))
 
 
 def _constant(name: str, value: str) -> Property:
@@ -85,7 +80,7 @@ def _of_job(name: str, column: str) -> Property:
     """A property of the job's application, looked up once a statement and job."""
     value = sql.SQL(
         "(select p.{}::text from jobs j join service_principals p on p.tenant = j.tenant and p.id = j.service_principal"
-        " where j.tenant = e.tenant and j.id = e.job)"
+        " where j.tenant = r.tenant and j.id = r.job)"
     ).format(sql.Identifier(column))
     return Property(name, Kind.EXACT, value)
 
@@ -95,7 +90,7 @@ PROPERTIES: Mapping[str, Property] = {
     for each in (
         _column("id", "id", Kind.GUID),
         _column("activityDateTime", "at", Kind.TIME),
-        Property("tenantId", Kind.GUID, sql.SQL("e.tenant")),
+        Property("tenantId", Kind.GUID, sql.SQL("r.tenant")),
         _column("jobId", "job"),
         _column("cycleId", "cycle", Kind.GUID),
         _column("changeId", "change", Kind.GUID),
@@ -124,24 +119,9 @@ def page_query(
     tenant: UUID, *, where: Where = EVERYTHING, after: After | None = None, ascending: bool = False, limit: int
 ) -> tuple[sql.Composed, dict[str, Any]]:
     """Build the statement of one page."""
-    text = sql.SQL(
-        "select {columns} from events e where e.tenant = %(tenant)s and {where} and {after}"
-        " order by e.at {direction}, e.id {direction} limit %(limit)s"
-    ).format(
-        columns=_COLUMNS,
-        where=where.text,
-        after=sql.SQL("true")
-        if after is None
-        # The first part alone lets PostgreSQL leave out the partitions that cannot hold the page.
-        else sql.SQL("e.at {0}= %(after_at)s and (e.at, e.id) {0} (%(after_at)s, %(after_id)s)").format(
-            sql.SQL(">" if ascending else "<")
-        ),
-        direction=sql.SQL("asc" if ascending else "desc"),
+    return timeline.page_query(
+        sql.SQL("events"), _COLUMNS, tenant, where=where, after=after, ascending=ascending, limit=limit
     )
-    parameters: dict[str, Any] = {**where.parameters, "tenant": tenant, "limit": limit}
-    if after is not None:
-        parameters |= {"after_at": after.at, "after_id": after.id}
-    return text, parameters
 
 
 async def page(
@@ -162,7 +142,7 @@ async def page(
 
 async def get(conn: Conn, tenant: UUID, id: UUID) -> EventRow | None:
     """Give one event."""
-    text = sql.SQL("select {} from events e where e.tenant = %s and e.id = %s limit 1").format(_COLUMNS)
+    text = sql.SQL("select {} from events r where r.tenant = %s and r.id = %s limit 1").format(_COLUMNS)
     async with conn.cursor(row_factory=class_row(EventRow)) as cursor:
         await cursor.execute(text, (tenant, id))
         return await cursor.fetchone()

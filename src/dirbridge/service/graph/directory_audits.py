@@ -17,10 +17,11 @@ from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import LOG_READERS
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import context, database, guid
-from dirbridge.service.graph.errors import bad_request, not_found
+from dirbridge.service.graph.errors import not_found
 from dirbridge.service.graph.responses import GraphResponse, moment
 from dirbridge.store import audit_queries
-from dirbridge.store.audit_queries import APPLICATION, SERVICE, After, AuditRow
+from dirbridge.store.audit_queries import APPLICATION, SERVICE, AuditRow
+from dirbridge.store.timeline import After
 
 router = APIRouter()
 
@@ -51,7 +52,7 @@ Names = Mapping[UUID, tuple[UUID, str]]
 async def list_audits(request: Request, caller: Reader) -> Response:
     """List administrative acts."""
     query = odata.read(request, odata.LIST - {"count"}, max_top=MAX_TOP)
-    select = _selected(query)
+    select = odata.selected(query, _KNOWN, TYPE)
     where = query.where(audit_queries.PROPERTIES, TYPE, advanced=True)
     _, descending = odata.order(query, _ORDER, TYPE) or ("", True)
     after = odata.position(query, After)
@@ -66,7 +67,7 @@ async def list_audits(request: Request, caller: Reader) -> Response:
             query,
             rows,
             fragment=odata.with_select("auditLogs/directoryAudits", query),
-            render=lambda row: _chosen(_render(row, names), select),
+            render=lambda row: odata.chosen(_render(row, names), select),
             key=lambda row: After(row.at, row.id),
         )
     )
@@ -76,7 +77,7 @@ async def list_audits(request: Request, caller: Reader) -> Response:
 async def get_audit(request: Request, key: str, caller: Reader) -> Response:
     """Give one act."""
     query = odata.read(request, odata.ITEM)
-    select = _selected(query)
+    select = odata.selected(query, _KNOWN, TYPE)
     id = guid(key)
     async with database(request).connection() as conn:
         row = await audit_queries.get(conn, caller.tenant, id) if id else None
@@ -84,20 +85,7 @@ async def get_audit(request: Request, key: str, caller: Reader) -> Response:
             raise not_found("directory audit", key)
         names = await audit_queries.application_names(conn, caller.tenant, _app_ids([row]))
     address = context(request, odata.with_select("auditLogs/directoryAudits", query) + "/$entity")
-    return GraphResponse({"@odata.context": address, **_chosen(_render(row, names), select)})
-
-
-def _selected(query: odata.Query) -> frozenset[str] | None:
-    if query.select is None:
-        return None
-    for asked in query.select:
-        if asked.lower() not in _KNOWN:
-            raise bad_request(f"Could not find a property named '{asked}' on type '{TYPE}'.")
-    return frozenset(_KNOWN[asked.lower()] for asked in query.select)
-
-
-def _chosen(shown: dict[str, Any], select: frozenset[str] | None) -> dict[str, Any]:
-    return shown if select is None else {name: value for name, value in shown.items() if name in select}
+    return GraphResponse({"@odata.context": address, **odata.chosen(_render(row, names), select)})
 
 
 def _render(row: AuditRow, names: Names) -> dict[str, Any]:

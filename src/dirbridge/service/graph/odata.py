@@ -221,6 +221,28 @@ def order(query: Query, allowed: Mapping[str, Key], type_name: str) -> tuple[Key
     return allowed[name.lower()], descending
 
 
+def selected(query: Query, known: Mapping[str, str], type_name: str) -> frozenset[str] | None:
+    """Find which properties are to be shown; None for all.
+
+    Args:
+        known: the type's properties by name in lower case.
+
+    Raises:
+        GraphError: 400 for one that the type has not.
+    """
+    if query.select is None:
+        return None
+    for asked in query.select:
+        if asked.lower() not in known:
+            raise bad_request(f"Could not find a property named '{asked}' on type '{type_name}'.")
+    return frozenset(known[asked.lower()] for asked in query.select)
+
+
+def chosen(shown: dict[str, Any], select: frozenset[str] | None) -> dict[str, Any]:
+    """Keep the selected properties of an object."""
+    return shown if select is None else {name: value for name, value in shown.items() if name in select}
+
+
 # Pages ----------------------------------------------------------------------------------------------------------------
 
 

@@ -27,10 +27,11 @@ from dirbridge.service.graph.schema import proposed_schema
 from dirbridge.store import audits, event_queries, jobs, previews
 from dirbridge.store.database import Database
 from dirbridge.store.directory_queries import Conn
-from dirbridge.store.event_queries import After, EventRow
+from dirbridge.store.event_queries import EventRow
 from dirbridge.store.identifiers import new_id
 from dirbridge.store.jobs import Job
 from dirbridge.store.previews import Preview
+from dirbridge.store.timeline import After
 
 router = APIRouter(prefix="/beta/dirbridge")
 

@@ -15,10 +15,11 @@ from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import LOG_READERS
 from dirbridge.service.graph import odata, reasons, steps
 from dirbridge.service.graph.context import context, database, guid, version
-from dirbridge.service.graph.errors import bad_request, not_found
+from dirbridge.service.graph.errors import not_found
 from dirbridge.service.graph.responses import GraphResponse, moment
 from dirbridge.store import event_queries
-from dirbridge.store.event_queries import INITIATOR, SOURCE_NAME, TARGET_NAME, After, EventRow, JobNames
+from dirbridge.store.event_queries import INITIATOR, SOURCE_NAME, TARGET_NAME, EventRow, JobNames
+from dirbridge.store.timeline import After
 
 router = APIRouter()
 
@@ -50,7 +51,7 @@ _ORDER = {"activitydatetime": "activityDateTime"}
 async def list_events(request: Request, caller: Reader) -> Response:
     """List what happened to entries."""
     query = odata.read(request, odata.LIST - {"count"}, max_top=MAX_TOP)
-    select = _selected(query)
+    select = odata.selected(query, _KNOWN, TYPE)
     where = query.where(event_queries.PROPERTIES, TYPE, advanced=True)
     _, descending = odata.order(query, _ORDER, TYPE) or ("", True)
     after = odata.position(query, After)
@@ -65,7 +66,7 @@ async def list_events(request: Request, caller: Reader) -> Response:
             query,
             rows,
             fragment=odata.with_select("auditLogs/provisioning", query),
-            render=lambda row: _chosen(render(request, caller, row, jobs), select),
+            render=lambda row: odata.chosen(render(request, caller, row, jobs), select),
             key=lambda row: After(row.at, row.id),
         )
     )
@@ -75,7 +76,7 @@ async def list_events(request: Request, caller: Reader) -> Response:
 async def get_event(request: Request, key: str, caller: Reader) -> Response:
     """Give one event."""
     query = odata.read(request, odata.ITEM)
-    select = _selected(query)
+    select = odata.selected(query, _KNOWN, TYPE)
     id = guid(key)
     async with database(request).connection() as conn:
         row = await event_queries.get(conn, caller.tenant, id) if id else None
@@ -83,20 +84,7 @@ async def get_event(request: Request, key: str, caller: Reader) -> Response:
             raise not_found("provisioning event", key)
         jobs = await event_queries.job_names(conn, caller.tenant, [row.job])
     address = context(request, odata.with_select("auditLogs/provisioning", query) + "/$entity")
-    return GraphResponse({"@odata.context": address, **_chosen(render(request, caller, row, jobs), select)})
-
-
-def _selected(query: odata.Query) -> frozenset[str] | None:
-    if query.select is None:
-        return None
-    for asked in query.select:
-        if asked.lower() not in _KNOWN:
-            raise bad_request(f"Could not find a property named '{asked}' on type '{TYPE}'.")
-    return frozenset(_KNOWN[asked.lower()] for asked in query.select)
-
-
-def _chosen(shown: dict[str, Any], select: frozenset[str] | None) -> dict[str, Any]:
-    return shown if select is None else {name: value for name, value in shown.items() if name in select}
+    return GraphResponse({"@odata.context": address, **odata.chosen(render(request, caller, row, jobs), select)})
 
 
 def render(request: Request, caller: Caller, row: EventRow, jobs: Mapping[str, JobNames]) -> dict[str, Any]:

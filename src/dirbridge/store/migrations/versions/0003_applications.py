@@ -1,4 +1,4 @@
-"""Applications: certificates, owners, permissions."""
+"""Applications: certificates, and what ends their tokens."""
 
 from dirbridge.store.migrations import script
 

@@ -1,4 +1,4 @@
--- Applications: certificates, owners, permissions.
+-- Applications: certificates, and what ends their tokens.
 
 alter table service_principals
     add column is_public boolean not null default false,
@@ -7,9 +7,6 @@ alter table service_principals
 -- An application and its service principal are one row: there is one tenant to know it in. The client id is the
 -- application's object id too.
 alter table service_principals
-    add column description text,
-    add column tags text[] not null default '{}',
-    add column identifier_uris text[] not null default '{}',
     add column tokens_not_before timestamptz not null default '-infinity';     -- those issued before are refused
 create index service_principals_created_at on service_principals (tenant, created_at, id);
 
@@ -27,12 +24,3 @@ create table application_certificates (
     unique (tenant, service_principal, sha256),
     foreign key (tenant, service_principal) references service_principals on delete cascade
 );
-
-create table application_owners (
-    tenant uuid not null,
-    service_principal uuid not null,
-    owner uuid not null,
-    primary key (tenant, service_principal, owner),
-    foreign key (tenant, service_principal) references service_principals on delete cascade
-);
-create index application_owners_owner on application_owners (tenant, owner);
