@@ -1,0 +1,1 @@
+-- Applications' owners, and signing keys that come and go.

@@ -1,0 +1,1 @@
+-- What is kept for the directory's part of the API.
