@@ -1,7 +1,9 @@
 """An application that every test of the API may act as: its tokens are signed by hand, with any permission."""
 
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from dirbridge.service.auth.permissions import ROLES
 from dirbridge.service.auth.tokens import Tokens
 from dirbridge.store import identity
 from dirbridge.store.database import Database
@@ -20,3 +22,16 @@ async def register(database: Database, tenant: UUID) -> None:
 def bearer(tokens: Tokens, *permissions: str) -> dict[str, str]:
     """Give the header of a request by that application."""
     return {"Authorization": f"Bearer {tokens.issue_app(app_id=CLIENT, object_id=PRINCIPAL, roles=permissions)}"}
+
+
+def person(tokens: Tokens, id: UUID, user_name: str, roles: Sequence[str], scopes: Collection[str]) -> dict[str, str]:
+    """Give the header of a request by that application for a person."""
+    token = tokens.issue_person(
+        app_id=CLIENT,
+        person=id,
+        user_name=user_name,
+        display_name=user_name,
+        roles=[ROLES[role] for role in roles],
+        scopes=sorted(scopes),
+    )
+    return {"Authorization": f"Bearer {token}"}

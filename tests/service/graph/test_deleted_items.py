@@ -2,7 +2,10 @@
 
 from uuid import uuid4
 
-from dirbridge.store import links
+import pytest
+
+from dirbridge.store import links, people
+from tests.service import registered
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
 
 BIN = "directory/deletedItems"
@@ -103,3 +106,21 @@ async def test_deleted_users_in_order(world: World) -> None:
         assert [each["displayName"] for page in pages for each in page] == wanted, order
     counted = (await world.get(listed, advanced=True, filter="startsWith(displayName,'a')")).json()
     assert counted["@odata.count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "reads", "purges"),
+    [("Global Reader", 200, 403), ("Groups Administrator", 200, 403), ("User Administrator", 200, 204)],
+)
+async def test_role_that_an_object_asks_for(world: World, role: str, reads: int, purges: int) -> None:
+    """Every administrator reads a deleted user; only who writes users removes one for good."""
+    id = await world.user("Ada")
+    await world.client.delete(f"users/{id}")
+    administrator = uuid4()
+    async with world.database.transaction() as conn:
+        await people.add(
+            conn, TENANT, administrator, user_name="a@contoso.test", password_hash="none", roles=[role]
+        )  # fmt: skip
+    headers = registered.person(world.tokens, administrator, "a@contoso.test", [role], ["User.ReadWrite.All"])
+    assert (await world.client.get(f"directory/deletedItems/{id}", headers=headers)).status_code == reads
+    assert (await world.client.delete(f"directory/deletedItems/{id}", headers=headers)).status_code == purges

@@ -63,7 +63,8 @@ async def get_or_list(request: Request, key: str, caller: Reader) -> Response:
         )
     query = odata.read(request, odata.ITEM)
     async with database(request).connection() as conn:
-        row = await _find(conn, caller, key, _READ)
+        row = await _find(conn, caller, key)
+    caller.need(_READ[row.object_type])
     select = objects.selected(query, row.object_type)
     return collections.entity(request, row, query, select, "directoryObjects", typed=True)
 
@@ -80,7 +81,8 @@ async def count(request: Request, cast: str, caller: Reader) -> Response:
 async def restore(request: Request, key: str, caller: Restorer) -> Response:
     """Bring an object back with its id."""
     async with database(request).transaction() as conn:
-        row = await _find(conn, caller, key, _RESTORE)
+        row = await _find(conn, caller, key)
+        caller.need(_RESTORE[row.object_type], _ROLES[row.object_type])
         await administration.restore_object(conn, caller.tenant, row.id, datetime.now(UTC))
         await audits.record(
             conn, caller.tenant, actor=caller.actor, activity=f"Restore {row.object_type}", target=str(row.id)
@@ -96,7 +98,8 @@ async def restore(request: Request, key: str, caller: Restorer) -> Response:
 async def purge(request: Request, key: str, caller: Writer) -> Response:
     """Remove an object for good."""
     async with database(request).transaction() as conn:
-        row = await _find(conn, caller, key, _WRITE)
+        row = await _find(conn, caller, key)
+        caller.need(_WRITE[row.object_type], _ROLES[row.object_type])
         await administration.purge(conn, caller.tenant, row.id)
         await audits.record(
             conn, caller.tenant, actor=caller.actor, activity=f"Hard Delete {row.object_type}", target=str(row.id)
@@ -112,10 +115,9 @@ def _kept(cast: str) -> str:
     return kind
 
 
-async def _find(conn: Conn, caller: Caller, key: str, permissions: Mapping[str, Sequence[str]]) -> DirectoryObject:
+async def _find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
     id = guid(key)
     row = await directory_queries.get(conn, caller.tenant, id, deleted=True) if id else None
     if row is None:
         raise not_found("deleted object", key)
-    caller.need(permissions[row.object_type], _ROLES[row.object_type])
     return row
