@@ -546,7 +546,11 @@ CODES: Mapping[str, Code] = {
             "reject-deletes keeps them. See deletes.md."
         ),
     ),
-    "TooManyRequests": Code(SYSTEM, "429", "Ask again after Retry-After."),
+    "TooManyRequests": Code(
+        SYSTEM,
+        "429: the application reached a limit, which the message names, or too much is provisioned on demand.",
+        "Ask again after Retry-After. See settings.md, Throttling.",
+    ),
     "Unknown": Code(
         SYSTEM,
         "The reason of a quarantine after cycles that met a fault of the program.",

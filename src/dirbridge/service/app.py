@@ -1,7 +1,7 @@
 """The application: every room of the service, wired in one place.
 
 `service.process` builds it for `dirbridge serve`, tests build it for themselves. Routes find what they share under
-`app.state`: `database`, `base_url`, `tenant`, `tokens`, `sealing`, `courier`, `door`.
+`app.state`: `database`, `base_url`, `tenant`, `tokens`, `sealing`, `throttle`, `courier`, `door`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dirbridge.service.auth import endpoints
 from dirbridge.service.graph import errors
 from dirbridge.service.graph.errors import GraphError
 from dirbridge.service.graph.gate import GraphGate
+from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.notify import administration as notifications
 from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.relay import administration, door
@@ -43,6 +44,7 @@ def build(
     courier: Courier,
     *,
     stopping: asyncio.Event | None = None,
+    throttle: Throttle | None = None,
 ) -> FastAPI:
     """Wire the service.
 
@@ -52,6 +54,7 @@ def build(
         listener: entered, on `CHANNELS`.
         courier: tells people of jobs.
         stopping: set when the process begins to stop, so that requests which wait end at once.
+        throttle: refuses applications that ask too much; None lets all pass.
     """
     app = FastAPI(
         title="dirbridge",
@@ -66,6 +69,7 @@ def build(
     app.state.tenant = identity.tenant.id
     app.state.tokens = identity.tokens
     app.state.sealing = identity.sealing
+    app.state.throttle = throttle
     stopping = stopping or asyncio.Event()
     app.state.engine = contexts.make(database, identity.sealing, listener, stopping, contexts.PROMPT)
     app.state.reach = contexts.reach(database, listener, stopping, contexts.PROMPT)

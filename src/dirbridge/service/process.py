@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,8 @@ from dirbridge.contract.errors import ConfigurationError, TransientError
 from dirbridge.service import app, setup, worker
 from dirbridge.service.auth import authority
 from dirbridge.service.auth.authority import ServerCertificate
+from dirbridge.service.graph import throttling
+from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.notify import delivery
 from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.settings import Settings
@@ -199,8 +202,10 @@ async def _answer(
     stop: asyncio.Event,
     answering: asyncio.Event,
 ) -> None:
+    throttle = Throttle(throttling.limits(settings), time.monotonic) if settings.throttling else None
+    patient = database.with_patience(ANSWER_PATIENCE)
     config = uvicorn.Config(
-        app.build(database.with_patience(ANSWER_PATIENCE), identity, listener, courier, stopping=stop),
+        app.build(patient, identity, listener, courier, stopping=stop, throttle=throttle),
         lifespan="off",
         log_config=None,
         access_log=False,

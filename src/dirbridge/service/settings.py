@@ -92,6 +92,36 @@ class Settings(BaseModel):
     stop_timeout: float = Field(
         default=10.0, ge=1, le=300, description="Seconds that requests and cycles under way are given when stopping."
     )
+    throttling: bool = Field(
+        default=True, description="Whether applications that ask the API too much are answered 429 for a while."
+    )
+    throttle_units: int | None = Field(
+        default=None,
+        ge=10,
+        description="Resource units of the directory that an application may read in 10 seconds; by the tenant's users "
+        "if unset: 3500 under 50, 5000 to 500, 8000 above.",
+    )
+    throttle_application_units: int = Field(
+        default=150_000, ge=10, description="Resource units that an application may read in 20 seconds, in all tenants."
+    )
+    throttle_writes: int = Field(
+        default=3_000, ge=1, description="Writes of an application to the directory in 150 seconds."
+    )
+    throttle_application_writes: int = Field(
+        default=70_000, ge=1, description="Writes of an application in 5 minutes, in all tenants."
+    )
+    throttle_tenant_writes: int = Field(
+        default=18_000, ge=1, description="Writes of all applications together in 5 minutes."
+    )
+    throttle_reports: int = Field(
+        default=5, ge=1, description="Requests of an application for provisioning log and audit trail in 10 seconds."
+    )
+    throttle_on_demand: int = Field(
+        default=5, ge=1, description="Provisions on demand of an application in 10 seconds."
+    )
+    throttle_requests: int = Field(
+        default=2_000, ge=1, description="Requests of an application in a second, whatever they ask."
+    )
     log_retention: int = Field(
         default=30, ge=1, le=3650, description="Days for which the provisioning log and notifications are kept."
     )

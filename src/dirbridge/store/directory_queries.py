@@ -475,6 +475,17 @@ async def organization(conn: Conn, tenant: UUID) -> Organization | None:
         return await cursor.fetchone()
 
 
+async def users_up_to(conn: Conn, tenant: UUID, most: int) -> int:
+    """Count live users, no further than a number."""
+    cursor = await conn.execute(
+        """select count(*) from (select from directory_objects
+             where tenant = %s and object_type = 'user' and deleted_at is null limit %s) as found""",
+        (tenant, most),
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 async def _one(conn: Conn, text: sql.Composed, parameters: dict[str, Any]) -> DirectoryObject | None:
     found = await _many(conn, text, parameters)
     return found[0] if found else None

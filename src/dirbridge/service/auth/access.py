@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from fastapi import HTTPException, Request
@@ -95,6 +95,13 @@ class Caller:
             )
 
 
+class Throttle(Protocol):
+    """What refuses a caller who asks too much."""
+
+    async def admit(self, request: Request, caller: Caller) -> None:
+        """Count a request, or refuse it."""
+
+
 def require(*permissions: str, roles: Roles = ANYONE) -> Callable[[Request], Awaitable[Caller]]:
     """Give a dependency that lets callers pass who hold one of these permissions.
 
@@ -105,6 +112,9 @@ def require(*permissions: str, roles: Roles = ANYONE) -> Callable[[Request], Awa
 
     async def check(request: Request) -> Caller:
         known = await caller(request)
+        throttle: Throttle | None = getattr(request.app.state, "throttle", None)
+        if throttle is not None:
+            await throttle.admit(request, known)
         if permissions:
             known.need(permissions, roles)
         return known

@@ -29,6 +29,7 @@ class GraphError(Exception):
 
     Args:
         details: further faults, each with code, message and target.
+        inner: a more exact code.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class GraphError(Exception):
         code: str,
         message: str,
         *,
+        inner: str | None = None,
         target: str | None = None,
         details: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
@@ -45,6 +47,7 @@ class GraphError(Exception):
         self.status = status
         self.code = code
         self.message = message
+        self.inner = inner
         self.target = target
         self.details = details
         self.headers = dict(headers or {})
@@ -73,7 +76,8 @@ def envelope(request: Request, error: GraphError) -> Response:
     if error.details:
         body["details"] = [dict(each) for each in error.details]
     ids = request.scope.get("graph_ids", {})
-    body["innerError"] = {"date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), **ids}
+    inner = {} if error.inner is None else {"code": error.inner}
+    body["innerError"] = {**inner, "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), **ids}
     return GraphResponse({"error": body}, status_code=error.status, headers=error.headers)
 
 

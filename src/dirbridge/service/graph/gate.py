@@ -146,7 +146,10 @@ def _unquoted(text: str) -> str:
 
 
 class GraphGate:
-    """Middleware for everything under `/v1.0` and `/beta`; other paths pass untouched."""
+    """Middleware for everything under `/v1.0` and `/beta`; other paths pass untouched.
+
+    What is put into the scope's `graph_headers` stands in the answer, whatever it becomes.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -161,11 +164,12 @@ class GraphGate:
             return
         ids = _ids(Headers(scope=scope))
         path = f"/{version.lower()}{normalise('/' + rest)}"
-        scope = {**scope, "path": path, "graph_ids": ids, "graph_version": version.lower()}
+        told: dict[str, str] = {}
+        scope = {**scope, "path": path, "graph_ids": ids, "graph_version": version.lower(), "graph_headers": told}
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _complete(MutableHeaders(scope=message), ids)
+                _complete(MutableHeaders(scope=message), ids | told)
             await send(message)
 
         if "\x00" in path or b"%00" in scope.get("query_string", b""):
@@ -182,8 +186,8 @@ def _ids(headers: Headers) -> dict[str, str]:
     return {"request-id": request_id, "client-request-id": wanted if sound else request_id}
 
 
-def _complete(headers: MutableHeaders, ids: dict[str, str]) -> None:
-    for name, value in ids.items():
+def _complete(headers: MutableHeaders, told: dict[str, str]) -> None:
+    for name, value in told.items():
         headers[name] = value
     headers["OData-Version"] = "4.0"
     headers["x-ms-ags-diagnostic"] = json.dumps({"ServerInfo": {"Slice": "E", "Ring": "1"}})
