@@ -26,11 +26,13 @@ class Capabilities(msgspec.Struct, frozen=True):
         soft_deletes: the object types of which a deleted object can be restored with the same id. Of others nothing is
             left: what comes back is another object.
         most_references: how many references one call of `refer` may carry; None where any number.
+        is_guarded: the tenant's guard against deletes by accident holds for what is deleted there.
     """
 
     joins_transaction: bool = False
     soft_deletes: frozenset[str] = frozenset()
     most_references: int | None = None
+    is_guarded: bool = False
 
 
 class Source(Protocol):

@@ -12,13 +12,13 @@ from functools import partial
 import msgspec
 
 from dirbridge.contract.entry import ChangePage
-from dirbridge.engine import batches, deleting, leaving, log, membership, provision
+from dirbridge.engine import batches, deleting, guard, leaving, log, membership, provision
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.reading import read_in_pages, transaction
 from dirbridge.engine.run import Run
 from dirbridge.engine.threshold import allowance
 from dirbridge.engine.work import Manner, Work
-from dirbridge.store import events, jobs, links, removals, staged
+from dirbridge.store import events, jobs, links, removals, staged, tenant_settings
 from dirbridge.store.database import Connection
 from dirbridge.store.removals import Removal
 
@@ -60,6 +60,7 @@ async def _entries(run: Run) -> None:
         if not await removals.open_ones(conn, run.tenant, run.job.id, now=now, limit=1):
             return
         blocked = await _blocked(run, conn) if run.policy.delete_threshold_enabled else frozenset()
+        guarded = await _guarded(run, conn)
     after = ""
     while True:
         async with run.context.database.connection() as conn:
@@ -67,7 +68,7 @@ async def _entries(run: Run) -> None:
         if not batch:
             return
         after = batch[-1].anchor
-        await _batch(run, batch, blocked)
+        await _batch(run, batch, blocked, guarded=guarded)
 
 
 async def _blocked(run: Run, conn: Connection) -> frozenset[str]:
@@ -87,6 +88,17 @@ async def _blocked(run: Run, conn: Connection) -> frozenset[str]:
     )
 
 
+async def _guarded(run: Run, conn: Connection) -> bool:
+    """Tell whether the tenant's guard holds back this job's deletes, which count together with those of its others."""
+    if not run.context.target.capabilities.is_guarded:
+        return False
+    set_up = guard.of(await tenant_settings.get(conn, run.tenant, tenant_settings.ON_PREMISES))
+    going = sum((await removals.pending_by_type(conn, run.tenant, run.job.id, "delete")).values())
+    gone = await removals.deleted_since(conn, run.tenant, run.context.clock() - removals.WINDOW)
+    live = await links.count_live(conn, run.tenant) if set_up.is_share else 0
+    return set_up.stops(gone + going, gone + live)
+
+
 def _exceeds(total: int, gone: int, going: int, limit: int) -> bool:
     """Tell whether so many are too many, or all that there are.
 
@@ -97,12 +109,14 @@ def _exceeds(total: int, gone: int, going: int, limit: int) -> bool:
     return gone + going > allowance(total, limit) or gone + going >= total
 
 
-async def _batch(run: Run, batch: Sequence[Removal], blocked: Collection[str]) -> None:
+async def _batch(run: Run, batch: Sequence[Removal], blocked: Collection[str], *, guarded: bool) -> None:
     reviewed = await _review(run, batch)
     for answer in reviewed.pages:
         await batches.carry_out(run, answer, Manner())
     confirmed = [*reviewed.deletes, *reviewed.disables]
-    held = [r for r in confirmed if r.object_type in blocked and r.state != "allowed"]
+    stopped = {r.anchor for r in confirmed if r.object_type in blocked}
+    stopped |= {r.anchor for r in reviewed.deletes if guarded}
+    held = [r for r in confirmed if r.anchor in stopped and r.state != "allowed"]
     go = {r.anchor for r in confirmed} - {r.anchor for r in held}
     if held:
         await transaction(run, partial(_stage, run, held=held))

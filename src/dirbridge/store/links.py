@@ -182,3 +182,10 @@ async def total(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
     cursor = await conn.execute("select count(*) from links where tenant = %s and job = %s", (tenant, job))
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+async def count_live(conn: AsyncConnection[Any], tenant: UUID) -> int:
+    """Count the entries, of all jobs, that have an object."""
+    cursor = await conn.execute("select count(*) from links where tenant = %s and state = 'provisioned'", (tenant,))
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])

@@ -42,6 +42,8 @@ OF_TENANT = (
     "links",
     "synchronization_accounts",
     "synchronization_credentials",
+    "tenant_settings",
+    "removals",
 )
 """Copied whole: what other jobs wrote decides with what this one's entries meet."""
 
@@ -50,7 +52,6 @@ OF_JOB = (
     "entry_references",
     "member_removals",
     "due",
-    "removals",
     "scope_groups",
     "scope_members",
     "job_credentials",

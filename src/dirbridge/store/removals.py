@@ -91,6 +91,17 @@ async def done_since(
     return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
+async def deleted_since(conn: AsyncConnection[Any], tenant: UUID, since: datetime) -> int:
+    """Count what all jobs of a tenant deleted since a time; what a person allowed does not count."""
+    cursor = await conn.execute(
+        """select count(*) from removals
+           where tenant = %s and state = 'done' and done_at > %s and action = 'delete' and evidence <> 'Allowed'""",
+        (tenant, since),
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
+
+
 async def stage(conn: AsyncConnection[Any], tenant: UUID, job: str, anchors: Sequence[str], at: datetime) -> list[str]:
     """Set aside for a person what exceeds the threshold; gives the ones that were not staged before."""
     cursor = await conn.execute(
@@ -167,12 +178,19 @@ async def record(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Seque
     )
 
 
-async def pending_by_type(conn: AsyncConnection[Any], tenant: UUID, job: str) -> dict[str, int]:
-    """Count what is to be removed and was not allowed by a person, by source object type."""
+async def pending_by_type(
+    conn: AsyncConnection[Any], tenant: UUID, job: str, action: str | None = None
+) -> dict[str, int]:
+    """Count what is to be removed and was not allowed by a person, by source object type.
+
+    Args:
+        action: `delete` or `disable`; None counts both.
+    """
     cursor = await conn.execute(
         """select object_type, count(*) from removals
-           where tenant = %s and job = %s and state in ('pending', 'staged') group by object_type""",
-        (tenant, job),
+           where tenant = %s and job = %s and state in ('pending', 'staged') and (%s::text is null or action = %s)
+           group by object_type""",
+        (tenant, job, action, action),
     )
     return {row[0]: row[1] for row in await cursor.fetchall()}
 

@@ -38,7 +38,7 @@ class TenantTarget:
         sealing: opens the credential that a job presents.
     """
 
-    capabilities = Capabilities(joins_transaction=True, soft_deletes=schema.soft_deleting())
+    capabilities = Capabilities(joins_transaction=True, soft_deletes=schema.soft_deleting(), is_guarded=True)
 
     def __init__(self, new_id: Callable[[], UUID], sealing: account.Sealing) -> None:
         self._new_id = new_id

@@ -5,12 +5,13 @@ Source: Graph onPremisesDirectorySynchronization. The job's own delete threshold
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from dirbridge.engine import guard
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import HYBRID
 from dirbridge.service.graph import odata
@@ -43,8 +44,8 @@ NEVER = {
 }
 """Features that cannot be turned on, with the reason."""
 
-PREVENTION = {"alertThreshold": 500, "synchronizationPreventionType": "enabledForCount"}
-_KINDS = {kind.lower(): kind for kind in ("disabled", "enabledForCount", "enabledForPercentage")}
+PREVENTION: dict[str, Any] = msgspec.to_builtins(guard.Guard())
+_KINDS: dict[str, str] = {kind.lower(): kind for kind in get_args(guard.Kind)}
 
 
 class Prevention(msgspec.Struct, rename="camel"):
@@ -145,14 +146,14 @@ def _configuration(wanted: Configuration | None, stored: dict[str, Any]) -> dict
     given: dict[str, Any] = {
         name: value for name, value in msgspec.to_builtins(wanted).items() if name != "accidentalDeletionPrevention"
     }
-    guard = wanted.accidental_deletion_prevention
-    if guard is None:
+    prevention = wanted.accidental_deletion_prevention
+    if prevention is None:
         return given
     kept = PREVENTION | stored.get("configuration", {}).get("accidentalDeletionPrevention", {})
-    if guard.synchronization_prevention_type is not None:
-        kept["synchronizationPreventionType"] = _kind(guard.synchronization_prevention_type)
-    if guard.alert_threshold is not None:
-        kept["alertThreshold"] = guard.alert_threshold
+    if prevention.synchronization_prevention_type is not None:
+        kept["synchronizationPreventionType"] = _kind(prevention.synchronization_prevention_type)
+    if prevention.alert_threshold is not None:
+        kept["alertThreshold"] = prevention.alert_threshold
     if kept["synchronizationPreventionType"] == "enabledForPercentage" and int(str(kept["alertThreshold"])) > 100:
         raise bad_request(
             f"alertThreshold is a percentage here and can be 100 at most; found {kept['alertThreshold']}.",
