@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from dirbridge.store import agents, assertions, identity, requests
+from dirbridge.store import agent_groups, agents, assertions, identity, requests
+from dirbridge.store.agent_groups import Group, Resource
 from dirbridge.store.agents import CodeState
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
@@ -184,6 +185,32 @@ async def test_revoked_agent_gets_nothing(stored: Database) -> None:
     await make(stored, second)
     assert await take(stored, ANNA) is None
     assert {await take(stored, BERT), await take(stored, BERT)} == {first, second}
+
+
+async def test_a_domain_that_is_assigned_to_groups(stored: Database) -> None:
+    """Only the agents of its groups get its requests and count as its agents; without groups every one does."""
+    east, west, domain = Group(uuid4(), "East"), Group(uuid4(), "West"), Resource(uuid4(), "A", "a.test")
+    first, second = uuid4(), uuid4()
+    await make(stored, first)
+    async with stored.connection() as conn:
+        for group in (east, west):
+            await agent_groups.put_group(conn, TENANT, group)
+        await agent_groups.put_resource(conn, TENANT, domain)
+        await agent_groups.assign_agent(conn, TENANT, east.id, ANNA)
+        assert (await agents.presence(conn, TENANT, "a.test")).assigned == 2
+        await agent_groups.assign_resource(conn, TENANT, west.id, domain.id)
+        assert (await agents.presence(conn, TENANT, "a.test")).assigned == 0
+    assert (await take(stored, ANNA), await take(stored, BERT)) == (None, None)
+    async with stored.connection() as conn:
+        await agent_groups.assign_resource(conn, TENANT, east.id, domain.id)
+        assert (await agents.presence(conn, TENANT, "a.test")).assigned == 1
+    assert (await take(stored, BERT), await take(stored, ANNA)) == (None, first)
+    await make(stored, second)
+    async with stored.connection() as conn:
+        for group in (east, west):
+            await agent_groups.delete_group(conn, TENANT, group.id)
+        assert (await agents.presence(conn, TENANT, "a.test")).assigned == 2
+    assert await take(stored, BERT) == second
 
 
 async def test_presence(stored: Database) -> None:

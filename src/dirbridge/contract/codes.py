@@ -270,8 +270,8 @@ CODES: Mapping[str, Code] = {
     ),
     "HybridIdentityServiceNoAgentsAssigned": Code(
         SYSTEM,
-        "No agent is enrolled for the domain.",
-        "dirbridge agent code, then enrol and run one.",
+        "No agent is enrolled for the domain, or none is in the agent groups that it is assigned to.",
+        "dirbridge agent code, then enrol and run one; or put one into such a group.",
     ),
     "ImmutableAttributeChanged": Code(
         PERSON,

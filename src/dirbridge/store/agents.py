@@ -74,7 +74,10 @@ class CodeUse(msgspec.Struct, frozen=True):
 
 
 class Presence(msgspec.Struct, frozen=True):
-    """How many agents a domain has: enrolled for it, and heard from lately as serving it."""
+    """How many agents a domain has: enrolled for it, and heard from lately as serving it.
+
+    Where the domain is assigned to agent groups, only their agents count.
+    """
 
     assigned: int
     connected: int
@@ -170,8 +173,10 @@ async def presence(
     """Count the agents of a domain. One that enrolled for it but does not have it in its settings is not connected."""
     cursor = await conn.execute(
         """select count(*), count(*) filter (where last_heard > now() - %s::interval and report -> 'domains' ? %s)
-           from agents where tenant = %s and revoked_at is null and %s = any(domains)""",
-        (heard_within, domain, tenant, domain),
+           from agents where tenant = %s and revoked_at is null and %s = any(domains)
+             and coalesce((select bool_or(assigned.agent is not distinct from agents.id) from assigned_agents assigned
+                           where assigned.tenant = agents.tenant and assigned.domain = %s), true)""",
+        (heard_within, domain, tenant, domain, domain),
     )
     row = await cursor.fetchone()
     assert row is not None

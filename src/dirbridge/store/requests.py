@@ -92,6 +92,7 @@ async def take(
 ) -> Taken | None:
     """Hand the oldest open request of these domains to an agent; None where there is none.
 
+    A domain that is assigned to agent groups is served by their agents only.
     An answer that was read in part is not handed on: its reader starts over from its own watermark. The agent has
     `leases.offer` to renew it for the first time, so that an assignment that was lost on its way is soon offered again.
     """
@@ -103,6 +104,9 @@ async def take(
                      and (state = 'waiting' or (state = 'taken' and renewed_at < now() - %(silence)s::interval))
                      and read_at > now() - %(reader)s::interval
                      and exists (select from agents where tenant = %(tenant)s and id = %(agent)s and revoked_at is null)
+                     and coalesce((select bool_or(agent is not distinct from %(agent)s) from assigned_agents assigned
+                                   where assigned.tenant = %(tenant)s and assigned.domain = agent_requests.domain),
+                                  true)
                    order by created_at limit 1 for update skip locked
                )
                update agent_requests request

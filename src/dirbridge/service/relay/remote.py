@@ -216,10 +216,11 @@ class RemoteSource:
     def _no_agent(self, presence: agents.Presence) -> TransientError:
         if presence.assigned == 0:
             return TransientError(
-                f"No agent is enrolled for {self._domain}.",
+                f"No agent is enrolled for {self._domain}, or none that may serve it.",
                 code="HybridIdentityServiceNoAgentsAssigned",
                 recommended_action=f"Make a code with `dirbridge agent code --domain {self._domain}`, then enrol and "
-                "run an agent on a host that reaches that directory.",
+                "run an agent on a host that reaches that directory. If there is one, put it into an agent group that "
+                "the domain is assigned to.",
                 details=self._details(),
             )
         return TransientError(
