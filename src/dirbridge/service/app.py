@@ -1,7 +1,7 @@
 """The application: every room of the service, wired in one place.
 
 `service.process` builds it for `dirbridge serve`, tests build it for themselves. Routes find what they share under
-`app.state`: `database`, `base_url`, `tenant`, `tokens`, `sealing`, `throttle`, `courier`, `door`.
+`app.state`: `database`, `base_url`, `tenant`, `tokens`, `sealing`, `sign_in`, `throttle`, `courier`, `door`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dirbridge
 from dirbridge.service import contexts, graph, health, logs
-from dirbridge.service.auth import endpoints
+from dirbridge.service.auth import endpoints, rendering, sign_in, sign_in_account
+from dirbridge.service.auth.sign_in_rules import SignInRules
 from dirbridge.service.graph import errors
 from dirbridge.service.graph.errors import GraphError
 from dirbridge.service.graph.gate import GraphGate
@@ -45,6 +46,7 @@ def build(
     *,
     stopping: asyncio.Event | None = None,
     throttle: Throttle | None = None,
+    rules: SignInRules | None = None,
 ) -> FastAPI:
     """Wire the service.
 
@@ -55,6 +57,7 @@ def build(
         courier: tells people of jobs.
         stopping: set when the process begins to stop, so that requests which wait end at once.
         throttle: refuses applications that ask too much; None lets all pass.
+        rules: of sign-in in a browser; the usual ones if not given.
     """
     app = FastAPI(
         title="dirbridge",
@@ -70,12 +73,16 @@ def build(
     app.state.tokens = identity.tokens
     app.state.sealing = identity.sealing
     app.state.throttle = throttle
+    app.state.sign_in = rules or SignInRules()
     stopping = stopping or asyncio.Event()
     app.state.engine = contexts.make(database, identity.sealing, listener, stopping, contexts.PROMPT)
     app.state.reach = contexts.reach(database, listener, stopping, contexts.PROMPT)
     app.state.courier = courier
     app.state.door = Door(database, listener, identity.authority, identity.tokens)
     app.include_router(health.router(database))
+    app.include_router(rendering.router)
+    app.include_router(sign_in.router)
+    app.include_router(sign_in_account.router)
     app.include_router(endpoints.router(database, identity.tokens))
     app.include_router(door.router)
     app.include_router(administration.router)

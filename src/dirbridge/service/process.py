@@ -25,7 +25,7 @@ import uvicorn
 
 from dirbridge.contract.errors import ConfigurationError, TransientError
 from dirbridge.service import app, setup, worker
-from dirbridge.service.auth import authority
+from dirbridge.service.auth import authority, sign_in_rules
 from dirbridge.service.auth.authority import ServerCertificate
 from dirbridge.service.graph import throttling
 from dirbridge.service.graph.throttling import Throttle
@@ -205,7 +205,15 @@ async def _answer(
     throttle = Throttle(throttling.limits(settings), time.monotonic) if settings.throttling else None
     patient = database.with_patience(ANSWER_PATIENCE)
     config = uvicorn.Config(
-        app.build(patient, identity, listener, courier, stopping=stop, throttle=throttle),
+        app.build(
+            patient,
+            identity,
+            listener,
+            courier,
+            stopping=stop,
+            throttle=throttle,
+            rules=sign_in_rules.from_settings(settings),
+        ),
         lifespan="off",
         log_config=None,
         access_log=False,

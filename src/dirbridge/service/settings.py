@@ -158,6 +158,20 @@ class Settings(BaseModel):
     outgoing_timeout: float = Field(
         default=20.0, ge=1, le=25, description="Seconds that a mail or a webhook call may take in all."
     )
+    session_idle: float = Field(
+        default=28800.0,
+        ge=60,
+        le=604800,
+        description="Seconds after which a browser's session ends that nobody uses.",
+    )
+    session_lifetime: float = Field(
+        default=86400.0, ge=60, le=2592000, description="Seconds after which every browser's session ends."
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks of the reverse proxies whose X-Forwarded-For is believed, such as 10.1.2.3/32, separated "
+        "by commas; nobody's if empty.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severity that is logged; only `debug` shows attribute values."
     )
@@ -227,7 +241,7 @@ class Settings(BaseModel):
             webhook.key(value.get_secret_value())
         return value
 
-    @field_validator("outgoing_networks")
+    @field_validator("outgoing_networks", "trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
         outgoing.networks(value)

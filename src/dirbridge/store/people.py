@@ -27,10 +27,28 @@ class Administrator(msgspec.Struct, frozen=True):
     created_at: datetime
     password_changed_at: datetime
     tokens_not_before: datetime | None
+    last_sign_in: datetime | None
+    has_second_factor: bool
+    external_subject: str | None
+
+
+class SecondFactor(msgspec.Struct, frozen=True):
+    """The second factor of an administrator.
+
+    Attributes:
+        secret: sealed.
+        is_confirmed: a code of it was shown; before that it is not asked for.
+        step: the last time step whose code was used.
+    """
+
+    secret: bytes
+    is_confirmed: bool
+    step: int
 
 
 _ADMINISTRATOR = """select id, user_name, display_name, password_hash, roles, is_disabled, created_at,
-    password_changed_at, nullif(tokens_not_before, '-infinity') as tokens_not_before from administrators"""
+    password_changed_at, nullif(tokens_not_before, '-infinity') as tokens_not_before, last_sign_in,
+    totp_secret is not null and totp_confirmed as has_second_factor, external_subject from administrators"""
 
 
 async def administrators(conn: AsyncConnection[Any], tenant: UUID) -> list[Administrator]:
@@ -108,6 +126,23 @@ async def set_password(
     )
 
 
+async def rehash(
+    conn: AsyncConnection[Any], tenant: UUID, administrator: UUID, before: str, password_hash: str
+) -> None:
+    """Store another hash of the same password, unless it was replaced meanwhile."""
+    await conn.execute(
+        "update administrators set password_hash = %s where tenant = %s and id = %s and password_hash = %s",
+        [password_hash, tenant, administrator, before],
+    )
+
+
+async def note_sign_in(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID, at: datetime) -> None:
+    """Keep when somebody signed in last."""
+    await conn.execute(
+        "update administrators set last_sign_in = %s where tenant = %s and id = %s", [at, tenant, administrator]
+    )
+
+
 async def delete(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID) -> None:
     """Remove an administrator."""
     await conn.execute("delete from administrators where tenant = %s and id = %s", [tenant, administrator])
@@ -128,3 +163,77 @@ async def count_with_role(conn: AsyncConnection[Any], tenant: UUID, role: str) -
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+# Second factor -------------------------------------------------------------------------------------------------------
+
+
+async def second_factor(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID) -> SecondFactor | None:
+    """Give an administrator's second factor, confirmed or not."""
+    async with conn.cursor(row_factory=class_row(SecondFactor)) as cursor:
+        await cursor.execute(
+            """select totp_secret as secret, totp_confirmed as is_confirmed, totp_step as step from administrators
+               where tenant = %s and id = %s and totp_secret is not null""",
+            [tenant, administrator],
+        )
+        return await cursor.fetchone()
+
+
+async def propose_second_factor(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID, secret: bytes) -> bool:
+    """Keep a second factor until it is confirmed; False where there is a confirmed one."""
+    kept = await conn.execute(
+        """update administrators set totp_secret = %s, totp_confirmed = false, totp_step = 0
+           where tenant = %s and id = %s and not totp_confirmed""",
+        [secret, tenant, administrator],
+    )
+    return kept.rowcount == 1
+
+
+async def use_code(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID, secret: bytes, step: int) -> bool:
+    """Use a time step's code up, and confirm the second factor by it; False where it, or a later one, was used."""
+    used = await conn.execute(
+        """update administrators set totp_step = %(step)s, totp_confirmed = true
+           where tenant = %(tenant)s and id = %(id)s and totp_secret = %(secret)s and totp_step < %(step)s""",
+        {"tenant": tenant, "id": administrator, "secret": secret, "step": step},
+    )
+    return used.rowcount == 1
+
+
+async def remove_second_factor(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID) -> bool:
+    """Ask for none any longer; False where none was."""
+    removed = await conn.execute(
+        """update administrators set totp_secret = null, totp_confirmed = false, totp_step = 0
+           where tenant = %s and id = %s and totp_secret is not null""",
+        [tenant, administrator],
+    )
+    return removed.rowcount == 1
+
+
+# An outside provider -------------------------------------------------------------------------------------------------
+
+
+async def find_external(conn: AsyncConnection[Any], tenant: UUID, subject: str) -> Administrator | None:
+    """Give the administrator who is bound to an issuer's subject."""
+    async with conn.cursor(row_factory=class_row(Administrator)) as cursor:
+        await cursor.execute(f"{_ADMINISTRATOR} where tenant = %s and external_subject = %s", [tenant, subject])
+        return await cursor.fetchone()
+
+
+async def bind_external(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID, subject: str) -> bool:
+    """Bind an administrator who is bound to none yet; False where they are."""
+    bound = await conn.execute(
+        """update administrators set external_subject = %s
+           where tenant = %s and id = %s and external_subject is null""",
+        [subject, tenant, administrator],
+    )
+    return bound.rowcount == 1
+
+
+async def unbind_external(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID) -> bool:
+    """Free an administrator of the subject that they are bound to; False where they were bound to none."""
+    freed = await conn.execute(
+        """update administrators set external_subject = null
+           where tenant = %s and id = %s and external_subject is not null""",
+        [tenant, administrator],
+    )
+    return freed.rowcount == 1

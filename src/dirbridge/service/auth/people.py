@@ -18,7 +18,7 @@ from psycopg import AsyncConnection
 from dirbridge.contract.errors import ConfigurationError
 from dirbridge.service.auth import secrets
 from dirbridge.service.auth.permissions import GLOBAL_ADMINISTRATOR, ROLES
-from dirbridge.store import audits, identity, people
+from dirbridge.store import audits, identity, people, sessions
 from dirbridge.store.people import Administrator
 
 SHORTEST, LONGEST = 12, 256
@@ -95,7 +95,7 @@ async def change(
     await _keep_one(act, whom)
     changes_roles = wanted is not None and set(wanted) != set(whom.roles)
     if changes_roles or is_disabled:
-        await people.refuse_tokens(act.conn, act.tenant, whom.id, act.at)
+        await end_all(act, whom)
     if changes_roles:
         await act.record("Change roles of administrator", whom.user_name, before=whom.roles, after=wanted)
     if is_disabled is not None and is_disabled != whom.is_disabled:
@@ -104,11 +104,19 @@ async def change(
         await act.record("Update administrator", whom.user_name, displayName=display_name)
 
 
-async def set_password(act: Act, whom: Administrator, password_hash: str) -> None:
+async def set_password(
+    act: Act, whom: Administrator, password_hash: str, activity: str = "Reset password of administrator"
+) -> None:
     """Replace a password, and end what was issued before."""
     await people.set_password(act.conn, act.tenant, whom.id, password_hash, act.at)
+    await end_all(act, whom)
+    await act.record(activity, whom.user_name)
+
+
+async def end_all(act: Act, whom: Administrator) -> None:
+    """End whatever was issued to an administrator before: tokens and sessions of browsers."""
     await people.refuse_tokens(act.conn, act.tenant, whom.id, act.at)
-    await act.record("Reset password of administrator", whom.user_name)
+    await sessions.end_all(act.conn, act.tenant, whom.id)
 
 
 async def remove(act: Act, whom: Administrator) -> None:

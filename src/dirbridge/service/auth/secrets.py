@@ -46,6 +46,18 @@ async def matches(hashed: str, given: str) -> bool:
         return await asyncio.to_thread(_verify, hashed, given)
 
 
+async def matches_nobody(given: str) -> bool:
+    """Take as long as `matches` does for a password, where there is none to match; always False."""
+    async with _turn():
+        await asyncio.to_thread(_PASSWORDS.hash, given)
+    return False
+
+
+def is_outdated(hashed: str) -> bool:
+    """Tell whether a password's hash has another cost than one made now would have."""
+    return _PASSWORDS.check_needs_rehash(hashed)
+
+
 def _verify(hashed: str, given: str) -> bool:
     try:
         return _PASSWORDS.verify(hashed, given)  # the cost is read from the hash
