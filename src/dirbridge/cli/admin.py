@@ -1,9 +1,10 @@
-"""`dirbridge admin`: who administers the tenant."""
+"""`dirbridge admin`: who and what administers the tenant."""
 
 from __future__ import annotations
 
 import click
 
+from dirbridge.cli.admin_keys import keys
 from dirbridge.cli.admin_user import user
 
 
@@ -13,3 +14,4 @@ def admin() -> None:
 
 
 admin.add_command(user)
+admin.add_command(keys)

@@ -23,7 +23,7 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import ConfigurationError
-from dirbridge.service.auth import authority, secrets, tokens
+from dirbridge.service.auth import authority, key_rings, secrets, tokens
 from dirbridge.service.auth.authority import Authority
 from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.auth.tokens import Tokens
@@ -234,7 +234,8 @@ async def _make(
     for domain in domains:
         await identity.add_domain(conn, tenant, domain)
     await authority.create(conn, tenant, name, sealing)
-    await tokens.create(conn, tenant, sealing)
+    now = datetime.now(UTC)
+    await key_rings.create(conn, tenant, sealing, at=now, signs_from=now)
     await people.add(
         conn,
         tenant,

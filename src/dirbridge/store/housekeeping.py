@@ -17,7 +17,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import TransientError
-from dirbridge.store import directory, events, feed, notifications, previews
+from dirbridge.store import directory, events, feed, notifications, previews, signing_keys
 from dirbridge.store.agents import KEEP_CODES
 from dirbridge.store.database import Database, Failure
 
@@ -57,6 +57,7 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
         _forget_agents_leftovers,
         lambda conn: previews.prune(conn, now),
         lambda conn: feed.forget(conn, now - feed.KEPT - feed.MARGIN),
+        lambda conn: signing_keys.forget(conn, now - signing_keys.KEEP),
     ]
     parts += [partial(_purge, tenant, now - KEEP_DELETED) for tenant in tenants]
     for part in parts:

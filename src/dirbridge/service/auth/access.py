@@ -136,6 +136,7 @@ async def caller(request: Request) -> Caller:
         raise _unauthenticated(tokens, "Access token is empty.")
     if scheme.lower() != "bearer":
         raise _unauthenticated(tokens, f"The authorization scheme is '{scheme[:20]}', Bearer is expected.")
+    await tokens.refresh(token.strip())
     try:
         claims = tokens.verify_graph(token.strip())
     except CredentialError as error:

@@ -66,6 +66,7 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
             await _check_tenant(database, tokens, tenant)
         except TokenError as error:
             return error.response(request, clock())
+        await tokens.refresh()
         return JSONResponse(tokens.public_keys())
 
     @routes.post("/{tenant}/oauth2/v2.0/token")
@@ -74,6 +75,7 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
         try:
             await _check_tenant(database, tokens, tenant)
             form = await token_requests.read_form(request)
+            await tokens.refresh()
             answer = await _grant(TokenRequest(database, tokens, request, form, clock()))
         except TokenError as error:
             logger.warning(

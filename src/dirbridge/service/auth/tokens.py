@@ -7,7 +7,10 @@ taken for the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -21,15 +24,19 @@ from joserfc.errors import (
     JoseError,
     UnsupportedAlgorithmError,
 )
-from joserfc.jwk import KeySet, RSAKey
-from psycopg import AsyncConnection
+from joserfc.jwk import RSAKey
 
-from dirbridge.contract.errors import ConfigurationError, CredentialError
+from dirbridge.contract.errors import CredentialError
+from dirbridge.service.auth import key_rings
+from dirbridge.service.auth.key_rings import Ring
 from dirbridge.service.auth.sealing import Sealing
-from dirbridge.store import identity
 from dirbridge.store.database import Database
 
 LIFETIME = timedelta(seconds=3599)
+FRESH = 5.0
+"""Seconds for which the keys that were read are believed: so long a key that was removed may still verify."""
+HASTE = 0.1
+"""Seconds between two readings because of tokens by unknown keys, which anybody can make up."""
 # The id under which every tenant knows Microsoft Graph.
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 
@@ -45,20 +52,45 @@ class Tokens:
     Args:
         tenant: whose tokens.
         base_url: where clients reach the service, without a slash at the end; issuer and audiences follow from it.
-        keys: the tenant's signing keys, the newest first: that one signs, each verifies.
+        keys: the tenant's signing keys: a ring, or several of which the first signs; each verifies.
         now: the time.
+        reread: gives the keys as they are now.
     """
 
     def __init__(
-        self, tenant: UUID, base_url: str, keys: Sequence[RSAKey], now: Callable[[], datetime] | None = None
+        self,
+        tenant: UUID,
+        base_url: str,
+        keys: Ring | Sequence[RSAKey],
+        now: Callable[[], datetime] | None = None,
+        reread: Callable[[Ring], Awaitable[Ring]] | None = None,
     ) -> None:
         self.tenant = tenant
         self.base_url = base_url
         self.issuer = f"{base_url}/{tenant}/v2.0"
         self.agent_audience = f"{base_url}/agents"
-        self._keys = KeySet(list(keys))
-        self._signing_key = keys[0]
+        self._ring = keys if isinstance(keys, Ring) else Ring.fixed(keys)
         self._now = now or (lambda: datetime.now(UTC))
+        self._reread = reread
+        self._read_at = time.monotonic()
+        self._reading = asyncio.Lock()
+
+    async def refresh(self, token: str = "") -> None:
+        """Read the keys afresh where that was a while ago, or where a token is by a key that is not known.
+
+        To be called before keys are used. A token that another process signed with a new key is judged after a reading
+        that began when it was here already, so no process refuses what another issued.
+        """
+        here = time.monotonic()
+        if self._reread is None or (here - self._read_at < FRESH and (not token or _kid(token) in self._ring.by_id)):
+            return
+        async with self._reading:
+            if self._read_at >= here:
+                return
+            await asyncio.sleep(max(0.0, self._read_at + HASTE - time.monotonic()))
+            began = time.monotonic()
+            self._ring = await self._reread(self._ring)
+            self._read_at = began
 
     def issue_app(
         self,
@@ -152,7 +184,7 @@ class Tokens:
         return {
             "keys": [
                 {**key.as_dict(private=False), "use": "sig", "alg": _ALGORITHM, "kid": key.kid, "issuer": self.issuer}
-                for key in self._keys.keys
+                for key in self._ring.verifying.keys
             ]
         }
 
@@ -168,8 +200,9 @@ class Tokens:
             "ver": "2.0",
             "uti": uuid4().hex,
         }
-        header = {"alg": _ALGORITHM, "typ": kind, "kid": self._signing_key.kid}
-        return jwt.encode(header, {**common, **claims}, self._signing_key, algorithms=[_ALGORITHM])
+        key = self._ring.signing(self._now())
+        header = {"alg": _ALGORITHM, "typ": kind, "kid": key.kid}
+        return jwt.encode(header, {**common, **claims}, key, algorithms=[_ALGORITHM])
 
     def _verify(self, token: str, kind: str, audience: str) -> Mapping[str, Any]:
         rules = jwt.JWTClaimsRegistry(
@@ -183,7 +216,7 @@ class Tokens:
             tid={"essential": True, "value": str(self.tenant)},
         )
         try:
-            decoded = jwt.decode(token, self._keys, algorithms=[_ALGORITHM])
+            decoded = jwt.decode(token, self._ring.verifying, algorithms=[_ALGORITHM])
             rules.validate(decoded.claims)
         except ExpiredTokenError as error:
             raise _invalid("the token is expired.", lifetime="Lifetime validation failed, ") from error
@@ -202,27 +235,20 @@ async def load(
     Raises:
         ConfigurationError: there is none, or the sealing key does not fit.
     """
-    async with database.connection() as conn:
-        rows = await identity.keys(conn, tenant, "token")
-    if not rows:
-        raise ConfigurationError(
-            f"Tenant {tenant} has no key to sign tokens with.",
-            code="NotInitialised",
-            recommended_action="Run `dirbridge init`.",
-        )
-    opened = [
-        RSAKey.import_key(sealing.unseal(row.sealed, identity.key_context(tenant, "token", row.id)), {"kid": row.id})
-        for row in rows
-    ]
-    return Tokens(tenant, base_url, opened, now)
+
+    async def reread(known: Ring) -> Ring:
+        return await key_rings.read(database, tenant, sealing, known)
+
+    return Tokens(tenant, base_url, await key_rings.read(database, tenant, sealing), now, reread)
 
 
-async def create(conn: AsyncConnection, tenant: UUID, sealing: Sealing) -> None:
-    """Make and store a signing key."""
-    key = await asyncio.to_thread(RSAKey.generate_key, 2048)
-    kid = key.thumbprint()
-    sealed = sealing.seal(key.as_pem(private=True), identity.key_context(tenant, "token", kid))
-    await identity.add_key(conn, tenant, "token", kid, sealed, key.as_pem(private=False))
+def _kid(token: str) -> str:
+    """Give the key that a token says it is by; empty where it says none."""
+    coded = token.partition(".")[0]
+    try:
+        return str(json.loads(base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4)))["kid"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ""
 
 
 _REASONS = {

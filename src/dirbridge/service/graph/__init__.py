@@ -34,6 +34,7 @@ from dirbridge.service.graph import (
     schema,
     scopes,
     secrets,
+    signing_keys,
     staged,
     steering,
     synchronization,
@@ -75,6 +76,7 @@ def router() -> APIRouter:
     routes.include_router(steering.router)
     routes.include_router(account.router)
     routes.include_router(administrators.router)
+    routes.include_router(signing_keys.router)
     routes.include_router(schema.checks)
     return routes
 

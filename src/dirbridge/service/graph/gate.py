@@ -85,6 +85,7 @@ _SEGMENTS = {
         "schema",
         "secrets",
         "servicePrincipals",
+        "signingKeys",
         "stagedRemovals",
         "start",
         "synchronization",

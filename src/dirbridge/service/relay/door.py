@@ -219,6 +219,7 @@ async def _authenticate(door: Door, request: Request) -> agents.Agent:
         raise Refusal(
             401, "TokenMissing", "The request carries no bearer token.", headers={"WWW-Authenticate": "Bearer"}
         )
+    await door.tokens.refresh(token)
     try:
         agent_id = door.tokens.verify_agent(token)
     except CredentialError as error:
@@ -258,6 +259,7 @@ async def _issue_token(door: Door, form: dict[str, str]) -> JSONResponse:
             )
         if not await used_assertions.use(conn, door.tenant, str(agent_id), jti, assertions.REMEMBER):
             raise OAuthRefusal(401, "AssertionReused", "The assertion was used before; each is good once.")
+    await door.tokens.refresh()
     answer = {
         "access_token": door.tokens.issue_agent(agent_id),
         "token_type": "Bearer",
