@@ -18,7 +18,18 @@ async def job(world: World) -> str:
 
 @pytest.mark.parametrize(
     ("given", "shown"),
-    [("PT1S", "PT1S"), ("PT90S", "PT90S"), ("PT1.5S", "PT1S"), ("PT2H", "PT2H"), ("P1D", "P1D"), ("PT1H30M", "PT90M")],
+    [
+        ("PT1S", "PT1S"),
+        ("PT90S", "PT90S"),
+        ("PT1.5S", "PT1S"),
+        ("PT2H", "PT2H"),
+        ("P1D", "P1D"),
+        ("PT1H30M", "PT90M"),
+        ("0:00:01", "PT1S"),
+        ("1:30:00", "PT90M"),
+        ("1 day, 0:00:00", "P1D"),
+        ("0:00:02.500000", "PT2S"),
+    ],
 )
 async def test_interval_is_kept(world: World, job: str, given: str, shown: str) -> None:
     """A new job runs every two minutes, until another interval is asked for."""

@@ -20,6 +20,10 @@ MOST_OFTEN, LEAST_OFTEN = timedelta(seconds=1), timedelta(days=1)
 _DURATION = re.compile(
     r"P(?:(?P<days>\d{1,5})D)?(?:T(?=\d)(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,9}(?:\.\d+)?)S)?)?"
 )
+# msgraph-sdk for Python reads ISO 8601 and writes Python's own form: 1:30:00, or 1 day, 0:00:00.
+_PLAIN = re.compile(
+    r"(?:(?P<days>\d{1,5}) days?, )?(?P<hours>\d{1,2}):(?P<minutes>\d{2}):(?P<seconds>\d{2}(?:\.\d{1,6})?)"
+)
 
 
 class Schedule(msgspec.Struct):
@@ -87,7 +91,7 @@ def interval(text: str) -> timedelta:
     Raises:
         GraphError: 400 where it is no duration, or too short or too long.
     """
-    parts = _DURATION.fullmatch(text)
+    parts = _DURATION.fullmatch(text) or _PLAIN.fullmatch(text)
     given = {unit: float(number) for unit, number in (parts.groupdict() if parts else {}).items() if number}
     value = timedelta(**given)
     if not MOST_OFTEN <= value <= LEAST_OFTEN:

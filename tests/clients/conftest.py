@@ -1,0 +1,102 @@
+"""A running service with its worker, an agent and a directory that was read, for clients that nobody here wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from dirbridge.store import applications
+from dirbridge.store.embedded import EmbeddedServer
+from tests.clients.cloud import Cloud
+from tests.e2e import made_up
+from tests.e2e.harness import Installation
+from tests.fixtures.postgres import _new_database, open_folder
+
+USERS, GROUPS, MEMBERS = 60, 4, 20
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cloud(postgres: EmbeddedServer, template_database: str) -> AsyncIterator[Cloud]:
+    """A made-up directory of 60 users and 4 groups in the tenant, by a real cycle."""
+    place = open_folder("dirbridge-clients-")
+    directory = made_up.settings(place, users=USERS, groups=GROUPS, members=MEMBERS, pause=0)
+    try:
+        with _database(postgres, template_database) as url:
+            async with Installation(place, made_up.DOMAIN, database_url=url) as installation:
+                await installation.agent(made_up.toml(directory))
+                await installation.create_job()
+                await installation.settled()
+                values = {
+                    "URL": installation.url,
+                    "TENANT": installation.made["tenantId"],
+                    "CLIENT_ID": installation.made["clientId"],
+                    "CLIENT_SECRET": installation.made["clientSecret"],
+                    "CA_FILE": str(installation.data / "ca.pem"),
+                    **await _certificate(installation),
+                }
+                yield Cloud(installation, directory, values, installation.job.split("/")[2])
+    finally:
+        shutil.rmtree(place)
+
+
+@contextmanager
+def _database(postgres: EmbeddedServer, template: str) -> Iterator[str]:
+    yield from _new_database(postgres, template)
+
+
+async def _certificate(installation: Installation) -> dict[str, str]:
+    """Make a key and a certificate, and register the certificate with the application."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    await _register(installation, certificate.public_bytes(serialization.Encoding.DER))
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    private, public = key.private_bytes(*pem).decode(), certificate.public_bytes(pem[0]).decode()
+    file = installation.folder / "client.pem"
+    file.write_text(private + public)
+    return {"PRIVATE_KEY": private, "CERTIFICATE": public, "CERTIFICATE_FILE": str(file)}
+
+
+async def _register(installation: Installation, der: bytes) -> None:
+    made, now = installation.made, datetime.now(UTC)
+    rows = await installation.rows("select id from service_principals where app_id = %s", made["clientId"])
+    sha1, sha256 = hashlib.sha1(der).digest(), hashlib.sha256(der).digest()
+    certificate = applications.Certificate(uuid4(), "client", der, sha1, sha256, now, now + timedelta(days=1))
+    async with await psycopg.AsyncConnection.connect(installation.database_url) as connection:
+        await applications.add_certificate(connection, UUID(made["tenantId"]), rows[0][0], certificate)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sdk(cloud: Cloud) -> AsyncIterator[dict[str, Any]]:
+    """What the example for msgraph-sdk leaves: `graph`, `adapter`, `http_client`."""
+    left = cloud.run("msgraph-sdk for Python")
+    yield left
+    await left["http_client"]._transport.transport.aclose()  # the SDK's own does not pass it on
+
+
+@pytest.fixture(scope="session")
+def graph(sdk: dict[str, Any]) -> Any:
+    """The client of msgraph-sdk."""
+    return sdk["graph"]

@@ -1,0 +1,56 @@
+"""azure-identity, as its documentation and docs/clients.md configure it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import ClientSecretCredential
+
+from tests.clients.cloud import MARKS, Cloud
+
+pytestmark = MARKS
+
+
+def claims(token: str) -> dict[str, Any]:
+    """Read what a token says."""
+    part = token.split(".")[1]
+    read: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return read
+
+
+@pytest.mark.parametrize(
+    ("heading", "strength"),
+    [("azure-identity, with a client secret", "1"), ("azure-identity, with a certificate", "2")],
+)
+async def test_credential_gets_a_token(cloud: Cloud, heading: str, strength: str) -> None:
+    """By secret, and by certificate with RS256; the token says by which, and the API takes it."""
+    token = cloud.run(heading)["token"].token
+    said = claims(token)
+    assert (said["azp"], said["azpacr"], said["idtyp"]) == (cloud.values["CLIENT_ID"], strength, "app")
+    assert await cloud.status("/users", token) == 200
+
+
+async def test_the_service_s_own_scope_is_the_same_resource(cloud: Cloud) -> None:
+    """`https://HOST/.default`, which SDKs derive from the address, and Graph's own mean one audience."""
+    credential = cloud.run("azure-identity, with a client secret")["credential"]
+    host = httpx2.URL(cloud.values["URL"]).host
+    ours = claims(credential.get_token(f"https://{host}/.default").token)
+    theirs = claims(credential.get_token("https://graph.microsoft.com/.default").token)
+    assert ours["aud"] == theirs["aud"]
+    assert ours["roles"] == theirs["roles"]
+
+
+async def test_wrong_secret_is_told_with_its_number(cloud: Cloud) -> None:
+    """The error that scripts catch names the reason as Entra ID does."""
+    values = cloud.values
+    credential = ClientSecretCredential(
+        values["TENANT"], values["CLIENT_ID"], "not the secret", authority=values["URL"],
+        disable_instance_discovery=True, connection_verify=values["CA_FILE"],
+    )  # fmt: skip
+    with pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
+        credential.get_token("https://graph.microsoft.com/.default")
