@@ -548,8 +548,11 @@ CODES: Mapping[str, Code] = {
     ),
     "TooManyRequests": Code(
         SYSTEM,
-        "429: the application reached a limit, which the message names, or too much is provisioned on demand.",
-        "Ask again after Retry-After. See settings.md, Throttling.",
+        "429",
+        (
+            "The application reached a limit, which the message names, or too much is provisioned on demand. Ask again "
+            "after Retry-After; see settings.md, Throttling."
+        ),
     ),
     "Unknown": Code(
         SYSTEM,

@@ -37,6 +37,17 @@ async def among(
     return {row[0] for row in await cursor.fetchall()}
 
 
+async def size(conn: AsyncConnection[Any], tenant: UUID, owner: UUID, attribute: str, most: int) -> int:
+    """Count what an object's relation names, no further than a number."""
+    cursor = await conn.execute(
+        """select count(*) from (select from directory_references
+             where tenant = %s and owner = %s and attribute = %s limit %s) as found""",
+        (tenant, owner, attribute, most),
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 async def end_relation(conn: AsyncConnection[Any], tenant: UUID, owner: UUID, attribute: str) -> bool:
     """Take away all that an object's relation names. False where it names nothing."""
     cursor = await conn.execute(

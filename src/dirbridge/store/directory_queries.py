@@ -342,6 +342,8 @@ class Relation(StrEnum):
     MEMBER_OF = "memberOf"
     TRANSITIVE_MEMBERS = "transitiveMembers"
     TRANSITIVE_MEMBER_OF = "transitiveMemberOf"
+    OWNERS = "owners"
+    OWNED_OBJECTS = "ownedObjects"
 
 
 _RELATIONS: dict[Relation, tuple[Callable[[UUID, None, str, _Way], Collection], str, _Way]] = {
@@ -351,6 +353,8 @@ _RELATIONS: dict[Relation, tuple[Callable[[UUID, None, str, _Way], Collection], 
     Relation.MEMBER_OF: (_direct, "members", _BACKWARD),
     Relation.TRANSITIVE_MEMBERS: (_closure, "members", _FORWARD),
     Relation.TRANSITIVE_MEMBER_OF: (_closure, "members", _BACKWARD),
+    Relation.OWNERS: (_direct, "owners", _FORWARD),
+    Relation.OWNED_OBJECTS: (_direct, "owners", _BACKWARD),
 }
 
 
@@ -446,6 +450,27 @@ async def count(conn: Conn, collection: Collection, where: Where = EVERYTHING) -
     cursor = await conn.execute(text, {**collection.parameters, **where.parameters})
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+SECURITY_ENABLED = Where(sql.SQL("o.properties -> 'securityEnabled' = 'true'::jsonb"))
+
+
+async def ids(
+    conn: Conn, collection: Collection, limit: int, *, among: Sequence[UUID] | None = None, where: Where = EVERYTHING
+) -> list[UUID]:
+    """Give the ids of a collection in their order, up to a limit.
+
+    Args:
+        among: only those that are among these.
+    """
+    text = sql.SQL(
+        "select {key} from {tables} where {condition} and {where}"
+        " and (%(among)s::uuid[] is null or {key} = any(%(among)s)) order by 1 limit %(limit)s"
+    ).format(key=collection.key, tables=collection.tables, condition=collection.condition, where=where.text)
+    wanted = None if among is None else list(among)
+    parameters = {**collection.parameters, **where.parameters, "among": wanted, "limit": limit}
+    cursor = await conn.execute(text, parameters)
+    return [row[0] for row in await cursor.fetchall()]
 
 
 # The tenant itself ----------------------------------------------------------------------------------------------------

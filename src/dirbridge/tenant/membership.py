@@ -19,6 +19,8 @@ from dirbridge.tenant.administration import Mastered
 Conn = AsyncConnection[Any]
 
 _MANAGERS = frozenset({"user", "contact"})
+MOST_OWNERS = 100
+"""Owners of a group."""
 
 
 class UnknownObject(EntryError):
@@ -49,13 +51,37 @@ async def add_members(conn: Conn, tenant: UUID, group: UUID, members: Sequence[U
         raise EntryError("A group cannot be a member of itself.", code="Request_BadRequest")
     there = await administration.among(conn, tenant, group, "members", members)
     if there or len(set(members)) < len(members):
-        named = ", ".join(sorted(str(id) for id in there)) or "one is named twice"
-        raise EntryError(
-            f"One or more added object references already exist for the following modified properties: 'members'"
-            f" ({named}).",
-            code="Request_BadRequest",
-        )
+        raise _already_there("members", ", ".join(sorted(str(id) for id in there)) or "one is named twice")
     await directory.refer(conn, tenant, [(str(group), "members", str(member)) for member in members])
+
+
+async def add_owner(conn: Conn, tenant: UUID, group: UUID, owner: UUID) -> None:
+    """Give a group an owner. No source knows owners, so a synchronized group gets them as well.
+
+    Raises:
+        UnknownObject: one of the two does not exist.
+        EntryError: it is an owner, or no user; or the group has as many as it can have.
+    """
+    known = await _lock(conn, tenant, [group, owner])
+    if known[owner].object_type != "user":
+        raise EntryError(f"An owner is a user; '{owner}' is a {known[owner].object_type}.", code="Request_BadRequest")
+    if await administration.among(conn, tenant, group, "owners", [owner]):
+        raise _already_there("owners", str(owner))
+    if await administration.size(conn, tenant, group, "owners", MOST_OWNERS) >= MOST_OWNERS:
+        raise EntryError(f"The group has {MOST_OWNERS} owners, and no room for more.", code="Request_BadRequest")
+    await directory.refer(conn, tenant, [(str(group), "owners", str(owner))])
+
+
+async def remove_owner(conn: Conn, tenant: UUID, group: UUID, owner: UUID) -> None:
+    """Take an owner off a group.
+
+    Raises:
+        UnknownObject: the group does not exist, or this is no owner of it.
+    """
+    await _lock(conn, tenant, [group])
+    if not await administration.among(conn, tenant, group, "owners", [owner]):
+        raise UnknownObject(owner)
+    await directory.unrefer(conn, tenant, [(str(group), "owners", str(owner))])
 
 
 async def remove_member(conn: Conn, tenant: UUID, group: UUID, member: UUID) -> None:
@@ -101,6 +127,13 @@ async def remove_manager(conn: Conn, tenant: UUID, user: UUID) -> bool:
     known = await _lock(conn, tenant, [user])
     _refuse_mastered(known[user], "manager")
     return await administration.end_relation(conn, tenant, user, "manager")
+
+
+def _already_there(what: str, which: str) -> EntryError:
+    return EntryError(
+        f"One or more added object references already exist for the following modified properties: '{what}' ({which}).",
+        code="Request_BadRequest",
+    )
 
 
 async def _lock(conn: Conn, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, ObjectRow]:

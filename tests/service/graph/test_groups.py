@@ -43,7 +43,7 @@ async def test_members_of_both_types_say_what_they_are(world: World) -> None:
     assert await world.names(f"groups/{group}/members", advanced=True, filter="startsWith(displayName,'b')") == ["Bert"]
     await world.client.delete(f"users/{ada}")
     assert await world.names(f"groups/{group}/members") == ["Bert", "Inner"]
-    assert (await world.get(f"groups/{group}/members/graph.device")).status_code == 400
+    assert (await world.get(f"groups/{group}/members/graph.planet")).status_code == 400
 
 
 async def test_members_page_to_the_end_while_others_join(world: World) -> None:
@@ -118,3 +118,32 @@ async def test_directory_objects(world: World) -> None:
     found = (await world.client.post("directoryObjects/getByIds", json=wanted)).json()["value"]
     assert [each["id"] for each in found] == [str(ada)]
     assert (await world.client.post("directoryObjects/getByIds", json={"ids": ["x"]})).status_code == 400
+
+
+async def test_members_are_sorted_in_an_advanced_query(world: World) -> None:
+    """By name, page by page, both ways; without the header it is refused."""
+    group = await world.put("group", "Engineers")
+    for name in ("Cid", "ada", "Bob", "Dan"):
+        await world.refer(group, "members", await world.user(name))
+    names = [
+        each["displayName"]
+        async for page in world.pages(f"groups/{group}/members", advanced=True, orderby="displayName desc", top="3")
+        for each in page
+    ]
+    assert names == ["Dan", "Cid", "Bob", "ada"]
+    path = f"groups/{group}/members/graph.user"
+    found = (await world.get(path, advanced=True, orderby="userPrincipalName")).json()["value"]
+    assert [each["displayName"] for each in found] == ["ada", "Bob", "Cid", "Dan"]
+    refused = await world.get(f"groups/{group}/members", orderby="displayName")
+    assert (refused.status_code, code(refused)) == (400, "Request_UnsupportedQuery")
+
+
+@pytest.mark.parametrize("kind", ["device", "servicePrincipal", "directoryRole", "administrativeUnit", "application"])
+async def test_types_that_are_nobodys_here_are_empty_lists(world: World, kind: str) -> None:
+    """Scripts ask for them wherever Graph has them."""
+    group, ada = await world.put("group", "Engineers"), await world.user("Ada")
+    await world.refer(group, "members", ada)
+    for path in (f"groups/{group}/members", f"users/{ada}/memberOf"):
+        answer = await world.get(f"{path}/microsoft.graph.{kind}", select="id,displayName")
+        assert (answer.status_code, answer.json()["value"]) == (200, [])
+        assert f"#{kind}s(" in answer.json()["@odata.context"]

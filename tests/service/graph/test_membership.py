@@ -181,3 +181,36 @@ async def test_who_may_write_members(world: World) -> None:
     ):
         answer = await world.client.request(method, path, headers=reader, json=at(ada))
         assert (answer.status_code, code(answer)) == (403, "Authorization_RequestDenied"), path
+
+
+async def test_owners_come_and_go(world: World) -> None:
+    """Users own groups, those of a source too; each is shown from both sides, expanded as well, and is no member."""
+    await add_job(world, JOB)
+    group, ada = await world.put("group", "Engineers", job=JOB), await world.user("Ada")
+    answer = await world.client.post(f"groups/{group}/owners/$ref", json=at(ada))
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert await world.names(f"groups/{group}/owners") == ["Ada"]
+    assert await world.names(f"groups/{group}/owners/graph.user") == ["Ada"]
+    assert await world.names(f"users/{ada}/ownedObjects") == ["Engineers"]
+    assert await world.names(f"users/{ada}/memberOf") == []
+    shown = (await world.get(f"groups/{group}", expand="owners($select=displayName)")).json()
+    assert [each["displayName"] for each in shown["owners"]] == ["Ada"]
+    again = await world.client.post(f"groups/{group}/owners/$ref", json=at(ada))
+    assert (again.status_code, "already exist" in message(again)) == (400, True)
+    assert (await world.client.delete(f"groups/{group}/owners/{ada}/$ref")).status_code == 204
+    gone = await world.client.delete(f"groups/{group}/owners/{ada}/$ref")
+    assert (gone.status_code, code(gone)) == (404, "Request_ResourceNotFound")
+    activities = await world.run("select activity, target from audits order by at")
+    assert activities == [("Add owner to group", str(group)), ("Remove owner from group", str(group))]
+
+
+async def test_who_cannot_own_a_group(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group, a contact, nobody, and one more than there is room for."""
+    group, other = await world.put("group", "Engineers"), await world.put("group", "Other")
+    contact, ada, bob = await world.put("contact", "Cid"), await world.user("Ada"), await world.user("Bob")
+    for owner, status in ((other, 400), (contact, 400), (uuid4(), 404)):
+        assert (await world.client.post(f"groups/{group}/owners/$ref", json=at(owner))).status_code == status
+    monkeypatch.setattr("dirbridge.tenant.membership.MOST_OWNERS", 1)
+    assert (await world.client.post(f"groups/{group}/owners/$ref", json=at(ada))).status_code == 204
+    full = await world.client.post(f"groups/{group}/owners/$ref", json=at(bob))
+    assert (full.status_code, "no room" in message(full)) == (400, True)

@@ -21,6 +21,7 @@ from dirbridge.store.directory_queries import After, Collection, Conn, Directory
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 CASTS = {f"graph.{name}": kind for kind, name in objects.GRAPH_TYPES.items()}
+FOREIGN_CASTS = {f"graph.{name}": name for name in objects.FOREIGN_TYPES}
 
 _PLAIN_ORDERS = frozenset({Order.DISPLAY_NAME, Order.USER_PRINCIPAL_NAME})
 """What lists are sorted by without an advanced query."""
@@ -29,6 +30,9 @@ LIVE_ORDERS = {
     "group": (Order.DISPLAY_NAME, Order.CREATED),
     "contact": (Order.DISPLAY_NAME,),
 }
+_RELATED_ORDERS = (Order.DISPLAY_NAME,)
+_NONE: frozenset[Order] = frozenset()
+"""A list of related objects has no index to be sorted by: every order of it is an advanced query."""
 DELETED_ORDERS = {
     "user": (Order.DISPLAY_NAME, Order.USER_PRINCIPAL_NAME, Order.DELETED),
     "group": (Order.DISPLAY_NAME, Order.DELETED),
@@ -42,6 +46,7 @@ async def listing(
     fragment: str,
     object_type: str | None,
     orders: Sequence[Order] = (),
+    plain_orders: frozenset[Order] = _PLAIN_ORDERS,
     caller: Caller | None = None,
     typed: bool = False,
 ) -> Response:
@@ -49,7 +54,7 @@ async def listing(
 
     Args:
         object_type: the only type in it, or None where several mix.
-        orders: what it can be sorted by; each has an index.
+        orders: what it can be sorted by; all but the plain ones ask for an advanced query.
         caller: whose permissions decide which relations can be expanded; None where none can.
         typed: each object says of which type it is.
     """
@@ -58,7 +63,7 @@ async def listing(
     relation = expansions.wanted(query, object_type, caller) if caller and object_type else None
     select = objects.selected(query, object_type)
     where = query.where(*_properties(object_type))
-    order, descending = _order(query, orders, objects.type_name(object_type))
+    order, descending = _order(query, orders, plain_orders, objects.type_name(object_type))
     after = _position(query, order)
     async with database(request).connection() as conn:
         rows = await directory_queries.page(
@@ -81,11 +86,11 @@ async def listing(
     )
 
 
-def _order(query: odata.Query, orders: Sequence[Order], type_name: str) -> tuple[Order, bool]:
+def _order(query: odata.Query, orders: Sequence[Order], plain: frozenset[Order], type_name: str) -> tuple[Order, bool]:
     found = odata.order(query, {order.value.lower(): order for order in orders}, type_name)
     if found is None:
         return Order.ID, False
-    if not query.advanced and (query.filter is not None or found[0] not in _PLAIN_ORDERS):
+    if not query.advanced and (query.filter is not None or found[0] not in plain):
         what = "$filter together with $orderby" if query.filter is not None else f"Sorting by '{found[0]}'"
         raise bad_request(
             f"{what} is an advanced query. Send the header 'ConsistencyLevel: eventual' and the option $count=true with"
@@ -125,10 +130,17 @@ async def related(request: Request, of_type: Callable[[str | None], Collection],
         return await counting(request, of_type(None), object_type=None)
     if cast == "$ref":
         return await references(request, of_type(None))
-    if cast is None:
-        return await listing(request, of_type(None), fragment="directoryObjects", object_type=None, typed=True)
+    if cast is None or cast in FOREIGN_CASTS:
+        kind = FOREIGN_CASTS.get(cast or "")
+        fragment = "directoryObjects" if kind is None else f"{kind}s"
+        return await listing(
+            request, of_type(kind), fragment=fragment, object_type=None, orders=_RELATED_ORDERS, plain_orders=_NONE,
+            typed=True,
+        )  # fmt: skip
     kind = object_type_of(cast)
-    return await listing(request, of_type(kind), fragment=f"{kind}s", object_type=kind)
+    return await listing(
+        request, of_type(kind), fragment=f"{kind}s", object_type=kind, orders=LIVE_ORDERS[kind], plain_orders=_NONE
+    )
 
 
 async def references(request: Request, collection: Collection) -> Response:
@@ -181,7 +193,8 @@ def entity(
 def object_type_of(cast: str) -> str:
     """Read a cast in a path, such as `graph.user`."""
     if cast not in CASTS:
-        raise bad_request(f"Resource not found for the segment '{cast}'. Known: {', '.join(CASTS)}, $count and $ref.")
+        known = ", ".join((*CASTS, *FOREIGN_CASTS))
+        raise bad_request(f"Resource not found for the segment '{cast}'. Known: {known}, $count and $ref.")
     return CASTS[cast]
 
 

@@ -23,9 +23,9 @@ LIMIT = 20
 _UP = (Relation.MEMBER_OF, Relation.TRANSITIVE_MEMBER_OF)
 _PERSON = (Relation.MANAGER, Relation.DIRECT_REPORTS, *_UP)
 _RELATIONS = {
-    "user": _PERSON,
+    "user": (*_PERSON, Relation.OWNED_OBJECTS),
     "contact": _PERSON,
-    "group": (Relation.MEMBERS, Relation.TRANSITIVE_MEMBERS, *_UP),
+    "group": (Relation.MEMBERS, Relation.TRANSITIVE_MEMBERS, Relation.OWNERS, *_UP),
 }
 _MEMBERS = frozenset({Relation.MEMBERS, Relation.TRANSITIVE_MEMBERS})
 _READ_MEMBERS = (

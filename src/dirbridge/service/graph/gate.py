@@ -36,6 +36,7 @@ _SEGMENTS = {
         "auditLogs",
         "bulkUpload",
         "checkMemberGroups",
+        "checkMemberObjects",
         "clearQuarantine",
         "contacts",
         "createdObjects",
@@ -55,6 +56,7 @@ _SEGMENTS = {
         "functions",
         "getByIds",
         "getMemberGroups",
+        "getMemberObjects",
         "groups",
         "hybridAgentUpdaterConfiguration",
         "instantiate",
@@ -106,7 +108,7 @@ _SEGMENTS = {
 _CASTS = {
     f"{prefix}.{name}".lower(): f"graph.{name}"
     for prefix in ("microsoft.graph", "graph")
-    for name in objects.GRAPH_TYPES.values()
+    for name in (*objects.GRAPH_TYPES.values(), *objects.FOREIGN_TYPES)
 }
 _KEYED = re.compile(r"^([^/()]+)\((.*)\)$", re.DOTALL)
 

@@ -179,6 +179,13 @@ async def transitive_member_of(request: Request, key: str, caller: MemberReader,
     return await relations.transitive_member_of(request, caller, await _id(request, caller, key), cast)
 
 
+@router.get("/groups/{key}/owners")
+@router.get("/groups/{key}/owners/{cast}")
+async def owners(request: Request, key: str, caller: MemberReader, cast: str | None = None) -> Response:
+    """List who owns a group."""
+    return await relations.owners(request, caller, await _id(request, caller, key), cast)
+
+
 @router.get("/directoryObjects/{key}")
 async def get_object(request: Request, key: str, caller: AnyReader) -> Response:
     """Give a user, group or contact by its id."""

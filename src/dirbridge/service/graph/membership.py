@@ -6,6 +6,7 @@ Source: Graph group: add members, remove member; user: assign manager, remove ma
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -24,6 +25,7 @@ router = APIRouter()
 
 _may_write_members = Depends(require(*groups.WRITE_MEMBERS, roles=GROUP_WRITERS))
 MemberWriter = Annotated[Caller, _may_write_members]
+OwnerWriter = Annotated[Caller, Depends(require(*groups.WRITE, roles=GROUP_WRITERS))]
 ManagerWriter = Annotated[Caller, Depends(require(*users.WRITE, roles=USER_WRITERS))]
 
 
@@ -46,15 +48,40 @@ async def add_member(request: Request, key: str, caller: MemberWriter) -> Respon
 @router.delete("/groups/{key}/members/{member}/$ref")
 async def remove_member(request: Request, key: str, member: str, caller: MemberWriter) -> Response:
     """Take a member out of a group of the cloud; the member itself stays."""
-    id = guid(member)
-    if id is None:
-        raise GraphError(400, "Request_BadRequest", f"Invalid object identifier '{member}'.")
+    id = _key(member)
     async with database(request).transaction() as conn:
         group = await groups.find(conn, caller, key)
         await membership.remove_member(conn, caller.tenant, group.id, id)
         await audits.record(
             conn, caller.tenant, actor=caller.actor, activity="Remove member from group", target=str(group.id),
             detail={"members": [str(id)]},
+        )  # fmt: skip
+    return no_content()
+
+
+@router.post("/groups/{key}/owners/$ref")
+async def add_owner(request: Request, key: str, caller: OwnerWriter) -> Response:
+    """Give a group an owner."""
+    owner = relations.object_id((await body(request, Address)).id)
+    async with database(request).transaction() as conn:
+        group = await groups.find(conn, caller, key)
+        await membership.add_owner(conn, caller.tenant, group.id, owner)
+        await audits.record(
+            conn, caller.tenant, actor=caller.actor, activity="Add owner to group", target=str(group.id),
+            detail={"owner": str(owner)},
+        )  # fmt: skip
+    return no_content()
+
+
+@router.delete("/groups/{key}/owners/{owner}/$ref")
+async def remove_owner(request: Request, key: str, owner: str, caller: OwnerWriter) -> Response:
+    """Take an owner off a group; the owner itself stays."""
+    async with database(request).transaction() as conn:
+        group = await groups.find(conn, caller, key)
+        await membership.remove_owner(conn, caller.tenant, group.id, _key(owner))
+        await audits.record(
+            conn, caller.tenant, actor=caller.actor, activity="Remove owner from group", target=str(group.id),
+            detail={"owner": owner},
         )  # fmt: skip
     return no_content()
 
@@ -95,3 +122,10 @@ async def refuse_member_delete(key: str, member: str) -> Response:
         f" to delete it as such, delete it where it lies.",
         headers={"Allow": "GET"},
     )  # fmt: skip
+
+
+def _key(text: str) -> UUID:
+    id = guid(text)
+    if id is None:
+        raise GraphError(400, "Request_BadRequest", f"Invalid object identifier '{text}'.")
+    return id

@@ -21,6 +21,9 @@ from dirbridge.store.directory_queries import DirectoryObject
 GRAPH_TYPES = {"user": "user", "group": "group", "contact": "orgContact"}
 """Graph's name of each type of object."""
 
+FOREIGN_TYPES = ("administrativeUnit", "application", "device", "directoryRole", "servicePrincipal")
+"""Types that a list can be narrowed to, as clients do, and of which a tenant here relates none."""
+
 _COLLECTIONS = frozenset({
     "businessPhones", "proxyAddresses", "otherMails", "groupTypes", "onPremisesProvisioningErrors",
     "serviceProvisioningErrors", "resourceProvisioningOptions", "identities", "imAddresses",

@@ -62,6 +62,20 @@ async def transitive_member_of(request: Request, caller: Caller, id: UUID, cast:
     )
 
 
+async def owned(request: Request, caller: Caller, id: UUID, cast: str | None) -> Response:
+    """Answer with the groups that an object owns."""
+    return await collections.related(
+        request, lambda kind: directory_queries.referring(caller.tenant, id, "owners", kind), cast
+    )
+
+
+async def owners(request: Request, caller: Caller, id: UUID, cast: str | None) -> Response:
+    """Answer with who owns an object."""
+    return await collections.related(
+        request, lambda kind: directory_queries.referenced(caller.tenant, id, "owners", kind), cast
+    )
+
+
 async def _manager(request: Request, caller: Caller, id: UUID) -> DirectoryObject:
     async with database(request).connection() as conn:
         row = await directory_queries.manager(conn, caller.tenant, id)

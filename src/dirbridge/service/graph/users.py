@@ -177,6 +177,13 @@ async def transitive_member_of(request: Request, key: str, caller: Reader, cast:
     return await relations.transitive_member_of(request, caller, await _id(request, caller, key), cast)
 
 
+@router.get("/users/{key}/ownedObjects")
+@router.get("/users/{key}/ownedObjects/{cast}")
+async def owned_objects(request: Request, key: str, caller: Reader, cast: str | None = None) -> Response:
+    """List the groups that a user owns."""
+    return await relations.owned(request, caller, await _id(request, caller, key), cast)
+
+
 async def find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
     """Find a live user by id or userPrincipalName.
 
