@@ -11,7 +11,9 @@ _CODE = re.compile(r"[A-Za-z]+(?:_[A-Za-z]+)?")
 _STEP = re.compile(r"Entry(?:Import|Export|Synchronization(?!Skipped$)|StagedDelete)\w*")
 """Codes of steps in the log: names of what ran, not of what failed. One code of a skip begins like them."""
 
-_POSITION = {"Fault": 0, "_Refusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1, "PageRefusal": 1}
+_POSITION = {
+    "Fault": 0, "_Refusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1, "PageRefusal": 1, "Finding": 4,
+}  # fmt: skip
 """Where these take a code."""
 
 _HOLDERS = {"_BY_STATUS", "_CODES", "Failure", "Reason"}

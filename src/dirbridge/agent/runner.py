@@ -101,7 +101,7 @@ class Runner:
 
     async def _keep_beating(self, client: ServiceClient) -> None:
         while True:
-            self._write_report()
+            self._write_report(client.advice.heartbeat_every)
             await asyncio.sleep(client.advice.heartbeat_every)
             try:
                 await client.heartbeat(self._report("running"))
@@ -203,9 +203,18 @@ class Runner:
             "lastError": self._executor.last_error and self._executor.last_error[:4000],
         }
 
-    def _write_report(self) -> None:
-        """Leave a note of how this process is, for `agent status`."""
-        report = {**self._report("running"), "at": datetime.now(UTC).isoformat(timespec="seconds"), "lost": self._lost}
+    def _write_report(self, every: float) -> None:
+        """Leave a note of how this process is, for `agent status` and `agent check`.
+
+        Args:
+            every: seconds until the next one; a heartbeat that waits for the service may delay it.
+        """
+        report = {
+            **self._report("running"),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "staleAfter": 3 * every + 2 * self._settings.common.answer_timeout,
+            "lost": self._lost,
+        }
         try:
             (self._state.folder / REPORT).write_text(json.dumps(report))
         except OSError as error:

@@ -22,6 +22,7 @@ from dirbridge.cli.client import Client, Profile, console, options, print_json
 from dirbridge.contract.errors import DirbridgeError
 
 NOT_RUNNING = 1
+CHECK_FAILED = 1
 _LOOK = {"active": "green", "inactive": "yellow", "revoked": "red"}
 
 _settings = click.option(
@@ -207,6 +208,23 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     if found["lastError"]:
         rows.append(("Last error", found["lastError"]))
     return [f"{name + ':':<13}{value}" for name, value in rows]
+
+
+@agent.command()
+@_settings
+@_state
+@_json
+@click.pass_context
+def check(context: click.Context, settings_file: Path | None, state_folder: Path | None, as_json: bool) -> None:
+    """Test everything that this host's agent needs, and say what to do where something is wrong.
+
+    Installation, settings, enrolment, process, files, certificate, the way to the service, and each directory of the
+    settings, which is signed in to once. Exit code 0 where nothing failed, 1 where something did.
+    """
+    from dirbridge.cli import agent_check
+
+    if not asyncio.run(agent_check.examine(settings_file, state_folder, as_json=as_json)):
+        context.exit(CHECK_FAILED)
 
 
 @agent.command()

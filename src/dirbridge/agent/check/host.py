@@ -1,0 +1,84 @@
+"""The host itself: what is installed, and whether its policy lets it run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dirbridge
+from dirbridge.contract.wire import Finding
+
+LIBRARIES = ("ldap", "cryptography", "joserfc", "zstandard")
+"""What the agent cannot do without; each is code of this machine's kind, which another machine's does not load."""
+
+
+def examine() -> Iterator[Finding]:
+    """Give what there is to say of installation and policy."""
+    yield installation()
+    yield from policy(Path(sys.executable), Path(dirbridge.__file__).parent)
+
+
+def installation(libraries: tuple[str, ...] = LIBRARIES) -> Finding:
+    """Say which version is installed, and whether all that it needs can be loaded."""
+    broken: list[str] = []
+    for name in libraries:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            broken.append(f"{name} ({error})")
+    if broken:
+        return Finding(
+            "installation",
+            "fail",
+            f"The agent is not whole: {', '.join(broken)} cannot be loaded.",
+            "Install it again with its dependencies: pip install 'dirbridge[agent]'. python-ldap needs the system's "
+            "OpenLDAP library, on Debian libldap-2.5-0.",
+            "InstallationBroken",
+        )
+    version = f"dirbridge {dirbridge.__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
+    return Finding("installation", "pass", f"{version}, installed in {Path(dirbridge.__file__).parent}.")
+
+
+def policy(*places: Path) -> Iterator[Finding]:
+    """Say whether programs and libraries may be run from where they lie."""
+    barred = sorted({str(place) for place in places if os.statvfs(place).f_flag & os.ST_NOEXEC})
+    if barred:
+        yield Finding(
+            "execution-policy",
+            "fail",
+            f"The file system of {' and '.join(barred)} is mounted noexec: nothing may be run from there.",
+            "Install the agent on another file system, or mount this one with exec.",
+            "MountedNoexec",
+        )
+        return
+    confinement = _confinement()
+    if confinement:
+        yield Finding(
+            "execution-policy",
+            "warn",
+            f"This process is confined by {confinement}.",
+            "If the agent does not start or cannot read its files, look for denials with `journalctl -k -g DENIED` or "
+            "`ausearch -m avc -ts recent`, and allow what is denied.",
+            "Confined",
+        )
+        return
+    yield Finding("execution-policy", "pass", "Programs may be run from where the agent is installed.")
+
+
+def _confinement() -> str:
+    """Name the profile of SELinux or AppArmor that confines this process; empty where none does."""
+    try:
+        label = Path("/proc/self/attr/current").read_text("utf-8").strip("\0\n ")
+    except OSError:
+        return ""
+    if label.endswith("(enforce)"):
+        return f"the AppArmor profile {label.removesuffix('(enforce)').strip()}"
+    try:
+        enforcing = Path("/sys/fs/selinux/enforce").read_text("utf-8").strip() == "1"
+    except OSError:
+        return ""
+    return f"SELinux as {label}" if enforcing and ":unconfined_t:" not in label else ""
