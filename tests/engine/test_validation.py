@@ -420,6 +420,24 @@ def test_what_is_no_document(value: Any) -> None:
     assert [defect.path for defect in defects] == ["schema"]
 
 
+def test_members_that_no_part_has() -> None:
+    """Each is named with its place: what is misspelt is not lost without a word."""
+    found = document()
+    rule(found)["containerFilters"] = {"includedContainers": []}
+    mapping(found)["scope"]["group"] = []
+    mapping(found)["attributeMappings"][0]["source"]["parameter"] = []
+    found["directories"][1]["objects"][0]["attributes"][0]["kind"] = "String"
+    defects = validation.read(found)
+    assert not isinstance(defects, Schema)
+    assert [defect.path for defect in defects] == [
+        f"{USERS}.attributeMappings[0].source.parameter",
+        f"{USERS}.scope.group",
+        f"{RULE}.containerFilters",
+        "directories[1].objects[0].attributes[0].kind",
+    ]
+    assert "groups, inputFilterGroups" in defects[1].remedy
+
+
 def test_a_sound_structure_is_read_without_loss() -> None:
     """Reading gives what was written."""
     found = document()

@@ -220,6 +220,16 @@ async def test_clear_quarantine_clears_nothing_else(world: World, state: str, be
     assert (_job(after)["next_run"] is None) is (becomes == "Paused")
 
 
+async def test_clear_quarantine_starts_no_job_that_nobody_started(world: World) -> None:
+    """A new job is disabled, and was never in quarantine: it stays disabled until a person starts it."""
+    async with world.database.transaction() as conn:
+        await conn.execute("update jobs set state = 'Disabled', quarantine = null where id = %s", (world.job,))
+        assert await jobs.clear_quarantine(conn, world.tenant, world.job, NOW)
+        found = await jobs.get(conn, world.tenant, world.job)
+    assert found is not None
+    assert (found.state, found.next_run) == ("Disabled", None)
+
+
 async def test_clear_and_restart_of_a_job_that_is_not_there(world: World) -> None:
     """Neither does anything, and each says so."""
     await _lay_down(world, under_way=False)

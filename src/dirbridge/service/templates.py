@@ -46,3 +46,8 @@ def _ad_to_tenant(job: str, now: datetime) -> Schema:
 
 TEMPLATES: dict[str, Callable[[str, datetime], Schema]] = {AD_PROVISIONING: _ad_to_tenant}
 """By template id: makes the schema document of a new job."""
+
+
+def macros(domain: str) -> dict[str, str]:
+    """Give what `%DomainFQDN%` and `%DomainNetBios%` stand for in a new job that reads a domain."""
+    return {"DomainFQDN": domain, "DomainNetBios": domain.partition(".")[0].upper()}

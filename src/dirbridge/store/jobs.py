@@ -89,10 +89,13 @@ async def create(
     settings: dict[str, Any],
     interval: timedelta = timedelta(minutes=2),
 ) -> None:
-    """Store a new job. It is paused until started."""
+    """Store a new job, disabled until somebody starts it.
+
+    Source: Graph shows the schedule of a job that was just made as `Disabled`; `Paused` is what was running before.
+    """
     await conn.execute(
-        """insert into jobs (tenant, id, service_principal, template_id, domain, schema, settings, interval)
-           values (%s, %s, %s, %s, %s, %s, %s, %s)""",
+        """insert into jobs (tenant, id, service_principal, template_id, domain, schema, settings, interval, state)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, 'Disabled')""",
         (
             tenant,
             job,
@@ -181,15 +184,17 @@ async def clear_quarantine(conn: AsyncConnection[Any], tenant: UUID, job: str, a
     """Lift a quarantine and go on from the last position, with all that is set aside tried again.
 
     The stored position is one whose changes all have an outcome: it is stored with them. A job that was disabled after
-    a long quarantine is active again; one that is paused stays so. False where there is no such job.
+    a long quarantine is active again; one that is paused, or was never started, stays so. False where there is no such
+    job.
 
     Args:
         at: when escrows become due.
     """
     result = await conn.execute(
         """update jobs set generation = generation + 1, quarantine = null, successive_failures = 0, cycle = null,
-             progress = null, state = case when state = 'Disabled' then 'Active' else state end,
-             next_run = case when state = 'Paused' then null else now() end
+             progress = null,
+             state = case when state = 'Disabled' and quarantine is not null then 'Active' else state end,
+             next_run = case when state = 'Active' or (state = 'Disabled' and quarantine is not null) then now() end
            where tenant = %s and id = %s""",
         (tenant, job),
     )

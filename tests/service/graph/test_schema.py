@@ -89,6 +89,42 @@ async def test_patch_replaces_what_the_body_has(world: World, job: dict[str, Any
     ]
 
 
+async def test_patch_keeps_flow_types_by_rule_and_place(world: World, job: dict[str, Any]) -> None:
+    """Mappings of the same name, in one rule or in two, keep each its own."""
+    at = job["at"] + "/schema"
+    document = (await world.get(at)).json()
+    rule = document["synchronizationRules"][0]
+    off = {**rule["objectMappings"][0], "enabled": False, "flowTypes": "Update"}
+    rule["objectMappings"].append(off)
+    document["synchronizationRules"].append({
+        **rule, "id": "second", "objectMappings": [{**off, "flowTypes": "Add"}],
+    })  # fmt: skip
+    answer = await world.client.put(at, json=document)
+    assert answer.status_code == 204, answer.text
+    rules = (await world.get(at)).json()["synchronizationRules"]
+    for mapping in [mapping for each in rules for mapping in each["objectMappings"]]:
+        del mapping["flowTypes"]
+    rules.reverse()
+    assert (await world.client.patch(at, json={"synchronizationRules": rules})).status_code == 204
+    second, first = (await world.get(at)).json()["synchronizationRules"]
+    assert [each["flowTypes"] for each in second["objectMappings"]] == ["Add"]
+    assert [each["flowTypes"] for each in first["objectMappings"]] == ["Add,Update,Delete"] * 4 + ["Update"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_members_that_no_document_has(world: World, job: dict[str, Any], method: str) -> None:
+    """They are refused by their path, at the top or below; what Graph shows beside the document may come along."""
+    before = await _row(world)
+    document = (await world.get(job["at"] + "/schema")).json()
+    answer = await world.client.request(method, job["at"] + "/schema", json=document | {"rules": []})
+    assert (answer.status_code, answer.json()["error"]["target"]) == (400, "rules")
+    document["synchronizationRules"][0]["objectMappings"][0]["attributeMapping"] = []
+    answer = await world.client.request(method, job["at"] + "/schema", json=document)
+    target = "synchronizationRules[0].objectMappings[0].attributeMapping"
+    assert (answer.status_code, code(answer), answer.json()["error"]["target"]) == (400, "InvalidSchema", target)
+    assert await _row(world) == before
+
+
 async def test_what_was_read_can_be_written_back_without_loss(world: World, job: dict[str, Any]) -> None:
     """Nothing changes: neither the document nor its version, and no cycle reads everything again."""
     await world.run("update jobs set full_read_wanted = false")

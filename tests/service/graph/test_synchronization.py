@@ -54,12 +54,12 @@ async def _row(world: World) -> dict[str, Any]:
 
 
 async def test_a_new_job_waits_to_be_started(world: World, job: dict[str, Any]) -> None:
-    """A new job is paused, in Graph's shape, and reads the domain that its application is named after."""
+    """Nobody has started a new job: disabled, in Graph's shape. It reads the domain of its application's name."""
     shown = {name: value for name, value in job["shown"].items() if name != "@odata.context"}
     assert shown == {
         "id": shown["id"],
         "templateId": "AD2AADProvisioning",
-        "schedule": {"expiration": None, "interval": "PT2M", "state": "Paused"},
+        "schedule": {"expiration": None, "interval": "PT2M", "state": "Disabled"},
         "status": {
             "code": "Paused",
             "countSuccessiveCompleteFailures": 0,

@@ -1,7 +1,8 @@
-"""From JSON to a schema document: every member that is missing or of a wrong type, not just the first."""
+"""From JSON to a schema document: every member that is missing, unknown or of a wrong type, not just the first."""
 
 from __future__ import annotations
 
+import functools
 import re
 import types
 import typing
@@ -26,9 +27,10 @@ def read(document: Any) -> Schema | Sequence[Defect]:
         RecursionError: it nests too deeply.
     """
     try:
-        return msgspec.convert(document, Schema)
+        read = msgspec.convert(document, Schema)
     except msgspec.ValidationError:
         return list(islice(_defects(document, Schema, ""), MOST))
+    return list(islice(_strangers(document, Schema, ""), MOST)) or read
 
 
 def _defects(value: Any, kind: Any, path: str) -> Defects:
@@ -42,7 +44,7 @@ def _defects(value: Any, kind: Any, path: str) -> Defects:
     if origin in (typing.Union, types.UnionType):
         (kind,) = [each for each in typing.get_args(kind) if each is not types.NoneType]
         yield from _defects(value, kind, path)
-    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+    elif _is_part(kind) and isinstance(value, dict):
         yield from _members(value, kind, path)
     elif origin is tuple and isinstance(value, list):
         for at, item in enumerate(value):
@@ -58,3 +60,37 @@ def _members(value: dict[str, Any], kind: type[msgspec.Struct], path: str) -> De
             yield from _defects(value[field.encode_name], field.type, place)
         elif field.required:
             yield Defect(place, "It is missing.", "Add it.")
+
+
+def _strangers(value: Any, kind: Any, path: str) -> Defects:
+    """Find members that a part does not have: nothing that somebody wrote is lost without a word."""
+    if isinstance(value, list | tuple):
+        (inner, *_) = typing.get_args(kind)
+        if typing.get_origin(kind) is tuple and _is_part(inner):
+            for at, item in enumerate(value):
+                yield from _strangers(item, inner, f"{path}[{at}]")
+        return
+    part = _part(kind)
+    if part is None or not isinstance(value, dict):
+        return
+    types = _types(part)
+    for name, item in value.items():
+        place = f"{path}.{name}" if path else name
+        if name not in types:
+            yield Defect(place, "There is no such member.", f"Take it out, or use one of {', '.join(types)}.")
+        else:
+            yield from _strangers(item, types[name], place)
+
+
+def _part(kind: Any) -> type[msgspec.Struct] | None:
+    """Give the kind of part that a type stands for, also where null may take its place."""
+    return next((each for each in (kind, *typing.get_args(kind)) if _is_part(each)), None)
+
+
+def _is_part(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+@functools.cache
+def _types(part: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(part)}

@@ -29,7 +29,8 @@ from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import database
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment
-from dirbridge.service.graph.schema import SCHEMA, new_version
+from dirbridge.service.graph.schema import SCHEMA
+from dirbridge.service.graph.schema_documents import new_version
 from dirbridge.service.graph.synchronization import OWNED, Reader, address, audit, find_job
 from dirbridge.store import jobs
 from dirbridge.store.jobs import Job

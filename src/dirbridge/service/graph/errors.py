@@ -53,9 +53,11 @@ class GraphError(Exception):
         self.headers = dict(headers or {})
 
 
-def bad_request(message: str, *, code: str = "BadRequest", target: str | None = None) -> GraphError:
+def bad_request(
+    message: str, *, code: str = "BadRequest", target: str | None = None, inner: str | None = None
+) -> GraphError:
     """A request that nobody could answer."""
-    return GraphError(400, code, message, target=target)
+    return GraphError(400, code, message, target=target, inner=inner)
 
 
 def not_found(what: str, key: object) -> GraphError:

@@ -30,10 +30,12 @@ from dirbridge.service import templates
 from dirbridge.service.auth.access import Caller
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import body, context, database
-from dirbridge.service.graph.errors import GraphError, bad_request, not_found
+from dirbridge.service.graph.errors import bad_request, not_found
+from dirbridge.service.graph.job_templates import SCHEMA as TEMPLATE
+from dirbridge.service.graph.job_templates import find_template
 from dirbridge.service.graph.responses import GraphResponse
-from dirbridge.service.graph.schema import SCHEMA, TEMPLATE
-from dirbridge.service.graph.synchronization import Writer, find_job, find_principal
+from dirbridge.service.graph.schema import SCHEMA
+from dirbridge.service.graph.synchronization import Writer, find_job
 from dirbridge.store import identity
 from dirbridge.store.directory_queries import Conn
 
@@ -74,7 +76,7 @@ async def template_functions(request: Request, sp: str, template: str, caller: W
     """List the functions that the mapping of a template's jobs may use."""
     odata.read(request, frozenset({"format"}))
     async with database(request).connection() as conn:
-        await _domain(conn, caller, sp, template)
+        await find_template(conn, caller, sp, template)
     return _functions(request)
 
 
@@ -140,18 +142,9 @@ async def parse_for_template(request: Request, sp: str, template: str, caller: W
     """Try an expression as the mapping of a template's job would work it out."""
     wanted = await body(request, Attempt)
     async with database(request).connection() as conn:
-        domain = await _domain(conn, caller, sp, template)
+        principal = await find_template(conn, caller, sp, template)
         environment = await _environment(conn, caller)
-    macros = {"DomainFQDN": domain, "DomainNetBios": domain.partition(".")[0].upper()}
-    return await _tried(request, wanted, macros, environment)
-
-
-async def _domain(conn: Conn, caller: Caller, sp: str, template: str) -> str:
-    """Give the domain that jobs of an application read, once the template is known to exist."""
-    principal = await find_principal(conn, caller, sp)
-    if template not in templates.TEMPLATES:
-        raise GraphError(404, "NotFound", f"The synchronization template '{template}' does not exist under '{sp}'.")
-    return principal.display_name
+    return await _tried(request, wanted, templates.macros(principal.display_name), environment)
 
 
 async def _environment(conn: Conn, caller: Caller) -> Environment:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from dirbridge.service import configuration, templates
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import SYNCHRONIZERS
-from dirbridge.service.graph import job_settings, odata
+from dirbridge.service.graph import job_settings, job_templates, odata
 from dirbridge.service.graph.context import body, database, root, sealing
 from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.gallery import domain_name
@@ -69,15 +69,14 @@ async def count_jobs(request: Request, sp: str, caller: Reader) -> Response:
 
 @tree.post("/jobs")
 async def create_job(request: Request, sp: str, caller: Writer) -> Response:
-    """Make a job, paused, with the template's default schema."""
+    """Make a job that waits to be started, with the template's default schema."""
     wanted = await body(request, NewJob)
-    build = templates.TEMPLATES.get(wanted.template_id)
     if wanted.template_id == templates.PASSWORD_HASHES:
         raise bad_request(
             "Password hashes are not synchronized, so there is no job for them. A job of the template "
             f"{templates.AD_PROVISIONING} brings users, groups and contacts."
         )
-    if build is None:
+    if wanted.template_id not in templates.TEMPLATES:
         raise bad_request(f"templateId expects one of {', '.join(templates.TEMPLATES)}; found '{wanted.template_id}'.")
     job = f"{wanted.template_id}.{caller.tenant.hex}.{uuid4()}"
     async with database(request).transaction() as conn:
@@ -91,7 +90,7 @@ async def create_job(request: Request, sp: str, caller: Writer) -> Response:
             service_principal=principal.id,
             template_id=wanted.template_id,
             domain=domain,
-            schema=build(job, datetime.now(UTC)),
+            schema=await job_templates.beginning(conn, caller.tenant, principal, wanted.template_id, job),
             settings={"DomainFQDN": domain, **decided},
         )
         await account.ensure(conn, caller.tenant, sealing(request), new_id, datetime.now(UTC))

@@ -19,11 +19,10 @@ from starlette.responses import Response, StreamingResponse
 from dirbridge.engine import policies
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
-from dirbridge.service.graph import odata, provisioning_logs, scopes, status, steps
+from dirbridge.service.graph import odata, provisioning_logs, schema_documents, scopes, status, steps
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, moment, no_content
-from dirbridge.service.graph.schema import proposed_schema
 from dirbridge.store import audits, event_queries, jobs, previews
 from dirbridge.store.database import Database
 from dirbridge.store.directory_queries import Conn
@@ -63,7 +62,7 @@ async def ask(request: Request, job: str, caller: Writer) -> Response:
     if wish.schema is not None:
         async with database(request).connection() as conn:
             found = await _job(conn, caller, job)
-        schema = proposed_schema(wish.schema, found, whole=False)
+        schema = schema_documents.proposed(wish.schema, schema_documents.of_job(found), whole=False)
         schema = scopes.by_anchor(schema, await scopes.resolve(request, found, schema))
     async with database(request).transaction() as conn:
         found = await _job(conn, caller, job)

@@ -18,7 +18,7 @@ from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.responses import GraphResponse, no_content
 from dirbridge.service.graph.secrets import Pair, put_secrets
 from dirbridge.service.graph.synchronization import Reader, Writer, address, audit, find_principal
-from dirbridge.store import jobs
+from dirbridge.store import jobs, template_schemas
 
 tree = APIRouter()
 
@@ -52,7 +52,7 @@ async def put_root(request: Request, sp: str, caller: Writer) -> Response:
 
 @tree.delete("")
 async def delete_root(request: Request, sp: str, caller: Writer) -> Response:
-    """Drop jobs and secrets; what was written stays, and so does the application."""
+    """Drop jobs, secrets and changed templates; what was written stays, and so does the application."""
     async with database(request).transaction() as conn:
         principal = await find_principal(conn, caller, sp)
         for job in await jobs.list_all(conn, caller.tenant, principal.id):
@@ -60,4 +60,5 @@ async def delete_root(request: Request, sp: str, caller: Writer) -> Response:
             await audit(conn, caller, "Delete provisioning configuration", job.id)
         domain = principal.display_name.lower()
         await configuration.replace(conn, sealing(request), caller.tenant, principal.id, domain, {})
+        await template_schemas.delete(conn, caller.tenant, principal.app_id)
     return no_content()
