@@ -53,6 +53,12 @@ PERMISSIONS = (
 )
 """What the first application may do: everything that the command line does."""
 
+SIGN_IN_APPLICATION = "dirbridge command line (sign-in)"
+SIGN_IN_CLIENT = UUID("d1b71d6e-7c1e-4a55-8f0a-51c91e0c0a11")
+"""The client id, the same everywhere, by which people sign in at command lines. It is public and has no secret."""
+
+DELEGATED_PERMISSIONS = tuple(sorted({*PERMISSIONS, "User.Read"}))
+
 ADMINISTRATOR_ROLES = ("Global Administrator",)
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
@@ -138,6 +144,7 @@ async def initialise(
             await _change(conn, found, settings, wishes, wanted)
         tenant = await identity.get_tenant(conn, await identity.only_tenant(conn))
         client, secret = await _client(conn, tenant.id, wishes)
+        await _ensure_sign_in_client(conn, tenant.id)
         administrator = (await people.administrators(conn, tenant.id))[0]
         sealing = Sealing.open(settings.sealing_key)
         opened = await authority.open_stored(conn, tenant.id, sealing)
@@ -180,6 +187,7 @@ async def load(database: Database, settings: Settings, port: int | None = None) 
             tenant = await identity.get_tenant(conn, tenant_id)
         sealing = Sealing.open(settings.sealing_key)
         await account.ensure(conn, tenant_id, sealing, new_id, datetime.now(UTC))
+        await _ensure_sign_in_client(conn, tenant_id)
     loaded = await authority.load(database, tenant_id, sealing)
     return Identity(tenant, sealing, loaded, await tokens.load(database, tenant_id, tenant.base_url, sealing))
 
@@ -292,6 +300,19 @@ async def _client(conn: AsyncConnection[Any], tenant: UUID, wishes: Wishes) -> t
     )
     await audits.record(conn, tenant, actor="command line", activity="Add client secret", target=str(app_id))
     return app_id, secret
+
+
+async def _ensure_sign_in_client(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    """Make the application by which people sign in at command lines, or give it what a later release needs."""
+    found = await identity.service_principal_by_app(conn, tenant, SIGN_IN_CLIENT)
+    if found is None:
+        await identity.add_service_principal(
+            conn, tenant, uuid4(), app_id=SIGN_IN_CLIENT, display_name=SIGN_IN_APPLICATION, is_public=True,
+            redirect_uris=["http://localhost"], delegated_permissions=DELEGATED_PERMISSIONS,
+        )  # fmt: skip
+    elif not set(DELEGATED_PERMISSIONS) <= set(found.delegated_permissions):
+        wanted = sorted({*found.delegated_permissions, *DELEGATED_PERMISSIONS})
+        await identity.set_delegated_permissions(conn, tenant, found.id, wanted)
 
 
 def _checked_domain(name: str) -> str:

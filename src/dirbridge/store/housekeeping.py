@@ -17,7 +17,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import TransientError
-from dirbridge.store import directory, events, feed, notifications, previews, signing_keys
+from dirbridge.store import directory, events, feed, grants, notifications, previews, signing_keys
 from dirbridge.store.agents import KEEP_CODES
 from dirbridge.store.database import Database, Failure
 
@@ -25,6 +25,8 @@ KEEP_DELETED = timedelta(days=30)
 """How long a deleted object can be restored."""
 KEEP_REQUESTS = timedelta(hours=1)
 """How long a request to agents is kept whose reader is silent; readers remove their own, unless they are killed."""
+KEEP_GRANTS = timedelta(hours=1)
+"""How long what has expired of grants and codes is kept, so that a late client hears so."""
 
 PATIENCE = timedelta(milliseconds=250)
 """How long a lock on the log is waited for: meanwhile everybody who reads or writes it waits behind us."""
@@ -58,6 +60,7 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
         lambda conn: previews.prune(conn, now),
         lambda conn: feed.forget(conn, now - feed.KEPT - feed.MARGIN),
         lambda conn: signing_keys.forget(conn, now - signing_keys.KEEP),
+        lambda conn: grants.forget(conn, now - KEEP_GRANTS),
     ]
     parts += [partial(_purge, tenant, now - KEEP_DELETED) for tenant in tenants]
     for part in parts:

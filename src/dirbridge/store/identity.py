@@ -56,6 +56,7 @@ class ServicePrincipal(msgspec.Struct, frozen=True):
     Attributes:
         is_public: it runs where it cannot keep a secret, and proves nothing of itself where it acts for a person.
         redirect_uris: where people who signed in for it are sent back to.
+        delegated_permissions: what it may be allowed to do for people.
     """
 
     id: UUID
@@ -67,6 +68,7 @@ class ServicePrincipal(msgspec.Struct, frozen=True):
     created_at: datetime
     is_public: bool
     redirect_uris: list[str]
+    delegated_permissions: list[str]
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -219,7 +221,7 @@ async def replace_key(
 # Applications --------------------------------------------------------------------------------------------------------
 
 _PRINCIPAL = """select id, app_id, display_name, app_roles, template_id, is_enabled, created_at, is_public,
-redirect_uris from service_principals"""
+redirect_uris, delegated_permissions from service_principals"""
 
 
 async def add_service_principal(
@@ -231,12 +233,29 @@ async def add_service_principal(
     display_name: str,
     app_roles: Sequence[str] = (),
     template_id: UUID | None = None,
+    is_public: bool = False,
+    redirect_uris: Sequence[str] = (),
+    delegated_permissions: Sequence[str] = (),
 ) -> None:
     """Store a new application."""
     await conn.execute(
-        """insert into service_principals (tenant, id, app_id, display_name, app_roles, template_id)
-           values (%s, %s, %s, %s, %s, %s)""",
-        [tenant, service_principal, app_id, display_name, list(app_roles), template_id],
+        """insert into service_principals (tenant, id, app_id, display_name, app_roles, template_id, is_public,
+               redirect_uris, delegated_permissions)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [
+            tenant, service_principal, app_id, display_name, list(app_roles), template_id, is_public,
+            list(redirect_uris), list(delegated_permissions),
+        ],
+    )  # fmt: skip
+
+
+async def set_delegated_permissions(
+    conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, permissions: Sequence[str]
+) -> None:
+    """Replace what an application may be allowed to do for people."""
+    await conn.execute(
+        "update service_principals set delegated_permissions = %s where tenant = %s and id = %s",
+        [list(permissions), tenant, service_principal],
     )
 
 

@@ -14,6 +14,8 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from dirbridge.store import grants
+
 
 class Administrator(msgspec.Struct, frozen=True):
     """A row of `administrators`."""
@@ -149,11 +151,13 @@ async def delete(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID) 
 
 
 async def refuse_tokens(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID, before: datetime) -> None:
-    """Refuse from now on every token that was issued to them before a time."""
+    """Refuse from now on every token that was issued to them before a time, and end what applications do for them."""
     await conn.execute(
         "update administrators set tokens_not_before = %s where tenant = %s and id = %s",
         [before, tenant, administrator],
     )
+    because = "the account was disabled, given other roles or another password, or signed out everywhere."
+    await grants.end_of_person(conn, tenant, administrator, because, before)
 
 
 async def count_with_role(conn: AsyncConnection[Any], tenant: UUID, role: str) -> int:

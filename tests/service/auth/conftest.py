@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from dirbridge.service import app
-from dirbridge.service.auth import second_factor, secrets
+from dirbridge.service.auth import endpoints, second_factor, secrets
 from dirbridge.service.auth.sign_in_rules import SignInRules
 from dirbridge.service.notify import delivery
 from dirbridge.service.settings import Settings
@@ -23,6 +23,7 @@ from dirbridge.service.setup import Identity
 from dirbridge.store import people
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
+from tests.service.auth.doors import Door
 from tests.service.conftest import BASE_URL
 
 ADA = "ada@contoso.test"
@@ -135,6 +136,23 @@ async def entrance(database: Database, identity: Identity, settings: Settings) -
         yield made
         for client in made.opened:
             await client.aclose()
+
+
+@pytest.fixture
+async def door(
+    client: httpx2.AsyncClient, service: FastAPI, database: Database, identity: Identity
+) -> AsyncIterator[Door]:
+    """The doors of OAuth 2, with the time in the test's hand."""
+    async with database.connection() as conn:
+        (person,) = await people.administrators(conn, identity.tenant.id)
+    made = Door(client, database, identity, person, app=service)
+    app = FastAPI(openapi_url=None)
+    app.include_router(endpoints.router(database, identity.tokens, lambda: made.at))
+    app.mount("/", service)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as opened:
+        made.client = opened
+        yield made
 
 
 def code(secret: bytes, at: datetime) -> str:

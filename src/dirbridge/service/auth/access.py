@@ -15,13 +15,15 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from fastapi import HTTPException, Request
+from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import CredentialError
 from dirbridge.service.auth.permissions import ANYONE, ROLES, Roles
 from dirbridge.service.auth.tokens import Tokens
-from dirbridge.store import applications, people
+from dirbridge.store import applications, grants
 from dirbridge.store.applications import Standing
 from dirbridge.store.database import Database
+from dirbridge.store.grants import Behind
 
 _ROLE_NAMES = {str(id): name for name, id in ROLES.items()}
 
@@ -36,6 +38,7 @@ class Person:
         roles: directory roles by name, as they were when the token was issued.
         scopes: delegated permissions of the application.
         issued_at: when the token was, to the second.
+        grant: from which the token came.
     """
 
     id: UUID
@@ -43,6 +46,7 @@ class Person:
     roles: Roles
     scopes: frozenset[str]
     issued_at: datetime
+    grant: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,42 +148,44 @@ async def caller(request: Request) -> Caller:
     known = _caller(tokens.tenant, claims)
     database: Database = request.app.state.database
     async with database.connection() as conn:
-        standing = await applications.standing(conn, tokens.tenant, known.app_id)
-    fault = _fault(known, standing, claims["iat"])
+        fault = await _fault(conn, known, claims["iat"])
     if fault is not None:
-        raise _unauthenticated(tokens, f"The access token is refused: {fault}", error="invalid_token")
-    if known.person is not None:
-        await _look_up(request, known.tenant, known.person)
+        raise _unauthenticated(tokens, f"The access token is {fault}", error="invalid_token")
     return known
 
 
-def _fault(known: Caller, standing: Standing | None, issued_at: float) -> str | None:
-    """Say why an application's token is good no more; None where it is."""
+async def _fault(conn: AsyncConnection[Any], known: Caller, issued_at: float) -> str | None:
+    """Say why a token is good no more, in one look at the store; None where it is."""
+    person = known.person
+    if person is None:
+        standing = await applications.standing(conn, known.tenant, known.app_id)
+        return _application_fault(known, standing, issued_at)
+    found = await grants.behind(conn, known.tenant, app_id=known.app_id, administrator=person.id, grant=person.grant)
+    return _application_fault(known, found.application, issued_at) or _person_fault(person, found)
+
+
+def _application_fault(known: Caller, standing: Standing | None, issued_at: float) -> str | None:
     if standing is None or (known.person is None and known.object_id != standing.id):
-        return f"the application '{known.app_id}' was deleted."
+        return f"refused: the application '{known.app_id}' was deleted."
     if not standing.is_enabled:
-        return f"the application '{known.app_id}' is disabled."
+        return f"refused: the application '{known.app_id}' is disabled."
     if issued_at <= int(max(standing.tokens_not_before, 0)):
-        return "it was revoked. Ask the token endpoint for a new one."
+        return "refused: it was revoked. Ask the token endpoint for a new one."
     return None
 
 
-async def _look_up(request: Request, tenant: UUID, person: Person) -> None:
-    """Make sure that a person still is what their token says.
-
-    Raises:
-        HTTPException: 401, where the account is gone or disabled, or was given other roles or another password.
-    """
-    async with request.app.state.database.connection() as conn:
-        found = await people.get(conn, tenant, person.id)
-    if found is None or found.is_disabled:
-        why = f"{person.name} is disabled or no administrator any longer."
+def _person_fault(person: Person, found: Behind) -> str | None:
+    """Say why a person no longer is what their token says, or has ended what it came from."""
+    if found.roles is None or found.is_disabled:
+        return f"revoked: {person.name} is disabled or no administrator any longer."
     # Tokens know their second only: one of the very second of the change may be older than it.
-    elif (found.tokens_not_before and person.issued_at <= found.tokens_not_before) or person.roles != set(found.roles):
-        why = f"Roles or password of {person.name} were changed after the token was issued. Sign in again."
-    else:
-        return
-    raise _unauthenticated(request.app.state.tokens, f"The access token is revoked: {why}", error="invalid_token")
+    too_old = found.tokens_not_before is not None and person.issued_at <= found.tokens_not_before
+    if too_old or person.roles != set(found.roles):
+        return f"revoked: Roles or password of {person.name} were changed after the token was issued. Sign in again."
+    if person.grant is not None and found.ended_because != "":
+        why = found.ended_because or "it was forgotten."
+        return f"revoked: the sign-in that it came from has ended: {why} Sign in again."
+    return None
 
 
 def _caller(tenant: UUID, claims: Mapping[str, Any]) -> Caller:
@@ -192,6 +198,7 @@ def _caller(tenant: UUID, claims: Mapping[str, Any]) -> Caller:
             roles=frozenset(_ROLE_NAMES[id] for id in claims.get("wids", ()) if id in _ROLE_NAMES),
             scopes=frozenset(claims.get("scp", "").split()),
             issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            grant=UUID(claims["sid"]) if "sid" in claims else None,
         )
     return Caller(
         tenant=tenant,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from dirbridge.service.auth import client_credentials, clients, token_requests
+from dirbridge.service.auth import client_credentials, clients, device_codes, grants, token_requests
 from dirbridge.service.auth.clients import Client
 from dirbridge.service.auth.refusals import NO_STORE, TokenError
 from dirbridge.service.auth.token_requests import TokenRequest
@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 _ANY_TENANT = ("common", "organizations")
 _METADATA = "/v2.0/.well-known/openid-configuration"
+
+
+Answer = Callable[[TokenRequest], Awaitable[Mapping[str, object]]]
+"""What answers a client's form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,10 @@ class Grant:
 
 
 GRANTS: dict[str, Grant] = {
+    "authorization_code": Grant(grants.by_code, public=True),
     "client_credentials": Grant(client_credentials.answer, public=False),
+    "refresh_token": Grant(grants.by_refresh_token, public=True),
+    device_codes.GRANT_TYPE: Grant(device_codes.answer, public=True),
 }
 """The grants by `grant_type`."""
 
@@ -69,22 +76,33 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
         await tokens.refresh()
         return JSONResponse(tokens.public_keys())
 
-    @routes.post("/{tenant}/oauth2/v2.0/token")
-    async def token(request: Request, tenant: str) -> Response:
+    async def answer(request: Request, tenant: str, give: Answer) -> Response:
         basic = request.headers.get("authorization", "").lower().startswith("basic ")
         try:
             await _check_tenant(database, tokens, tenant)
             form = await token_requests.read_form(request)
             await tokens.refresh()
-            answer = await _grant(TokenRequest(database, tokens, request, form, clock()))
+            given = await give(TokenRequest(database, tokens, request, form, clock()))
         except TokenError as error:
-            logger.warning(
-                "A token was refused: %s.", error.error, extra={"event": "token_refused", "code": error.number}
-            )
+            _note(error)
             return error.response(request, clock(), basic=basic)
-        return JSONResponse(answer, headers=NO_STORE)
+        return JSONResponse(given, headers=NO_STORE)
+
+    @routes.post("/{tenant}/oauth2/v2.0/token")
+    async def token(request: Request, tenant: str) -> Response:
+        return await answer(request, tenant, _grant)
+
+    @routes.post("/{tenant}/oauth2/v2.0/devicecode")
+    async def device_code(request: Request, tenant: str) -> Response:
+        return await answer(request, tenant, device_codes.begin)
 
     return routes
+
+
+def _note(error: TokenError) -> None:
+    """Keep a refusal in the service's log; a device that waits is told so again and again, which is none."""
+    level = logging.DEBUG if error.number == device_codes.WAITING else logging.WARNING
+    logger.log(level, "A token was refused: %s.", error.error, extra={"event": "token_refused", "code": error.number})
 
 
 async def _grant(asked: TokenRequest) -> Mapping[str, object]:
@@ -107,19 +125,27 @@ def _configuration(tokens: Tokens) -> dict[str, object]:
         "issuer": tokens.issuer,
         "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
         "token_endpoint": f"{root}/oauth2/v2.0/token",
+        "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
         "jwks_uri": f"{root}/discovery/v2.0/keys",
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+        "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256"],
         "grant_types_supported": sorted(GRANTS),
-        "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+        "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],
-        "subject_types_supported": ["pairwise"],
+        "code_challenge_methods_supported": ["S256", "plain"],
+        "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nbf", "tid", "oid", "azp", "roles", "ver", "idtyp"],
+        "scopes_supported": ["openid", "profile", "offline_access"],
+        "claims_supported": [
+            "sub", "iss", "aud", "exp", "iat", "nbf", "tid", "oid", "ver", "sid", "nonce", "auth_time", "amr", "name",
+            "preferred_username",
+        ],
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
         "cloud_instance_name": urlsplit(tokens.base_url).netloc,
         "msgraph_host": urlsplit(tokens.base_url).netloc,
         "tenant_region_scope": None,
-    }
+    }  # fmt: skip
 
 
 async def _check_tenant(database: Database, tokens: Tokens, wanted: str) -> None:

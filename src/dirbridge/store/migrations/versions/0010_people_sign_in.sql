@@ -47,6 +47,8 @@ create table grants (                           -- what a person lets an applica
     signed_in_at timestamptz not null,
     created_at timestamptz not null,
     expires_at timestamptz not null,            -- nothing that it gave is good any longer
+    ended_at timestamptz,
+    ended_because text not null default '',     -- a sentence for whoever presents what it gave
     primary key (tenant, id),
     foreign key (tenant, administrator) references administrators on delete cascade,
     foreign key (tenant, service_principal) references service_principals on delete cascade
@@ -59,12 +61,33 @@ create table refresh_tokens (
     tenant uuid not null,
     digest bytea not null,
     grant_id uuid not null,
+    parent bytea,                               -- the token in whose place it was given
     expires_at timestamptz not null,
     used_at timestamptz,
+    is_void boolean not null default false,     -- another was given in its place, because nobody had received it
     primary key (tenant, digest),
     foreign key (tenant, grant_id) references grants on delete cascade
 );
 create index refresh_tokens_grant on refresh_tokens (tenant, grant_id);
+create index refresh_tokens_expires_at on refresh_tokens (expires_at);
+
+-- What applications were allowed to do for people: by one of them for themselves, or for everybody.
+create table consents (
+    tenant uuid not null,
+    service_principal uuid not null,
+    administrator uuid,                         -- null where it holds for everybody
+    scopes text[] not null,
+    consented_at timestamptz not null,
+    foreign key (tenant, administrator) references administrators on delete cascade,
+    foreign key (tenant, service_principal) references service_principals on delete cascade
+);
+create unique index consents_of_one on consents (tenant, service_principal, administrator)
+    where administrator is not null;
+create unique index consents_of_all on consents (tenant, service_principal) where administrator is null;
+create index consents_administrator on consents (tenant, administrator);
+
+alter table service_principals
+    add column delegated_permissions text[] not null default '{}';  -- what it may be allowed to do for people
 
 create table authorization_codes (
     tenant uuid not null,
@@ -73,6 +96,7 @@ create table authorization_codes (
     administrator uuid not null,
     redirect_uri text not null,
     scopes text[] not null,
+    asked text not null,                        -- scopes as the client spelled them, for the answer
     challenge text,
     challenge_method text,
     nonce text,
@@ -95,6 +119,7 @@ create table device_codes (
     user_code text not null,                    -- folded, without the hyphen
     service_principal uuid not null,
     scopes text[] not null,
+    asked text not null,                        -- scopes as the client spelled them, for the answer
     state text not null default 'pending' check (state in ('pending', 'approved', 'declined', 'redeemed')),
     administrator uuid,
     methods text[],
