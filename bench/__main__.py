@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import expressions, measures
+from bench import expressions, measures, pages
 from bench.deployment import processors
 from bench.measures import Figure
 
@@ -26,6 +26,7 @@ def _measures(scale: float) -> dict[str, Measure]:
         "failing": lambda: measures.failing(int(100_000 * scale)),
         "group": lambda: measures.large_group(max(20, int(100_000 * scale))),
         "expressions": lambda: expressions.default_mapping(max(500, int(20_000 * scale))),
+        "pages": lambda: pages.pages(max(2_000, int(100_000 * scale)), max(20_000, int(1_000_000 * scale))),
         "member": lambda: measures.one_member((10, int(100_000 * scale))),
     }
 
@@ -52,16 +53,17 @@ def main() -> int:
     console = Console(stderr=True)
     every = _measures(options.scale)
     figures = asyncio.run(_run({name: every[name] for name in options.only or every}, console))
+    failed = int(any(figure.failed for figure in figures))
     if options.json:
         sys.stdout.write(json.dumps([dataclasses.asdict(figure) for figure in figures], indent=2) + "\n")
-        return 0
+        return failed
     table = Table(title=f"dirbridge on {processors()} processors")
     for column in ("what", "figure", "compared", "goal"):
         table.add_column(column)
     for figure in figures:
         table.add_row(figure.what, figure.value, figure.compared, figure.goal)
     Console().print(table)
-    return 0
+    return failed
 
 
 if __name__ == "__main__":

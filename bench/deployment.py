@@ -13,10 +13,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from dirbridge.cli.demo import children
 from dirbridge.cli.demo.api import Api
 from dirbridge.cli.demo.children import Child
+from dirbridge.store.embedded import EmbeddedServer
 
 LIMIT_SECONDS = 1200
 APPLICATION = "1a4721b3-e57f-4451-ae87-ef078703ec94"
@@ -75,6 +77,55 @@ class Deployment:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that answers, with its embedded PostgreSQL.
+
+    Attributes:
+        database_url: for libpq.
+    """
+
+    api: Api
+    base_url: str
+    ca_file: Path
+    tenant: UUID
+    client_id: UUID
+    database_url: str
+    pid: int
+
+
+@asynccontextmanager
+async def served(domain: str, folder: Path) -> AsyncIterator[Service]:
+    """Make a tenant with one domain in a folder, and start its service."""
+    data = folder / "data"
+    made = json.loads(
+        await children.command(["init", "--data", str(data), "--domain", domain, "--json"], {}, folder / "init.log")
+    )
+    service = Child(
+        "service",
+        ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--json"],
+        folder / "service.log",
+        {"DIRBRIDGE_TICK_INTERVAL": "0.1"},
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(service.stop)
+        await service.start()
+        said = json.loads(await asyncio.wait_for(service.first_line(), 120))
+        ca_file = Path(said["caFile"])
+        api = await stack.enter_async_context(
+            Api.open(said["baseUrl"], ca_file, made["tenantId"], made["clientId"], made["clientSecret"])
+        )
+        yield Service(
+            api,
+            said["baseUrl"],
+            ca_file,
+            UUID(made["tenantId"]),
+            UUID(made["clientId"]),
+            EmbeddedServer(data).url(),
+            service.pid,
+        )
+
+
 @asynccontextmanager
 async def deployed(domain: str, settings: str, secrets: dict[str, str] | None = None) -> AsyncIterator[Deployment]:
     """Start everything for one domain.
@@ -90,30 +141,13 @@ async def deployed(domain: str, settings: str, secrets: dict[str, str] | None = 
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(text)
         async with AsyncExitStack() as stack:
-            data = folder / "data"
-            made = json.loads(
-                await children.command(
-                    ["init", "--data", str(data), "--domain", domain, "--json"], {}, folder / "init.log"
-                )
-            )
-            service = Child(
-                "service",
-                ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--json"],
-                folder / "service.log",
-                {"DIRBRIDGE_TICK_INTERVAL": "0.1"},
-            )
-            stack.push_async_callback(service.stop)
-            await service.start()
-            said = json.loads(await asyncio.wait_for(service.first_line(), 120))
-            opened = Api.open(
-                said["baseUrl"], Path(said["caFile"]), made["tenantId"], made["clientId"], made["clientSecret"]
-            )
-            api = await stack.enter_async_context(opened)
+            service = await stack.enter_async_context(served(domain, folder))
+            api = service.api
             toml = folder / "agent.toml"
             toml.write_text(settings.replace("{folder}", str(folder)))
             places = ("--settings", str(toml), "--state", str(folder / "agent"))
             code = (await api.post("/beta/dirbridge/enrolmentCodes", {"domains": [domain]}))["code"]
-            enrol = ["agent", "enrol", "--service", said["baseUrl"], "--code", code, *places, "--json"]
+            enrol = ["agent", "enrol", "--service", service.base_url, "--code", code, *places, "--json"]
             await children.command(enrol, {}, folder / "commands.log")
             agent = Child("agent", ["agent", "run", *places], folder / "agent.log", {})
             stack.push_async_callback(agent.stop)

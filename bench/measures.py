@@ -30,12 +30,17 @@ CYCLE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line: what was measured, the figure with its unit, and how it compares."""
+    """One line: what was measured, the figure with its unit, and how it compares.
+
+    Attributes:
+        failed: it is not a matter of speed, and must not be so.
+    """
 
     what: str
     value: str
     compared: str = ""
     goal: str = ""
+    failed: bool = False
 
 
 def _generated(settings: Settings) -> str:

@@ -442,12 +442,17 @@ async def page(
     return await _many(conn, text, parameters)
 
 
-async def count(conn: Conn, collection: Collection, where: Where = EVERYTHING) -> int:
-    """Count a collection."""
+def count_query(collection: Collection, where: Where = EVERYTHING) -> tuple[sql.Composed, dict[str, Any]]:
+    """Build the statement of a count."""
     text = sql.SQL("select count(*) from {} where {} and {}").format(
         collection.tables, collection.condition, where.text
     )
-    cursor = await conn.execute(text, {**collection.parameters, **where.parameters})
+    return text, {**collection.parameters, **where.parameters}
+
+
+async def count(conn: Conn, collection: Collection, where: Where = EVERYTHING) -> int:
+    """Count a collection."""
+    cursor = await conn.execute(*count_query(collection, where))
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
 

@@ -84,6 +84,15 @@ class ReferenceChange(msgspec.Struct, frozen=True):
     removed: bool
 
 
+NOW = """select substr(md5(concat_ws('/',
+           (select system_identifier from pg_control_system()),
+           left(pg_walfile_name(pg_current_wal_lsn()), 8),
+           (select oid from pg_database where datname = current_database()),
+           'directory_objects'::regclass::oid)), 1, 16) as epoch,
+         pg_current_snapshot()::text as snapshot"""
+"""The statement of the present moment."""
+
+
 async def now(conn: Conn) -> Moment:
     """Give the present moment.
 
@@ -91,14 +100,7 @@ async def now(conn: Conn) -> Moment:
     history branched off (recovery to a point in time, promotion of a standby).
     """
     async with conn.cursor(row_factory=class_row(Moment)) as cursor:
-        await cursor.execute(
-            """select substr(md5(concat_ws('/',
-                        (select system_identifier from pg_control_system()),
-                        left(pg_walfile_name(pg_current_wal_lsn()), 8),
-                        (select oid from pg_database where datname = current_database()),
-                        'directory_objects'::regclass::oid)), 1, 16) as epoch,
-                      pg_current_snapshot()::text as snapshot"""
-        )
+        await cursor.execute(NOW)
         found = await cursor.fetchone()
     if found is None:
         raise AssertionError("A select without a table gives one row.")

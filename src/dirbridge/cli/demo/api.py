@@ -37,6 +37,11 @@ class Api:
             await api._sign_in()
             yield api
 
+    @property
+    def token(self) -> str:
+        """The access token that it holds."""
+        return self._token
+
     async def get(self, path: str) -> dict[str, Any]:
         """Read a path below `/v1.0`, or a whole link; what is not there is empty.
 
