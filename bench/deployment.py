@@ -21,6 +21,8 @@ from dirbridge.cli.demo.children import Child
 from dirbridge.store.embedded import EmbeddedServer
 
 LIMIT_SECONDS = 1200
+_GENEROUS = {f"DIRBRIDGE_THROTTLE_{name}": "10000000" for name in ("UNITS", "APPLICATION_UNITS", "REPORTS", "REQUESTS")}
+"""Limits that are looked at with every request and never reached."""
 APPLICATION = "1a4721b3-e57f-4451-ae87-ef078703ec94"
 
 
@@ -105,7 +107,7 @@ async def served(domain: str, folder: Path) -> AsyncIterator[Service]:
         "service",
         ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--json"],
         folder / "service.log",
-        {"DIRBRIDGE_TICK_INTERVAL": "0.1"},
+        {"DIRBRIDGE_TICK_INTERVAL": "0.1", **_GENEROUS},
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(service.stop)

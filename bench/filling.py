@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+from bench.deployment import APPLICATION, Service
 from dirbridge.connectors.generated.directory import DEPARTMENTS
 from dirbridge.contract.event import Detail, Event, ModifiedProperty, Status, Step, StepType
 from dirbridge.contract.export import Action, Fault
@@ -22,8 +23,6 @@ from dirbridge.store import directory, events, unique
 from dirbridge.store.database import Database
 from dirbridge.store.directory import ObjectRow
 from dirbridge.tenant import rules
-
-from bench.deployment import APPLICATION, Service
 
 DAYS = 30
 GROUPS, MEMBERS = 1_000, 20

@@ -15,11 +15,11 @@ import ssl
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -32,16 +32,15 @@ from bench import plans
 from bench.deployment import Service, served
 from bench.filling import Filled, fill
 from bench.measures import MADE_UP, Figure
-from dirbridge.service.graph import collections, odata
+from dirbridge.service.graph import odata
 from dirbridge.store import directory_queries, event_queries, feed
-from dirbridge.store.conditions import EVERYTHING
 
 ROUNDS, WARM_UP = 100, 12
 GOAL = "3 times its SQL at most"
 CHANGED = 20
 """Users that change before an incremental delta query."""
 
-Statement = tuple[str, Mapping[str, Any]]
+Statement = tuple[str, plans.Parameters]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +180,12 @@ class Asked:
         row = self._last(statement(None, backward=True))
         after = directory_queries.After(row[0], row[-1])
         counting = [self._text(*directory_queries.count_query(collection, where))] if query.advanced else []
-        return self._ends(f"GET {what}", "/users", options, query, (statement(None), statement(after)), after, counting)
+        return self._ends(
+            f"GET {what}", "/users", options, query, ([statement(None), *counting], [statement(after)]), after
+        )
 
-    def _log(self, what: str, filter: str) -> tuple[Page, Page | None]:
-        options = f"$filter={filter}&$orderby=activityDateTime desc"
+    def _log(self, what: str, condition: str) -> tuple[Page, Page | None]:
+        options = f"$filter={condition}&$orderby=activityDateTime desc"
         query = _query(options)
         where = query.where(event_queries.PROPERTIES, "microsoft.graph.provisioningObjectSummary", advanced=True)
 
@@ -196,10 +197,11 @@ class Asked:
             )
 
         rows = self._rows(statement(None, backward=True))
+        names = event_queries.job_names_query(self._tenant, {row[2] for row in rows})
         if len(rows) <= query.top:
-            return Page(what, _target("/auditLogs/provisioning", options), [statement(None)], len(rows)), None
+            return Page(what, _target("/auditLogs/provisioning", options), [statement(None), names], len(rows)), None
         after = event_queries.After(rows[-1][1], rows[-1][0])
-        texts = (statement(None), statement(after))
+        texts = ([statement(None), names], [statement(after), names])
         return self._ends(what, "/auditLogs/provisioning", options, query, texts, after)
 
     def _ends(
@@ -208,17 +210,16 @@ class Asked:
         path: str,
         options: str,
         query: odata.Query,
-        texts: tuple[Statement, Statement],
+        texts: tuple[Sequence[Statement], Sequence[Statement]],
         after: msgspec.Struct,
-        counting: Sequence[Statement] = (),
     ) -> tuple[Page, Page]:
         """Give the first page, and the last one, which is as long."""
-        headers = {"ConsistencyLevel": "eventual"} if counting else {}
+        headers = {"ConsistencyLevel": "eventual"} if query.eventual else {}
         first = _target(path, options)
         last = f"{first}{'&' if options else '?'}$skiptoken={odata.token(query, after)}"
         return (
-            Page(f"{what}, first page", first, [texts[0], *counting], query.top, headers),
-            Page(f"{what}, last page", last, [texts[1]], query.top, headers),
+            Page(f"{what}, first page", first, texts[0], query.top, headers),
+            Page(f"{what}, last page", last, texts[1], query.top, headers),
         )
 
     def _enumeration(self) -> tuple[Page, Page]:
@@ -249,9 +250,7 @@ class Asked:
 
     def _changes(self, since: feed.Moment | None, after: UUID | None, size: int) -> list[Statement]:
         place = None if after is None else (0, after)
-        query = feed.objects_query(
-            self._tenant, ["user"], since=since, until=self._now(), after=place, limit=size + 1
-        )
+        query = feed.objects_query(self._tenant, ["user"], since=since, until=self._now(), after=place, limit=size + 1)
         return [(feed.NOW, {}), self._text(*query)]
 
     def _now(self) -> feed.Moment:
@@ -275,7 +274,9 @@ class Asked:
 def _query(options: str, headers: Mapping[str, str] | None = None) -> odata.Query:
     """Read options as the service does."""
     written = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-    return odata.read(Request({"type": "http", "query_string": quote(options, safe="$=&").encode(), "headers": written}))
+    return odata.read(
+        Request({"type": "http", "query_string": quote(options, safe="$=&").encode(), "headers": written})
+    )
 
 
 def _target(path: str, options: str) -> str:
@@ -303,7 +304,7 @@ class Client:
         trust = ssl.create_default_context(cafile=str(service.ca_file))
         return cls(trust.wrap_socket(plain, server_hostname=url.hostname), url.netloc, service.api.token)
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

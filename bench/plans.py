@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -11,7 +11,7 @@ LARGE = ("directory_objects", "directory_references", "events")
 SORTED_ROWS = 2_000
 """As many rows may be sorted: two of the largest pages."""
 
-Parameters = Mapping[str, Any]
+Parameters = Mapping[str, Any] | Sequence[Any]
 
 
 def faults(conn: psycopg.Connection[Any], statement: str, parameters: Parameters) -> list[str]:

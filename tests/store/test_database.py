@@ -117,6 +117,19 @@ async def test_connections_in_use_are_no_fault_of_the_server(database_url: str) 
         assert raised.value.code == "DatabaseBusy"
 
 
+async def test_a_session_that_the_server_ended_is_not_handed_out(database_url: str) -> None:
+    """A connection that lay in the pool when its session ended is replaced before anybody meets it."""
+    async with Database(database_url, most=1) as database:
+        async with database.connection() as conn:
+            pid = conn.info.backend_pid
+        other = await database.standalone()
+        async with other:
+            await other.execute("select pg_terminate_backend(%s, 10000)", (pid,))
+        for _ in range(3):
+            async with database.connection() as conn:
+                assert await (await conn.execute("select pg_backend_pid() <> %s", (pid,))).fetchone() == (True,)
+
+
 async def test_a_restart_is_waited_through(server: EmbeddedServer) -> None:
     """Kill -9 of the server: what was under way fails as transient, what comes next waits until it is back."""
     async with Database(server.url()) as database:

@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import copy
 import logging
+import select
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -200,7 +201,7 @@ class Database:
             min_size=min(1, self._most),
             max_size=self._most,
             open=False,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             timeout=SLICE,
             reconnect_timeout=2 * SLICE,
             name="dirbridge",
@@ -275,6 +276,18 @@ class Database:
         with plain_errors():
             async with asyncio.timeout(10):
                 await (await AsyncConnection.connect(self._conninfo)).close()
+
+
+async def _check(connection: AsyncConnection[TupleRow]) -> None:
+    """Make sure that a connection of the pool still has its server; raises where it has not.
+
+    A server that ends, or ends a session, says so or closes the socket, and otherwise nothing comes unasked. So a
+    socket without anything to read is as good as an answer, and costs no round trip.
+    """
+    socket = select.poll()
+    socket.register(connection.fileno(), select.POLLIN)
+    if socket.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def conninfo(

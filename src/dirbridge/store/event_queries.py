@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -148,21 +148,18 @@ async def get(conn: Conn, tenant: UUID, id: UUID) -> EventRow | None:
         return await cursor.fetchone()
 
 
+def job_names_query(tenant: UUID, jobs: Collection[str]) -> tuple[LiteralString, Sequence[Any]]:
+    """Build the statement of what the log shows of jobs."""
+    text = """select j.id, p.id as service_principal, p.display_name as service_principal_name, p.app_id,
+                j.ends[1] as source_name, j.ends[2] as source_id, j.ends[3] as target_name, j.ends[4] as target_id
+              from jobs j
+              join service_principals p on p.tenant = j.tenant and p.id = j.service_principal
+              where j.tenant = %s and j.id = any(%s)"""
+    return text, (tenant, list(jobs))
+
+
 async def job_names(conn: Conn, tenant: UUID, jobs: Collection[str]) -> dict[str, JobNames]:
     """Give what the log shows of jobs; those that were deleted are missing."""
     async with conn.cursor(row_factory=class_row(JobNames)) as cursor:
-        await cursor.execute(
-            """select j.id, p.id as service_principal, p.display_name as service_principal_name, p.app_id,
-                      s.name as source_name, s.id as source_id, t.name as target_name, t.id as target_id
-               from jobs j
-               join service_principals p on p.tenant = j.tenant and p.id = j.service_principal
-               left join lateral (
-                 select d ->> 'name' as name, d ->> 'id' as id from jsonb_array_elements(j.schema -> 'directories') d
-                 where d ->> 'name' = j.schema #>> '{synchronizationRules,0,sourceDirectoryName}' limit 1) s on true
-               left join lateral (
-                 select d ->> 'name' as name, d ->> 'id' as id from jsonb_array_elements(j.schema -> 'directories') d
-                 where d ->> 'name' = j.schema #>> '{synchronizationRules,0,targetDirectoryName}' limit 1) t on true
-               where j.tenant = %s and j.id = any(%s)""",
-            (tenant, list(jobs)),
-        )
+        await cursor.execute(*job_names_query(tenant, jobs))
         return {row.id: row for row in await cursor.fetchall()}

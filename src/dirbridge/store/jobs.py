@@ -77,6 +77,10 @@ class Job(msgspec.Struct, frozen=True):
             ) from error
 
 
+# By name, so that a column which a later release adds is no surprise.
+_COLUMNS = ", ".join(f'"{name}"' for name in Job.__struct_fields__)
+
+
 async def create(
     conn: AsyncConnection[Any],
     tenant: UUID,
@@ -113,7 +117,8 @@ async def get(conn: AsyncConnection[Any], tenant: UUID, job: str, *, lock: bool 
     """Give one job, or None; with its row locked where it is to be changed by what it is."""
     async with conn.cursor(row_factory=class_row(Job)) as cursor:
         await cursor.execute(
-            "select * from jobs where tenant = %s and id = %s" + (" for no key update" if lock else ""), (tenant, job)
+            f"select {_COLUMNS} from jobs where tenant = %s and id = %s" + (" for no key update" if lock else ""),
+            (tenant, job),
         )
         return await cursor.fetchone()
 
@@ -122,7 +127,7 @@ async def list_all(conn: AsyncConnection[Any], tenant: UUID, service_principal: 
     """Give all jobs of a tenant, or of one service principal, oldest first."""
     async with conn.cursor(row_factory=class_row(Job)) as cursor:
         await cursor.execute(
-            """select * from jobs where tenant = %s and (%s::uuid is null or service_principal = %s)
+            f"""select {_COLUMNS} from jobs where tenant = %s and (%s::uuid is null or service_principal = %s)
                order by created_at, id""",
             (tenant, service_principal, service_principal),
         )
@@ -335,8 +340,8 @@ async def begin(conn: AsyncConnection[Any], tenant: UUID, job: str, cycle: UUID)
     """
     async with conn.cursor(row_factory=class_row(Job)) as cursor:
         await cursor.execute(
-            """update jobs set generation = generation + 1, cycle = %s, progress = null, next_run = now() + interval
-               where tenant = %s and id = %s and state in ('Active', 'Preview') returning *""",
+            f"""update jobs set generation = generation + 1, cycle = %s, progress = null, next_run = now() + interval
+               where tenant = %s and id = %s and state in ('Active', 'Preview') returning {_COLUMNS}""",
             (cycle, tenant, job),
         )
         return await cursor.fetchone()

@@ -118,6 +118,17 @@ def test_token_expires(after: timedelta, good: bool) -> None:
             at(NOW + after).verify_graph(token)
 
 
+def test_token_that_was_verified_expires_all_the_same() -> None:
+    """That a token is remembered makes it good no longer than it is."""
+    moment = NOW
+    tokens = Tokens(TENANT, BASE_URL, KEYS[:2], lambda: moment)
+    token = issued(tokens)
+    assert tokens.verify_graph(token) == tokens.verify_graph(token)
+    moment += timedelta(hours=2)
+    with pytest.raises(CredentialError, match="expired"):
+        tokens.verify_graph(token)
+
+
 def test_token_from_the_future_is_refused() -> None:
     """`nbf` is looked at."""
     with pytest.raises(CredentialError):

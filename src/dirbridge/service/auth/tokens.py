@@ -30,6 +30,7 @@ from dirbridge.contract.errors import CredentialError
 from dirbridge.service.auth import key_rings
 from dirbridge.service.auth.key_rings import Ring
 from dirbridge.service.auth.sealing import Sealing
+from dirbridge.service.auth.verified import Verified
 from dirbridge.store.database import Database
 
 LIFETIME = timedelta(seconds=3599)
@@ -70,6 +71,7 @@ class Tokens:
         self.issuer = f"{base_url}/{tenant}/v2.0"
         self.agent_audience = f"{base_url}/agents"
         self._ring = keys if isinstance(keys, Ring) else Ring.fixed(keys)
+        self._verified = Verified()
         self._now = now or (lambda: datetime.now(UTC))
         self._reread = reread
         self._read_at = time.monotonic()
@@ -170,7 +172,11 @@ class Tokens:
         Raises:
             CredentialError: it is not one of ours, or not for Graph, or expired.
         """
-        return self._verify(token, _GRAPH_TYPE, self.base_url)
+        known = self._verified.find(token, tuple(self._ring.by_id), self._now().timestamp())
+        if known is None:
+            known = self._verify(token, _GRAPH_TYPE, self.base_url)
+            self._verified.keep(token, known)
+        return known
 
     def verify_agent(self, token: str) -> UUID:
         """Give the agent that a token was issued to; whether it was revoked since is the caller's to ask.

@@ -126,13 +126,14 @@ async def list_changes(request: Request, job: str, key: str, caller: Reader) -> 
         found = await _preview(conn, caller, job, key)
         rows = await event_queries.page(conn, found.id, where=where, after=after, ascending=True, limit=query.top + 1)
         names = await event_queries.job_names(conn, caller.tenant, [job])
+    ends = provisioning_logs.ends(names.get(job))
     return GraphResponse(
         odata.page(
             request,
             query,
             rows,
             fragment="auditLogs/provisioning",
-            render=lambda row: provisioning_logs.render(request, caller, row, names),
+            render=lambda row: provisioning_logs.render(request, caller, row, ends),
             key=lambda row: After(row.at, row.id),
         )
     )

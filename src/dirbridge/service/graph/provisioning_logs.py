@@ -5,9 +5,9 @@ Source: Graph provisioningObjectSummary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
@@ -16,7 +16,7 @@ from dirbridge.service.auth.permissions import LOG_READERS
 from dirbridge.service.graph import odata, reasons, steps
 from dirbridge.service.graph.context import context, database, guid, version
 from dirbridge.service.graph.errors import not_found
-from dirbridge.service.graph.responses import GraphResponse, moment
+from dirbridge.service.graph.responses import GraphResponse
 from dirbridge.store import event_queries
 from dirbridge.store.event_queries import INITIATOR, SOURCE_NAME, TARGET_NAME, EventRow, JobNames
 from dirbridge.store.timeline import After
@@ -59,14 +59,16 @@ async def list_events(request: Request, caller: Reader) -> Response:
         rows = await event_queries.page(
             conn, caller.tenant, where=where, after=after, ascending=not descending, limit=query.top + 1
         )
-        jobs = await event_queries.job_names(conn, caller.tenant, {row.job for row in rows})
+        told = {row.job for row in rows}
+        names = await event_queries.job_names(conn, caller.tenant, told)
+    jobs = {job: ends(names.get(job)) for job in told}
     return GraphResponse(
         odata.page(
             request,
             query,
             rows,
             fragment=odata.with_select("auditLogs/provisioning", query),
-            render=lambda row: odata.chosen(render(request, caller, row, jobs), select),
+            render=lambda row: odata.chosen(render(request, caller, row, jobs[row.job]), select),
             key=lambda row: After(row.at, row.id),
         )
     )
@@ -82,42 +84,64 @@ async def get_event(request: Request, key: str, caller: Reader) -> Response:
         row = await event_queries.get(conn, caller.tenant, id) if id else None
         if row is None:
             raise not_found("provisioning event", key)
-        jobs = await event_queries.job_names(conn, caller.tenant, [row.job])
+        names = await event_queries.job_names(conn, caller.tenant, [row.job])
     address = context(request, odata.with_select("auditLogs/provisioning", query) + "/$entity")
-    return GraphResponse({"@odata.context": address, **odata.chosen(render(request, caller, row, jobs), select)})
+    shown = render(request, caller, row, ends(names.get(row.job)))
+    return GraphResponse({"@odata.context": address, **odata.chosen(shown, select)})
 
 
-def render(request: Request, caller: Caller, row: EventRow, jobs: Mapping[str, JobNames]) -> dict[str, Any]:
-    """Show an event as Graph's provisioningObjectSummary."""
-    job = jobs.get(row.job)
+class Ends(msgspec.Struct, frozen=True):
+    """What all events of a job show alike: from where to where, and for which application."""
+
+    source_name: str
+    target_name: str
+    source: dict[str, Any]
+    target: dict[str, Any]
+    principal: dict[str, Any]
+
+
+def ends(job: JobNames | None) -> Ends:
+    """Show the ends of a job; None for one that was deleted."""
+    source_name = (job.source_name if job else None) or SOURCE_NAME
+    target_name = (job.target_name if job else None) or TARGET_NAME
+    return Ends(
+        source_name,
+        target_name,
+        {"id": (job.source_id if job else None) or "", "displayName": source_name, "details": {}},
+        {"id": (job.target_id if job else None) or "", "displayName": target_name, "details": _application(job)},
+        {
+            "id": str(job.service_principal) if job else "",
+            "displayName": job.service_principal_name if job else "",
+        },
+    )
+
+
+_INITIATOR = {"id": "", "displayName": INITIATOR, "initiatorType": "system"}
+
+
+def render(request: Request, caller: Caller, row: EventRow, of: Ends) -> dict[str, Any]:
+    """Show an event as Graph's provisioningObjectSummary.
+
+    Ids, times and codes stay what they are: the encoder writes them, and faster than they are turned into text here.
+    """
     detail = row.unpacked()
-    source_system = (job.source_name if job else None) or SOURCE_NAME
-    target_system = (job.target_name if job else None) or TARGET_NAME
     scene = steps.Scene(
-        row.source_type, row.source_name, source_system, row.target_type, row.target_name, target_system
+        row.source_type, row.source_name, of.source_name, row.target_type, row.target_name, of.target_name
     )
     status = {"status": row.status, "errorInformation": reasons.information(row.reason, row.status, detail)}
-    principal = {
-        "id": str(job.service_principal) if job else "",
-        "displayName": job.service_principal_name if job else "",
-    }
     shown: dict[str, Any] = {
-        "id": str(row.id),
-        "activityDateTime": moment(row.at),
-        "tenantId": str(caller.tenant),
+        "id": row.id,
+        "activityDateTime": row.at,
+        "tenantId": caller.tenant,
         "jobId": row.job,
-        "cycleId": str(row.cycle),
-        "changeId": str(row.change),
+        "cycleId": row.cycle,
+        "changeId": row.change,
         "provisioningAction": row.action,
         "durationInMilliseconds": row.duration,
-        "sourceSystem": {"id": (job.source_id if job else None) or "", "displayName": source_system, "details": {}},
-        "targetSystem": {
-            "id": (job.target_id if job else None) or "",
-            "displayName": target_system,
-            "details": _application(job),
-        },
-        "initiatedBy": {"id": "", "displayName": INITIATOR, "initiatorType": "system"},
-        "servicePrincipal": principal,
+        "sourceSystem": of.source,
+        "targetSystem": of.target,
+        "initiatedBy": _INITIATOR,
+        "servicePrincipal": of.principal,
         "sourceIdentity": _identity(row.source_id, row.source_name, row.source_type),
         "targetIdentity": _identity(row.target_id, row.target_name, row.target_type),
         "provisioningStatusInfo": status,

@@ -27,7 +27,7 @@ from typing import Any
 
 import msgspec
 
-from dirbridge.contract.event import Step
+from dirbridge.contract.event import Status, Step, StepType
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -146,19 +146,19 @@ _FAILED: dict[str, Sentence] = {
     "EntryExportUpdate": lambda s, _: f"{s.target} could not be updated in {s.target_system}.",
     "EntryExportDelete": lambda s, _: f"{s.target} could not be deleted in {s.target_system}.",
 }
-_BY_TYPE: dict[tuple[str, str], Sentence] = {("EntryImport", "matching"): _matched}
+_BY_TYPE: dict[tuple[str, StepType], Sentence] = {("EntryImport", StepType.MATCHING): _matched}
 
 
 def describe(step: Step, scene: Scene) -> str:
     """Put a step into a sentence, with what the target had to remark behind it."""
-    sentence = _BY_TYPE.get((step.code, step.type.value))
-    if sentence is None and step.status.value == "failure":
+    sentence = _BY_TYPE.get((step.code, step.type))
+    if sentence is None and step.status is Status.FAILURE:
         sentence = _FAILED.get(step.code)
     if sentence is None:
         sentence = _SENTENCES.get(step.code)
-    said = sentence(scene, step.details) if sentence else f"{step.code} for {scene.source}: {step.status.value}."
-    notes = [text for name, text in sorted(step.details.items()) if name == "reason" or name.startswith("note")]
-    return " ".join([said, *notes])
+    said = sentence(scene, step.details) if sentence else f"{step.code} for {scene.source}: {step.status}."
+    notes = sorted(name for name in step.details if name == "reason" or name.startswith("note"))
+    return " ".join([said, *(step.details[name] for name in notes)]) if notes else said
 
 
 def _capital(text: str) -> str:
@@ -169,8 +169,8 @@ def render(step: Step, scene: Scene) -> dict[str, Any]:
     """Show a step as Graph's provisioningStep."""
     return {
         "name": step.code,
-        "provisioningStepType": step.type.value,
-        "status": step.status.value,
+        "provisioningStepType": step.type,
+        "status": step.status,
         "description": describe(step, scene),
         "details": step.details,
     }
