@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dirbridge
-from dirbridge.service import contexts, graph, health, logs
+from dirbridge.service import contexts, graph, health, logs, openapi
 from dirbridge.service.auth import endpoints, rendering, sign_in, sign_in_account
 from dirbridge.service.auth.sign_in_rules import SignInRules
 from dirbridge.service.graph import errors
@@ -88,6 +88,7 @@ def build(
     app.include_router(administration.router)
     app.include_router(notifications.router)
     app.include_router(graph.router())
+    app.include_router(openapi.router)
     errors.register(app)
     app.add_middleware(Leave, stopping=stopping)
     app.add_middleware(LastResort)

@@ -26,10 +26,12 @@ def router(database: Database) -> APIRouter:
 
     @routes.get("/healthz")
     async def healthz() -> Response:
+        """Say that the process is alive."""
         return JSONResponse({"status": "ok"}, headers=_HEADERS)
 
     @routes.get("/readyz")
     async def readyz() -> Response:
+        """Say whether the process can work: its database answers, with the tables of this release."""
         checks = await _checks(database)
         ready = all(said == "ok" for said in checks.values())
         return JSONResponse(

@@ -61,6 +61,7 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
 
     @routes.get("/{tenant}" + _METADATA)
     async def configuration(request: Request, tenant: str) -> Response:
+        """Say where the issuer's end points are, and what they can do."""
         try:
             await _check_tenant(database, tokens, tenant)
         except TokenError as error:
@@ -69,6 +70,7 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
 
     @routes.get("/{tenant}/discovery/v2.0/keys")
     async def keys(request: Request, tenant: str) -> Response:
+        """Give the public keys that tokens are signed with."""
         try:
             await _check_tenant(database, tokens, tenant)
         except TokenError as error:

@@ -37,6 +37,8 @@ USERS = Kind("users", ("user",), ("manager",), default_links=())
 GROUPS = Kind("groups", ("group",), ("members",), default_links=("members",))
 CONTACTS = Kind("contacts", ("contact",), ("manager",), default_links=())
 OBJECTS = Kind("directoryObjects", ("user", "group", "contact"), ("members", "manager"), default_links=("members",))
+KINDS = (USERS, GROUPS, CONTACTS, OBJECTS)
+"""The collections that have a feed."""
 
 _USER_READ = tuple(name for name in users.READ if name != "User.ReadBasic.All")
 

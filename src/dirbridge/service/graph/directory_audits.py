@@ -36,7 +36,7 @@ _NAMES = (
     "id", "category", "correlationId", "result", "resultReason", "activityDisplayName", "activityDateTime",
     "loggedByService", "operationType", "initiatedBy", "targetResources", "additionalDetails",
 )  # fmt: skip
-_KNOWN = {name.lower(): name for name in _NAMES}
+KNOWN = {name.lower(): name for name in _NAMES}
 _ORDER = {"activitydatetime": "activityDateTime"}
 _TARGETS = {
     "UserManagement": "User",
@@ -52,7 +52,7 @@ Names = Mapping[UUID, tuple[UUID, str]]
 async def list_audits(request: Request, caller: Reader) -> Response:
     """List administrative acts."""
     query = odata.read(request, odata.LIST - {"count"}, max_top=MAX_TOP)
-    select = odata.selected(query, _KNOWN, TYPE)
+    select = odata.selected(query, KNOWN, TYPE)
     where = query.where(audit_queries.PROPERTIES, TYPE, advanced=True)
     _, descending = odata.order(query, _ORDER, TYPE) or ("", True)
     after = odata.position(query, After)
@@ -77,7 +77,7 @@ async def list_audits(request: Request, caller: Reader) -> Response:
 async def get_audit(request: Request, key: str, caller: Reader) -> Response:
     """Give one act."""
     query = odata.read(request, odata.ITEM)
-    select = odata.selected(query, _KNOWN, TYPE)
+    select = odata.selected(query, KNOWN, TYPE)
     id = guid(key)
     async with database(request).connection() as conn:
         row = await audit_queries.get(conn, caller.tenant, id) if id else None

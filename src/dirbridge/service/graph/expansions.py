@@ -22,11 +22,12 @@ LIMIT = 20
 
 _UP = (Relation.MEMBER_OF, Relation.TRANSITIVE_MEMBER_OF)
 _PERSON = (Relation.MANAGER, Relation.DIRECT_REPORTS, *_UP)
-_RELATIONS = {
+RELATIONS = {
     "user": (*_PERSON, Relation.OWNED_OBJECTS),
     "contact": _PERSON,
     "group": (Relation.MEMBERS, Relation.TRANSITIVE_MEMBERS, Relation.OWNERS, *_UP),
 }
+"""What can be expanded of each type."""
 _MEMBERS = frozenset({Relation.MEMBERS, Relation.TRANSITIVE_MEMBERS})
 _READ_MEMBERS = (
     "GroupMember.Read.All", "GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All",
@@ -43,7 +44,7 @@ def wanted(query: odata.Query, object_type: str, caller: Caller) -> Relation | N
     """
     if query.expand is None:
         return None
-    by_name = {relation.lower(): relation for relation in _RELATIONS[object_type]}
+    by_name = {relation.lower(): relation for relation in RELATIONS[object_type]}
     relation = by_name.get(query.expand.name.lower())
     if relation is None:
         raise bad_request(

@@ -65,7 +65,7 @@ class Wanted(msgspec.Struct):
     types: list[str] | None = None
 
 
-_REQUIRED = ("displayName", "mailEnabled", "mailNickname", "securityEnabled")
+REQUIRED = ("displayName", "mailEnabled", "mailNickname", "securityEnabled")
 
 
 @router.get("/groups")
@@ -91,7 +91,7 @@ async def count_groups(request: Request, caller: Reader) -> Response:
 async def create_group(request: Request, caller: Creator) -> Response:
     """Make a group that lives in the cloud only."""
     wanted = msgspec.to_builtins(collections.checked(await body(request, GroupChange)))
-    missing = [name for name in _REQUIRED if wanted.get(name) is None]
+    missing = [name for name in REQUIRED if wanted.get(name) is None]
     if missing:
         raise bad_request(
             f"A required property is missing for the creation of a group: {', '.join(missing)}.",

@@ -24,10 +24,11 @@ GRAPH_TYPES = {"user": "user", "group": "group", "contact": "orgContact"}
 FOREIGN_TYPES = ("administrativeUnit", "application", "device", "directoryRole", "servicePrincipal")
 """Types that a list can be narrowed to, as clients do, and of which a tenant here relates none."""
 
-_COLLECTIONS = frozenset({
+COLLECTIONS = frozenset({
     "businessPhones", "proxyAddresses", "otherMails", "groupTypes", "onPremisesProvisioningErrors",
     "serviceProvisioningErrors", "resourceProvisioningOptions", "identities", "imAddresses",
 })  # fmt: skip
+"""Properties that hold several values, and none where there is nothing."""
 
 _USER_DEFAULT = (
     "businessPhones", "displayName", "givenName", "id", "jobTitle", "mail", "mobilePhone", "officeLocation",
@@ -62,8 +63,9 @@ _CONTACT = (
 )  # fmt: skip
 
 _DEFAULT = {"user": _USER_DEFAULT, "group": _GROUP_DEFAULT, "contact": _CONTACT}
-_ALL = {"user": _USER, "group": _GROUP, "contact": _CONTACT}
-_KNOWN = {kind: {name.lower(): name for name in names} for kind, names in _ALL.items()}
+ALL = {"user": _USER, "group": _GROUP, "contact": _CONTACT}
+"""Every property of each type."""
+_KNOWN = {kind: {name.lower(): name for name in names} for kind, names in ALL.items()}
 _SHARED = {**_KNOWN["contact"], **_KNOWN["group"], **_KNOWN["user"]}
 
 
@@ -139,7 +141,7 @@ def value(row: DirectoryObject, name: str) -> Any:
         case "phones":
             return _phones(row.properties)
     found = row.properties.get(name)
-    if found is None and name in _COLLECTIONS:
+    if found is None and name in COLLECTIONS:
         return []
     return found
 

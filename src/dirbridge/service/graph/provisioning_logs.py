@@ -43,7 +43,7 @@ _NAMES = (
     "durationInMilliseconds", "sourceSystem", "targetSystem", "initiatedBy", "servicePrincipal", "sourceIdentity",
     "targetIdentity", "provisioningStatusInfo", "provisioningSteps", "modifiedProperties",
 )  # fmt: skip
-_KNOWN = {name.lower(): name for name in (*_NAMES, "action", "statusInfo")}
+KNOWN = {name.lower(): name for name in (*_NAMES, "action", "statusInfo")}
 _ORDER = {"activitydatetime": "activityDateTime"}
 
 
@@ -51,7 +51,7 @@ _ORDER = {"activitydatetime": "activityDateTime"}
 async def list_events(request: Request, caller: Reader) -> Response:
     """List what happened to entries."""
     query = odata.read(request, odata.LIST - {"count"}, max_top=MAX_TOP)
-    select = odata.selected(query, _KNOWN, TYPE)
+    select = odata.selected(query, KNOWN, TYPE)
     where = query.where(event_queries.PROPERTIES, TYPE, advanced=True)
     _, descending = odata.order(query, _ORDER, TYPE) or ("", True)
     after = odata.position(query, After)
@@ -78,7 +78,7 @@ async def list_events(request: Request, caller: Reader) -> Response:
 async def get_event(request: Request, key: str, caller: Reader) -> Response:
     """Give one event."""
     query = odata.read(request, odata.ITEM)
-    select = odata.selected(query, _KNOWN, TYPE)
+    select = odata.selected(query, KNOWN, TYPE)
     id = guid(key)
     async with database(request).connection() as conn:
         row = await event_queries.get(conn, caller.tenant, id) if id else None

@@ -73,7 +73,7 @@ class UserChange(msgspec.Struct, rename="camel"):
     user_type: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-_REQUIRED = ("accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName")
+REQUIRED = ("accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName")
 
 
 @router.get("/users")
@@ -99,7 +99,7 @@ async def count_users(request: Request, caller: Reader) -> Response:
 async def create_user(request: Request, caller: Writer) -> Response:
     """Make a user that lives in the cloud only."""
     wanted = msgspec.to_builtins(collections.checked(await body(request, UserChange)))
-    missing = [name for name in _REQUIRED if wanted.get(name) is None]
+    missing = [name for name in REQUIRED if wanted.get(name) is None]
     if missing:
         raise bad_request(
             f"A required property is missing for the creation of a user: {', '.join(missing)}.",

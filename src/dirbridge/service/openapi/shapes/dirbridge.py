@@ -1,0 +1,225 @@
+"""What lies under `/beta/dirbridge`, for which Graph has no word."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from dirbridge.service.openapi.shapes import Entity, Shape, Text
+from dirbridge.service.openapi.shapes.synchronization import Progress, QuarantineRecord, TaskExecution
+
+
+class EnrolmentCode(Shape, kw_only=True):
+    """A code for one new agent; it is shown only here."""
+
+    code: str
+    domains: list[str]
+    expiration_date_time: str
+
+
+class EnrolledAgent(Shape, kw_only=True):
+    """An agent, and what it last said of itself."""
+
+    id: str
+    machine_name: str
+    external_ip: str
+    status: Literal["active", "inactive", "revoked"]
+    version: str
+    domains: list[str]
+    served_domains: list[str]
+    enrolled_date_time: Text
+    last_heard_date_time: Text
+    certificate_expiration_date_time: Text
+    revoked_date_time: Text
+    uptime_in_seconds: float | None
+    requests_in_progress: int | None
+    last_error: Text
+
+
+class TestedNotification(Shape, kw_only=True):
+    """What became of a test message at one recipient."""
+
+    channel: str
+    recipient: str
+    delivered: bool
+    answer: str
+    code: Text
+    recommended_action: Text
+
+
+class Notice(Shape, kw_only=True):
+    """One thing that a message tells."""
+
+    id: str
+    kind: str
+    date_time: str
+    job_id: Text
+    domain: Text
+    reason: Text
+    code: Text
+    message: Text
+    recommended_action: Text
+
+
+class Notification(Shape, kw_only=True):
+    """A message, and what became of it."""
+
+    id: str
+    channel: str
+    recipient: str
+    service_principal_id: Text
+    state: str
+    attempts: int
+    answer: Text
+    created_date_time: str
+    next_attempt_date_time: Text
+    settled_date_time: Text
+    notices: list[Notice]
+
+
+class PreviewCount(Shape, kw_only=True):
+    """So many changes of one kind."""
+
+    action: str
+    status: str
+    type: str
+    reason: str
+    number: int
+
+
+class Preview(Entity, kw_only=True):
+    """A preview of a job's next whole cycle."""
+
+    id: str
+    job_id: str
+    status: Literal["waiting", "running", "succeeded", "failed", "canceled"]
+    with_proposed_schema: bool
+    proposed_settings: dict[str, Any]
+    requested_by: str
+    created_date_time: str
+    started_date_time: Text
+    ended_date_time: Text
+    progress: list[Progress]
+    counts: list[PreviewCount]
+    execution: TaskExecution | None
+    quarantine: QuarantineRecord | None
+    error: dict[str, Any] | None
+
+
+class ScopeContainer(Shape, kw_only=True):
+    """A container in scope, by its present name."""
+
+    id: str
+    display_name: Text
+    canonical_name: Text
+    state: Literal["present", "missing", "unknown"]
+
+
+class ScopeGroup(ScopeContainer, kw_only=True):
+    """A group in scope; why it is missing, and since when."""
+
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    since: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class ScopeRule(Shape, kw_only=True):
+    """What one rule takes."""
+
+    id: str
+    name: str
+    containers: list[ScopeContainer]
+    groups: list[ScopeGroup]
+
+
+class JobScope(Entity, kw_only=True):
+    """What a job takes."""
+
+    id: str
+    rules: list[ScopeRule]
+
+
+class StagedTarget(Shape, kw_only=True):
+    """The object that is to be removed."""
+
+    id: str
+    display_name: str
+
+
+class StagedSource(StagedTarget, kw_only=True):
+    """The entry that it came from."""
+
+    identity_type: str
+
+
+class StagedRemoval(Shape, kw_only=True):
+    """A removal that waits for a person, or that a person rejected."""
+
+    id: str
+    action: Literal["delete", "disable", "removeMember"]
+    evidence: str
+    state: Literal["staged", "rejected"]
+    since_date_time: Text
+    source_identity: StagedSource
+    target_identity: StagedTarget
+    group: StagedTarget | None
+
+
+class Decision(Shape, kw_only=True):
+    """How many removals a word was about, and which of the named ones were not there."""
+
+    count: int
+    missing: list[str]
+
+
+class Problem(Shape, kw_only=True):
+    """An error with its code."""
+
+    code: str
+    message: str
+
+
+class SynchronizationAccount(Entity, kw_only=True):
+    """The account that jobs write as; what is null is not there."""
+
+    id: Text
+    user_principal_name: Text
+    account_enabled: bool | None
+    is_deleted: bool
+    roles: list[str]
+    error: Problem | None
+
+
+class RepairedAccount(SynchronizationAccount, kw_only=True):
+    """The account after its repair, and what was done."""
+
+    repaired: list[str]
+    jobs_given_credentials: int
+    jobs_due_now: int
+
+
+class Administrator(Entity, kw_only=True):
+    """A person who administers the tenant."""
+
+    id: str
+    user_name: str
+    display_name: str
+    roles: list[str]
+    account_enabled: bool
+    created_date_time: Text
+    last_password_change_date_time: Text
+    password: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Defect(Shape, kw_only=True):
+    """What is wrong at one place of a document."""
+
+    target: str
+    message: str
+
+
+class Validation(Shape, kw_only=True):
+    """What is wrong with a schema document; nothing where it is valid."""
+
+    valid: bool
+    defects: list[Defect]

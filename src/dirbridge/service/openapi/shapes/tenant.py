@@ -1,0 +1,116 @@
+"""The tenant itself, its domains and applications, and its settings for directories on premises.
+
+Source: Graph organization, domain, servicePrincipal, application, onPremisesDirectorySynchronization.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from dirbridge.service.openapi.shapes import Entity, Selectable, Shape, Text
+
+
+class VerifiedDomain(Shape, kw_only=True):
+    """A domain, as the tenant shows it."""
+
+    capabilities: str
+    is_default: bool
+    is_initial: bool
+    name: str
+    type: str
+
+
+class Organization(Entity, kw_only=True):
+    """The tenant."""
+
+    id: str
+    deleted_date_time: Text
+    display_name: str
+    created_date_time: str
+    on_premises_sync_enabled: bool | None
+    on_premises_last_sync_date_time: Text
+    tenant_type: str
+    verified_domains: list[VerifiedDomain]
+
+
+class Domain(Entity, kw_only=True):
+    """A domain of the tenant; its name is its id."""
+
+    id: str
+    authentication_type: str
+    availability_status: Text
+    is_admin_managed: bool
+    is_default: bool
+    is_initial: bool
+    is_root: bool
+    is_verified: bool
+    supported_services: list[str]
+
+
+class ServicePrincipal(Entity, kw_only=True):
+    """An application in the tenant."""
+
+    id: str
+    deleted_date_time: Text
+    account_enabled: bool
+    app_id: str
+    app_display_name: Text
+    application_template_id: Text
+    created_date_time: Text
+    display_name: str
+    service_principal_names: list[str]
+    service_principal_type: str
+    sign_in_audience: str
+    tags: list[str]
+
+
+class InstantiatedApplication(Shape, kw_only=True):
+    """The application that an instantiation made."""
+
+    id: str
+    app_id: str
+    display_name: str
+    application_template_id: str
+
+
+class InstantiatedPrincipal(ServicePrincipal, kw_only=True):
+    """Its service principal, under which jobs are made; `objectId` is its id once more."""
+
+    object_id: str
+
+
+class ApplicationServicePrincipal(Entity, kw_only=True):
+    """What an instantiation made."""
+
+    application: InstantiatedApplication
+    service_principal: InstantiatedPrincipal
+
+
+class AccidentalDeletionPrevention(Shape, kw_only=True):
+    """The tenant's guard against deletes by accident."""
+
+    alert_threshold: int
+    synchronization_prevention_type: Literal["disabled", "enabledForCount", "enabledForPercentage"]
+
+
+class OnPremisesConfiguration(Shape, kw_only=True):
+    """The configuration; beta has all of it."""
+
+    accidental_deletion_prevention: AccidentalDeletionPrevention
+    anchor_attribute: str | msgspec.UnsetType | None = msgspec.UNSET
+    application_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    current_export_data: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    customer_requested_synchronization_interval: str | msgspec.UnsetType | None = msgspec.UNSET
+    synchronization_client_version: str | msgspec.UnsetType | None = msgspec.UNSET
+    synchronization_interval: str | msgspec.UnsetType | None = msgspec.UNSET
+    writeback_configuration: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class OnPremisesDirectorySynchronization(Selectable, kw_only=True):
+    """The tenant's settings for what comes from directories on premises."""
+
+    id: str
+    configuration: OnPremisesConfiguration
+    features: dict[str, bool]

@@ -1,0 +1,72 @@
+"""What lies under `/beta/dirbridge`."""
+
+from __future__ import annotations
+
+from dirbridge.service.graph import account, administrators, odata, previews, provisioning_logs, staged, steering
+from dirbridge.service.notify import administration as notifications
+from dirbridge.service.openapi.operations import (
+    CSV,
+    FORMAT,
+    NONE,
+    Body,
+    Operation,
+    Options,
+    Table,
+    acts,
+    answers,
+    gives,
+    lists,
+    makes,
+    options,
+)
+from dirbridge.service.openapi.shapes.dirbridge import (
+    Administrator,
+    Decision,
+    EnrolledAgent,
+    EnrolmentCode,
+    JobScope,
+    Notification,
+    Preview,
+    RepairedAccount,
+    StagedRemoval,
+    SynchronizationAccount,
+    TestedNotification,
+    Validation,
+)
+from dirbridge.service.openapi.shapes.logs import ProvisioningObjectSummary
+from dirbridge.service.openapi.tables.synchronization import PART
+from dirbridge.service.relay import administration as relay
+
+EXTENSIONS: Table = {
+    "relay.administration.post_code": makes(EnrolmentCode, relay.CodeWish, located=False),
+    "relay.administration.get_agents": lists(EnrolledAgent),
+    "relay.administration.post_revoke": acts(),
+    "notify.administration.post_test": answers(TestedNotification, notifications.TestWish, many=True),
+    "notify.administration.get_messages": lists(Notification, Options(frozenset({"top"}), most=1000)),
+    "graph.previews.ask": Operation(
+        status=202, answer=Preview, body=Body(previews.Wish, optional=True), headers=("Location",)
+    ),
+    "graph.previews.list_previews": lists(Preview, FORMAT),
+    "graph.previews.get_preview": gives(Preview),
+    "graph.previews.delete_preview": acts(),
+    "graph.previews.list_changes": lists(
+        ProvisioningObjectSummary, Options(odata.LIST, orders=("activityDateTime",), most=provisioning_logs.MAX_TOP)
+    ),
+    "graph.previews.download": Operation(answer="Csv", media=CSV, options=NONE, refusals=(409,)),
+    "graph.scopes.show_scope": gives(JobScope),
+    "graph.staged.list_staged": lists(StagedRemoval, options("filter", "top", "skiptoken", "count", "format")),
+    "graph.staged.allow": answers(Decision, staged.Word),
+    "graph.staged.reject": answers(Decision, staged.Word),
+    "graph.steering.clear_quarantine": acts(),
+    "graph.steering.impose_quarantine": acts(Body(steering.Order, optional=True), refusals=(409,)),
+    "graph.steering.run_now": acts(refusals=(409,)),
+    "graph.account.show": gives(SynchronizationAccount),
+    "graph.account.repair": answers(RepairedAccount, Body(account.Wish, optional=True)),
+    "graph.administrators.list_all": lists(Administrator, FORMAT),
+    "graph.administrators.show": gives(Administrator),
+    "graph.administrators.create": makes(Administrator, administrators.New, located=False),
+    "graph.administrators.change": acts(administrators.Changes),
+    "graph.administrators.reset_password": answers(Administrator, Body(administrators.NewPassword, optional=True)),
+    "graph.administrators.remove": acts(),
+    "graph.schema.validate_schema": answers(Validation, PART),
+}

@@ -1,0 +1,72 @@
+"""The tenant, its applications, its logs, and batches."""
+
+from __future__ import annotations
+
+from dirbridge.service.graph import batch, directory_audits, gallery, odata, on_premises, provisioning_logs, tenant
+from dirbridge.service.openapi.operations import (
+    FEW,
+    Operation,
+    Options,
+    Table,
+    acts,
+    answers,
+    gives,
+    lists,
+    makes,
+)
+from dirbridge.service.openapi.shapes.batch import BatchAnswers
+from dirbridge.service.openapi.shapes.logs import DirectoryAudit, ProvisioningObjectSummary
+from dirbridge.service.openapi.shapes.synchronization import ApplicationTemplate
+from dirbridge.service.openapi.shapes.tenant import (
+    ApplicationServicePrincipal,
+    Domain,
+    OnPremisesDirectorySynchronization,
+    Organization,
+    ServicePrincipal,
+)
+
+_ITEM = Options(odata.ITEM)
+_SETTINGS = Options(odata.ITEM, select=("id", "configuration", "features"))
+
+
+def log_options(names: frozenset[str], select: tuple[str, ...], most: int) -> Options:
+    """The options of a list that is read by time."""
+    return Options(names, select=select, orders=("activityDateTime",), most=most)
+
+
+def _log(module: str, of: type, names: tuple[str, ...], most: int, one: str, many: str) -> dict[str, Operation]:
+    return {
+        f"{module}.{many}": lists(of, log_options(odata.LIST - {"count"}, names, most)),
+        f"{module}.{one}": gives(of, Options(odata.ITEM, select=names)),
+    }
+
+
+TENANT: Table = {
+    "graph.tenant.list_organizations": lists(Organization, _ITEM),
+    "graph.tenant.get_organization": gives(Organization, _ITEM),
+    "graph.tenant.change_organization": acts(tenant.OrganizationChange, refusals=(409,)),
+    "graph.tenant.list_domains": lists(Domain, FEW),
+    "graph.tenant.get_domain": gives(Domain),
+    "graph.tenant.add_domain": makes(Domain, tenant.NewDomain),
+    "graph.on_premises.list_settings": lists(OnPremisesDirectorySynchronization, _SETTINGS),
+    "graph.on_premises.get_settings": gives(OnPremisesDirectorySynchronization, _SETTINGS),
+    "graph.on_premises.change_settings": acts(on_premises.Change),
+}
+APPLICATIONS: Table = {
+    "graph.synchronization.list_principals": lists(ServicePrincipal, FEW),
+    "graph.synchronization.get_principal": gives(ServicePrincipal),
+    "graph.gallery.list_templates": lists(ApplicationTemplate, FEW),
+    "graph.gallery.get_template": gives(ApplicationTemplate),
+    "graph.gallery.instantiate": makes(ApplicationServicePrincipal, gallery.NewApplication, located=False),
+}
+LOGS: Table = {
+    **_log(
+        "graph.provisioning_logs", ProvisioningObjectSummary, tuple(provisioning_logs.KNOWN.values()),
+        provisioning_logs.MAX_TOP, "get_event", "list_events",
+    ),
+    **_log(
+        "graph.directory_audits", DirectoryAudit, tuple(directory_audits.KNOWN.values()), directory_audits.MAX_TOP,
+        "get_audit", "list_audits",
+    ),
+}  # fmt: skip
+BATCH: Table = {"graph.batch.batch": answers(BatchAnswers, batch.Batch)}
