@@ -76,6 +76,7 @@ async def small_world(
         "/beta/dirbridge/administrators", {"userName": "ada@contoso.test", "roles": ["Global Reader"]}
     )
     world.keys["/administrators/{key}"] = made["id"]
+    world.keys["{kid}"] = (await world.post("/beta/dirbridge/signingKeys", {}))["id"]
     return world
 
 

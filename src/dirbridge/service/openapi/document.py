@@ -22,7 +22,7 @@ from dirbridge.service.auth.permissions import PERMISSIONS, Roles
 from dirbridge.service.graph.gate import VERSIONS
 from dirbridge.service.openapi import parameters, tables
 from dirbridge.service.openapi.components import Components
-from dirbridge.service.openapi.operations import Area, Body, Operation, Variants
+from dirbridge.service.openapi.operations import Area, Body, Entry, Operation
 from dirbridge.service.openapi.refusals import RESPONSES, reference
 
 Document = dict[str, Any]
@@ -74,9 +74,9 @@ def build(app: FastAPI, base_url: str, tenant: UUID | str) -> Document:
         base_url: where it is reached.
 
     Raises:
-        Undescribed: a route has no entry in `tables`, or no docstring.
+        Undescribed: routes have no entry in `tables`, or one has no docstring.
     """
-    described = list(operations(app))
+    described = operations(app)
     components = Components([each.operation for each in described])
     paths: dict[str, Document] = {}
     for each in described:
@@ -114,15 +114,29 @@ def of_version(document: Document, version: str) -> Document:
 # Which operations there are -------------------------------------------------------------------------------------------
 
 
-def operations(app: FastAPI) -> Iterator[Described]:
+def operations(app: FastAPI) -> list[Described]:
     """Give every operation of an application.
 
     Raises:
-        Undescribed: a route has no entry.
+        Undescribed: routes have no entry, each of them named.
     """
+    found: list[Described] = []
+    missing: list[str] = []
     for route in iter_route_contexts(app.routes):
-        if route.include_in_schema and route.endpoint is not None:
-            yield from _of_route(route)
+        if not route.include_in_schema or route.endpoint is None:
+            continue
+        entry = _entry(route)
+        if entry is None:
+            missing.append(f"{_name(route)}: '{key_of(route)}'")
+        else:
+            found += _of_route(route, *entry)
+    if missing:
+        raise Undescribed(
+            "These routes have no entry in dirbridge/service/openapi/tables. Say there, under the key behind the route,"
+            " what it answers and takes; a route that is none of the API's, such as a page for browsers, has"
+            f" include_in_schema=False.\n{chr(10).join(missing)}"
+        )
+    return found
 
 
 def key_of(route: RouteContext) -> str:
@@ -132,23 +146,19 @@ def key_of(route: RouteContext) -> str:
     return f"{module}.{route.endpoint.__name__}"
 
 
-def _of_route(route: RouteContext) -> Iterator[Described]:
-    key = key_of(route)
-    last = route.path_format.rpartition("/")[2]
-    found = tables.find(f"{key}/{last}") or tables.find(key)
-    if found is None:
-        raise Undescribed(
-            f"{_name(route)} has no entry '{key}' in dirbridge/service/openapi/tables. Say there what it answers and"
-            " takes; a route that is none of the API's, such as a page for browsers, has include_in_schema=False."
-        )
-    area, entry = found
+def _entry(route: RouteContext) -> tuple[Area, Entry] | None:
+    key, last = key_of(route), route.path_format.rpartition("/")[2]
+    return tables.find(f"{key}/{last}") or tables.find(key)
+
+
+def _of_route(route: RouteContext, area: Area, entry: Entry) -> Iterator[Described]:
     permissions, roles = _guard(route.dependant)
     for path, operation, values in _variants(route.path_format, entry):
         for method in sorted(route.methods or ()):
-            yield Described(path, method, key, route, operation, area, permissions, roles, values)
+            yield Described(path, method, key_of(route), route, operation, area, permissions, roles, values)
 
 
-def _variants(path: str, entry: Operation | Variants) -> Iterator[tuple[str, Operation, Mapping[str, list[str]]]]:
+def _variants(path: str, entry: Entry) -> Iterator[tuple[str, Operation, Mapping[str, list[str]]]]:
     if isinstance(entry, Operation):
         yield path, entry, {}
         return

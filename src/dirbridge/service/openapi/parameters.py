@@ -24,6 +24,7 @@ _PATH: Mapping[str, str] = {
     "{group}": "The id of the group.",
     "{job}": "The job's id, such as `AD2AADProvisioning.…`.",
     "{key}": _KEY,
+    "{kid}": "The key's id, the `kid` of tokens.",
     "{member}": "The id of the member.",
     "{name}": "Its name.",
     "{profile}": "The publishing profile; `provisioning` is the only one.",

@@ -211,6 +211,16 @@ class Administrator(Entity, kw_only=True):
     password: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class SigningKey(Entity, kw_only=True):
+    """A key that tokens are signed with, and what it does now."""
+
+    id: str
+    state: Literal["signing", "waiting", "verifying"]
+    created_date_time: str
+    signs_from_date_time: str
+    removed_from_date_time: Text
+
+
 class Defect(Shape, kw_only=True):
     """What is wrong at one place of a document."""
 

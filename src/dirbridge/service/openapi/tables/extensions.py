@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from dirbridge.service.graph import account, administrators, odata, previews, provisioning_logs, staged, steering
+from dirbridge.service.graph import (
+    account,
+    administrators,
+    odata,
+    previews,
+    provisioning_logs,
+    signing_keys,
+    staged,
+    steering,
+)
 from dirbridge.service.notify import administration as notifications
 from dirbridge.service.openapi.operations import (
     CSV,
@@ -28,6 +37,7 @@ from dirbridge.service.openapi.shapes.dirbridge import (
     Notification,
     Preview,
     RepairedAccount,
+    SigningKey,
     StagedRemoval,
     SynchronizationAccount,
     TestedNotification,
@@ -68,5 +78,8 @@ EXTENSIONS: Table = {
     "graph.administrators.change": acts(administrators.Changes),
     "graph.administrators.reset_password": answers(Administrator, Body(administrators.NewPassword, optional=True)),
     "graph.administrators.remove": acts(),
+    "graph.signing_keys.list_all": lists(SigningKey, FORMAT),
+    "graph.signing_keys.rotate": makes(SigningKey, Body(signing_keys.Rotation, optional=True), located=False),
+    "graph.signing_keys.remove": acts(),
     "graph.schema.validate_schema": answers(Validation, PART),
 }
