@@ -90,12 +90,14 @@ async def _people(world: SmallWorld) -> None:
         await directory.insert(conn, world.tenant, [row], datetime.now(UTC))
         await directory.refer(conn, world.tenant, [(contact, "manager", UUID(users[0]))])
     await _link(world, "PUT", f"/v1.0/users/{users[1]}/manager/$ref", users[0])
+    await _link(world, "POST", f"/v1.0/groups/{groups[1]}/owners/$ref", users[1])
     for owner, member in ((groups[0], groups[1]), (groups[1], users[0]), (groups[1], str(contact))):
         await _link(world, "POST", f"/v1.0/groups/{owner}/members/$ref", member)
     for path in (f"/v1.0/users/{users[2]}", f"/v1.0/groups/{groups[2]}"):
         assert (await world.client.delete(path)).status_code == 204
     world.keys |= {"/users/{key}": users[1], "/groups/{key}": groups[1], "/contacts/{key}": str(contact)}
     world.keys |= {"/directoryObjects/{key}": users[0], "/deletedItems/{key}": users[2], "{member}": users[0]}
+    world.keys["{owner}"] = users[1]
 
 
 async def _user(world: SmallWorld, name: str) -> str:

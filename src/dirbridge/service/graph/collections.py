@@ -30,7 +30,7 @@ LIVE_ORDERS = {
     "group": (Order.DISPLAY_NAME, Order.CREATED),
     "contact": (Order.DISPLAY_NAME,),
 }
-_RELATED_ORDERS = (Order.DISPLAY_NAME,)
+RELATED_ORDERS = (Order.DISPLAY_NAME,)
 _NONE: frozenset[Order] = frozenset()
 """A list of related objects has no index to be sorted by: every order of it is an advanced query."""
 DELETED_ORDERS = {
@@ -134,7 +134,7 @@ async def related(request: Request, of_type: Callable[[str | None], Collection],
         kind = FOREIGN_CASTS.get(cast or "")
         fragment = "directoryObjects" if kind is None else f"{kind}s"
         return await listing(
-            request, of_type(kind), fragment=fragment, object_type=None, orders=_RELATED_ORDERS, plain_orders=_NONE,
+            request, of_type(kind), fragment=fragment, object_type=None, orders=RELATED_ORDERS, plain_orders=_NONE,
             typed=True,
         )  # fmt: skip
     kind = object_type_of(cast)

@@ -19,7 +19,13 @@ from dirbridge.service.openapi.shapes.identity import TokenRefusal
 Schema = dict[str, Any]
 
 _PREFIX = "#/components/schemas/"
-_FIXED: Schema = {"Count": {"type": "integer", "minimum": 0}, "Error": ERROR, "Csv": {"type": "string"}}
+_FIXED: Schema = {
+    "Count": {"type": "integer", "minimum": 0},
+    "Csv": {"type": "string"},
+    "Error": ERROR,
+    "Id": {"type": "string", "format": "uuid"},
+}
+"""Components that no type stands for."""
 
 
 class Components:

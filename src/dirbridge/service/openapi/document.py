@@ -121,20 +121,20 @@ def operations(app: FastAPI) -> list[Described]:
         Undescribed: routes have no entry, each of them named.
     """
     found: list[Described] = []
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     for route in iter_route_contexts(app.routes):
         if not route.include_in_schema or route.endpoint is None:
             continue
         entry = _entry(route)
         if entry is None:
-            missing.append(f"{_name(route)}: '{key_of(route)}'")
+            missing.setdefault(key_of(route), _name(route))
         else:
             found += _of_route(route, *entry)
     if missing:
         raise Undescribed(
             "These routes have no entry in dirbridge/service/openapi/tables. Say there, under the key behind the route,"
             " what it answers and takes; a route that is none of the API's, such as a page for browsers, has"
-            f" include_in_schema=False.\n{chr(10).join(missing)}"
+            " include_in_schema=False." + "".join(f"\n  {where}: '{key}'" for key, where in missing.items())
         )
     return found
 
@@ -147,13 +147,13 @@ def key_of(route: RouteContext) -> str:
 
 
 def _entry(route: RouteContext) -> tuple[Area, Entry] | None:
-    key, last = key_of(route), route.path_format.rpartition("/")[2]
+    key, last = key_of(route), (route.path_format or "").rpartition("/")[2]
     return tables.find(f"{key}/{last}") or tables.find(key)
 
 
 def _of_route(route: RouteContext, area: Area, entry: Entry) -> Iterator[Described]:
     permissions, roles = _guard(route.dependant)
-    for path, operation, values in _variants(route.path_format, entry):
+    for path, operation, values in _variants(route.path_format or "", entry):
         for method in sorted(route.methods or ()):
             yield Described(path, method, key_of(route), route, operation, area, permissions, roles, values)
 
@@ -172,8 +172,9 @@ def _variants(path: str, entry: Entry) -> Iterator[tuple[str, Operation, Mapping
 def _guard(dependant: Dependant | None) -> tuple[tuple[str, ...] | None, Roles]:
     """Find what a route asks of its caller."""
     for each in dependant.dependencies if dependant else ():
-        if hasattr(each.call, "permissions"):
-            return tuple(each.call.permissions), each.call.roles
+        permissions = getattr(each.call, "permissions", None)
+        if permissions is not None:
+            return tuple(permissions), getattr(each.call, "roles", frozenset())
         found = _guard(each)
         if found[0] is not None:
             return found

@@ -27,6 +27,7 @@ _PATH: Mapping[str, str] = {
     "{kid}": "The key's id, the `kid` of tokens.",
     "{member}": "The id of the member.",
     "{name}": "Its name.",
+    "{owner}": "The id of the owner.",
     "{profile}": "The publishing profile; `provisioning` is the only one.",
     "{relation}": "What is related.",
     "{sp}": "The object id of the service principal, or `appId=` and its client id.",

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from dirbridge.contract.codes import Category
-from dirbridge.contract.event import Action, Status, StepType
+from dirbridge.contract.event import Status, StepType
+from dirbridge.contract.export import Action
 from dirbridge.service.openapi.shapes import Selectable, Shape, Text
 
 

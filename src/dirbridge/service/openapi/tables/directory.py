@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dirbridge.service.graph import collections, delta_options, expansions, groups, membership, objects, odata, users
+from dirbridge.service.graph import (
+    collections,
+    delta_options,
+    expansions,
+    groups,
+    member_groups,
+    membership,
+    objects,
+    odata,
+    users,
+)
 from dirbridge.service.openapi.directory_objects import ANY, COMPONENTS
 from dirbridge.service.openapi.operations import (
     Body,
@@ -63,12 +73,15 @@ def _related(name: str) -> Table:
     cast = Variants(
         "cast",
         {
-            **{f"graph.{graph}": _list(kind) for kind, graph in objects.GRAPH_TYPES.items()},
+            **{
+                f"graph.{graph}": _list(kind, collections.LIVE_ORDERS[kind])
+                for kind, graph in objects.GRAPH_TYPES.items()
+            },
             "$count": _COUNT,
             "$ref": _REFERENCES,
         },
     )
-    return {name: _list(None), f"{name}/{{cast}}": cast}
+    return {name: _list(None, collections.RELATED_ORDERS), f"{name}/{{cast}}": cast}
 
 
 _NEW_USER = Body(users.UserChange, required=users.REQUIRED, name="NewUser")
@@ -86,6 +99,7 @@ USERS: Table = {
     **_related("graph.users.direct_reports"),
     **_related("graph.users.member_of"),
     **_related("graph.users.transitive_member_of"),
+    **_related("graph.users.owned_objects"),
     "graph.membership.set_manager": acts(membership.Address),
     "graph.membership.remove_manager": acts(),
     "graph.delta.users_delta": _delta("user", ["manager"]),
@@ -106,6 +120,13 @@ GROUPS: Table = {
     "graph.membership.add_member": acts(membership.Address),
     "graph.membership.remove_member": acts(),
     "graph.membership.refuse_member_delete": refused(405),
+    **_related("graph.groups.owners"),
+    "graph.membership.add_owner": acts(membership.Address),
+    "graph.membership.remove_owner": acts(),
+    "graph.member_groups.get_member_groups": answers("Id", member_groups.WantedGroups, many=True),
+    "graph.member_groups.get_member_objects": answers("Id", member_groups.WantedGroups, many=True),
+    "graph.member_groups.check_member_groups": answers("Id", member_groups.CheckedGroups, many=True),
+    "graph.member_groups.check_member_objects": answers("Id", member_groups.CheckedObjects, many=True),
     "graph.delta.groups_delta": _delta("group", ["members"]),
     "graph.delta.objects_delta": _delta(None, ["members", "manager"]),
 }
