@@ -92,10 +92,12 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
 
     @routes.post("/{tenant}/oauth2/v2.0/token")
     async def token(request: Request, tenant: str) -> Response:
+        """Issue a token."""
         return await answer(request, tenant, _grant)
 
     @routes.post("/{tenant}/oauth2/v2.0/devicecode")
     async def device_code(request: Request, tenant: str) -> Response:
+        """Give a device its code, and the one that a person enters."""
         return await answer(request, tenant, device_codes.begin)
 
     return routes

@@ -17,6 +17,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
 import dirbridge
+from dirbridge.service.auth import device_codes
 from dirbridge.service.auth.endpoints import GRANTS
 from dirbridge.service.auth.permissions import PERMISSIONS, Roles
 from dirbridge.service.graph.gate import VERSIONS
@@ -277,7 +278,7 @@ def _scheme(base_url: str, tenant: UUID | str) -> Document:
             "authorizationUrl": f"{root}/authorize", "tokenUrl": f"{root}/token", "refreshUrl": f"{root}/token",
             "scopes": delegated,
         }  # fmt: skip
-    if "urn:ietf:params:oauth:grant-type:device_code" in GRANTS:
+    if device_codes.GRANT_TYPE in GRANTS:
         flows["x-deviceAuthorization"] = {
             "deviceAuthorizationUrl": f"{root}/devicecode", "tokenUrl": f"{root}/token", "scopes": delegated,
         }  # fmt: skip

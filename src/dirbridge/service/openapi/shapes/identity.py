@@ -43,11 +43,18 @@ class Discovery(Plain, kw_only=True):
     issuer: str
     authorization_endpoint: str
     token_endpoint: str
+    device_authorization_endpoint: str
+    userinfo_endpoint: str | msgspec.UnsetType = msgspec.UNSET
+    end_session_endpoint: str | msgspec.UnsetType = msgspec.UNSET
     jwks_uri: str
     token_endpoint_auth_methods_supported: list[str]
+    token_endpoint_auth_signing_alg_values_supported: list[str]
     grant_types_supported: list[str]
     response_types_supported: list[str]
     response_modes_supported: list[str]
+    code_challenge_methods_supported: list[str]
+    request_parameter_supported: bool
+    request_uri_parameter_supported: bool
     subject_types_supported: list[str]
     id_token_signing_alg_values_supported: list[str]
     scopes_supported: list[str]
@@ -90,3 +97,24 @@ class TokenRequest(Plain, kw_only=True):
     redirect_uri: str | msgspec.UnsetType = msgspec.UNSET
     device_code: str | msgspec.UnsetType = msgspec.UNSET
     refresh_token: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DeviceCodeRequest(Plain, kw_only=True):
+    """What a device asks for."""
+
+    client_id: str
+    scope: str
+    client_secret: str | msgspec.UnsetType = msgspec.UNSET
+    client_assertion_type: str | msgspec.UnsetType = msgspec.UNSET
+    client_assertion: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DeviceCode(Plain, kw_only=True):
+    """A device's code, and what its user is to do. Source: RFC 8628 section 3.2."""
+
+    user_code: str
+    device_code: str
+    verification_uri: str
+    expires_in: int
+    interval: int
+    message: str

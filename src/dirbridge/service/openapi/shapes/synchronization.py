@@ -149,6 +149,12 @@ class SynchronizationTemplate(Entity, kw_only=True):
     schema: SynchronizationSchema | msgspec.UnsetType = msgspec.UNSET
 
 
+class ChangedTemplate(Shape, kw_only=True):
+    """A template as a whole, of which the schema document can be changed; what else comes along is as it is."""
+
+    schema: Schema
+
+
 class SynchronizationRoot(Entity, kw_only=True):
     """The root of a configuration."""
 

@@ -21,6 +21,7 @@ from dirbridge.service.openapi.operations import (
     refused,
 )
 from dirbridge.service.openapi.shapes.synchronization import (
+    ChangedTemplate,
     FilterOperator,
     MappingFunction,
     ParseExpressionResponse,
@@ -59,7 +60,11 @@ SYNCHRONIZATION: Table = {
     "graph.job_templates.list_templates": lists(SynchronizationTemplate, _WITH_SCHEMA),
     "graph.job_templates.count_templates": counts(),
     "graph.job_templates.get_template": gives(SynchronizationTemplate, _ONE_WITH_SCHEMA),
-    "graph.job_templates.get_template_schema": gives(SynchronizationSchema),
+    "graph.job_templates.change_template": acts(ChangedTemplate),
+    "graph.job_templates.get_template_schema": gives(SynchronizationSchema, options("format", "expand")),
+    "graph.job_templates.replace_template_schema": acts(WHOLE),
+    "graph.job_templates.merge_template_schema": acts(PART),
+    "graph.job_templates.reset_template_schema": acts(),
     "graph.schema.get_schema": gives(SynchronizationSchema, options("format", "expand")),
     "graph.schema.replace_schema": acts(WHOLE),
     "graph.schema.merge_schema": acts(PART),
