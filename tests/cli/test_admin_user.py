@@ -26,6 +26,29 @@ def test_an_administrator_from_first_to_last(command: Command) -> None:
     assert [each["userName"] for each in command.json("admin", "user", "list")] == ["admin@contoso.dirbridge.local"]
 
 
+def test_sign_in_is_looked_after(command: Command) -> None:
+    """Sessions listed and ended, lock-out taken back; what is not there is said."""
+    name = "admin@contoso.dirbridge.local"
+    command.sql(
+        """insert into sessions (tenant, digest, id, administrator, signed_in_at, last_seen_at, expires_at, methods,
+               address, browser)
+           select tenant, sha256(n::text::bytea), gen_random_uuid(), id, now(), now(), now() + interval '1 hour',
+               '{pwd}', '192.0.2.1', 'Firefox ' || n
+           from administrators, generate_series(1, 3) n"""
+    )
+    assert "Firefox 2" in command("admin", "user", "sessions", name)
+    found = command.json("admin", "user", "sessions", name)
+    left = command.json("admin", "user", "sessions", name, "--end", found[0]["id"])
+    assert {each["id"] for each in left} == {each["id"] for each in found[1:]}
+    assert command.json("admin", "user", "sessions", name, "--end-all") == []
+    assert "need not wait" in command("admin", "user", "unlock", name)
+    for act, refusal in (("reset-totp", "NoSecondFactor"), ("unlink", "NotLinked")):
+        said = command("admin", "user", act, name, "--json", code=1)
+        assert json.loads(said)["error"]["code"] == refusal
+    (listed,) = command.json("admin", "user", "list")
+    assert (listed["hasSecondFactor"], listed["lastSignInDateTime"]) == (False, None)
+
+
 def test_the_last_one_stays(command: Command) -> None:
     """Whoever could repair it would be locked out."""
     said = command("admin", "user", "disable", "admin@contoso.dirbridge.local", "--json", code=1)

@@ -35,11 +35,12 @@ def list_users(profile: Profile, as_json: bool) -> None:
         print_json(found)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Name", "State", "Roles"):
+    for heading in ("Name", "State", "Second factor", "Last sign-in", "Roles"):
         table.add_column(heading)
     for each in found:
         state = "enabled" if each["accountEnabled"] else "disabled"
-        table.add_row(plain(each["userName"]), state, plain(", ".join(each["roles"])))
+        factor, last = "on" if each["hasSecondFactor"] else "off", each["lastSignInDateTime"] or "never"
+        table.add_row(plain(each["userName"]), state, factor, last, plain(", ".join(each["roles"])))
     console().print(table)
 
 
@@ -97,6 +98,55 @@ def enable(profile: Profile, name: str, as_json: bool) -> None:
 
 @user.command()
 @click.argument("name")
+@options
+def unlock(profile: Profile, name: str, as_json: bool) -> None:
+    """Let NAME sign in at once after too many attempts that failed."""
+    _act(profile, name, "unlock", f"{plain(name)} need not wait any longer.", as_json)
+
+
+@user.command("reset-totp")
+@click.argument("name")
+@options
+def reset_totp(profile: Profile, name: str, as_json: bool) -> None:
+    """Turn the second factor of NAME off, where the device is lost that shows its codes."""
+    _act(profile, name, "resetSecondFactor", f"Sign-in asks {plain(name)} for no code any longer.", as_json)
+
+
+@user.command()
+@click.argument("name")
+@options
+def unlink(profile: Profile, name: str, as_json: bool) -> None:
+    """Forget which person at the outside provider NAME is."""
+    _act(profile, name, "unlink", f"The next sign-in at the provider settles who {plain(name)} is.", as_json)
+
+
+@user.command()
+@click.argument("name")
+@click.option("--end", metavar="ID", help="End this session.")
+@click.option("--end-all", is_flag=True, help="End all of them, and what applications hold.")
+@options
+def sessions(profile: Profile, name: str, end: str | None, end_all: bool, as_json: bool) -> None:
+    """List the browsers that NAME is signed in with, or end sessions."""
+    with Client.open(profile) as client:
+        if end is not None:
+            client.delete(f"{_where(name)}/sessions/{quote(end, safe='')}")
+        if end_all:
+            client.post(f"{_where(name)}/revokeSignInSessions", {})
+        found = client.get(f"{_where(name)}/sessions")["value"]
+    if as_json:
+        print_json(found)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("Session", "Signed in", "Last seen", "Address", "Browser"):
+        table.add_column(heading)
+    for each in found:
+        times = each["signedInDateTime"], each["lastSeenDateTime"]
+        table.add_row(each["id"], *times, plain(each["ipAddress"]), plain(each["browser"]))
+    console().print(table)
+
+
+@user.command()
+@click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options
 def delete(profile: Profile, name: str, yes: bool, as_json: bool) -> None:
@@ -123,6 +173,13 @@ def _given(from_input: bool) -> dict[str, str]:
     if not given:
         raise ConfigurationError("There is no password on standard input.", code="PasswordMissing")
     return {"password": given}
+
+
+def _act(profile: Profile, name: str, act: str, said: str, as_json: bool) -> None:
+    with Client.open(profile) as client:
+        client.post(f"{_where(name)}/{act}", {})
+        now = client.get(_where(name))
+    _tell(now, said, as_json=as_json)
 
 
 def _change(profile: Profile, name: str, changes: dict[str, Any], said: str, as_json: bool) -> None:

@@ -17,7 +17,17 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import TransientError
-from dirbridge.store import directory, events, feed, grants, notifications, previews, signing_keys
+from dirbridge.store import (
+    directory,
+    events,
+    feed,
+    grants,
+    guesses,
+    notifications,
+    previews,
+    sessions,
+    signing_keys,
+)
 from dirbridge.store.agents import KEEP_CODES
 from dirbridge.store.database import Database, Failure
 
@@ -58,6 +68,8 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
         lambda conn: notifications.forget(conn, now - keep),
         _forget_agents_leftovers,
         lambda conn: previews.prune(conn, now),
+        lambda conn: sessions.forget(conn, now),
+        lambda conn: guesses.forget(conn, now),
         lambda conn: feed.forget(conn, now - feed.KEPT - feed.MARGIN),
         lambda conn: signing_keys.forget(conn, now - signing_keys.KEEP),
         lambda conn: grants.forget(conn, now - KEEP_GRANTS),

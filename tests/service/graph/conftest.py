@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from dirbridge.service import graph
 from dirbridge.service.auth.sealing import Sealing
+from dirbridge.service.auth.sign_in_rules import SignInRules
 from dirbridge.service.auth.tokens import Tokens
 from dirbridge.store import directory, identity, unique
 from dirbridge.store.database import Database
@@ -124,6 +125,7 @@ async def world(database: Database) -> AsyncIterator[World]:
     app.state.base_url = BASE
     app.state.tokens = Tokens(TENANT, BASE, [signing_key()])
     app.state.sealing = Sealing([bytes(32)])
+    app.state.sign_in = SignInRules()
     graph.install(app)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url=f"{BASE}/v1.0/") as client:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from dirbridge.service.graph import (
     account,
+    administrator_sign_in,
     administrators,
     agents,
     batch,
@@ -79,6 +80,7 @@ def router() -> APIRouter:
     routes.include_router(account.router)
     routes.include_router(administrators.router)
     routes.include_router(signing_keys.router)
+    routes.include_router(administrator_sign_in.router)
     routes.include_router(schema.checks)
     return routes
 

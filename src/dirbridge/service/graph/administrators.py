@@ -77,7 +77,7 @@ async def show(request: Request, key: str, caller: Reader) -> Response:
     """Give one."""
     odata.read(request, frozenset({"format"}))
     async with database(request).connection() as conn:
-        return _answer(request, await _find(conn, caller, key))
+        return _answer(request, await find(conn, caller, key))
 
 
 @router.post("")
@@ -90,10 +90,10 @@ async def create(request: Request, caller: Writer) -> Response:
     hashed, administrator = await acts.hashed(password), new_id()
     async with database(request).transaction() as conn:
         await acts.create(
-            _act(conn, caller), administrator, user_name=wish.user_name, display_name=wish.display_name,
+            act(conn, caller), administrator, user_name=wish.user_name, display_name=wish.display_name,
             roles=wish.roles, password_hash=hashed,
         )  # fmt: skip
-        made = await _find(conn, caller, str(administrator))
+        made = await find(conn, caller, str(administrator))
     return _answer(request, made, status=201, made=None if wish.password else password)
 
 
@@ -105,7 +105,7 @@ async def change(request: Request, key: str, caller: Writer) -> Response:
         raise bad_request("Nothing is to change: displayName, roles or accountEnabled is expected.")
     async with database(request).transaction() as conn:
         await acts.change(
-            _act(conn, caller), await _find(conn, caller, key), display_name=wish.display_name, roles=wish.roles,
+            act(conn, caller), await find(conn, caller, key), display_name=wish.display_name, roles=wish.roles,
             is_disabled=None if wish.account_enabled is None else not wish.account_enabled,
         )  # fmt: skip
     return no_content()
@@ -117,14 +117,14 @@ async def reset_password(request: Request, key: str, caller: Writer) -> Response
     wish = await body(request, NewPassword, optional=True)
     password = wish.password or secrets.new_password()
     async with database(request).connection() as conn:
-        whom = await _find(conn, caller, key)
+        whom = await find(conn, caller, key)
     if wish.password is not None:
         acts.check_password(wish.password, whom.user_name)
     hashed = await acts.hashed(password)
     async with database(request).transaction() as conn:
-        whom = await _find(conn, caller, str(whom.id))
-        await acts.set_password(_act(conn, caller), whom, hashed)
-        whom = await _find(conn, caller, str(whom.id))
+        whom = await find(conn, caller, str(whom.id))
+        await acts.set_password(act(conn, caller), whom, hashed)
+        whom = await find(conn, caller, str(whom.id))
     return _answer(request, whom, made=None if wish.password else password)
 
 
@@ -132,18 +132,23 @@ async def reset_password(request: Request, key: str, caller: Writer) -> Response
 async def remove(request: Request, key: str, caller: Writer) -> Response:
     """Remove one."""
     async with database(request).transaction() as conn:
-        await acts.remove(_act(conn, caller), await _find(conn, caller, key))
+        await acts.remove(act(conn, caller), await find(conn, caller, key))
     return no_content()
 
 
-def _act(conn: AsyncConnection[Any], caller: Caller) -> Act:
+def act(conn: AsyncConnection[Any], caller: Caller) -> Act:
+    """Begin an act of a caller's."""
     return Act(conn, caller.tenant, caller.actor, datetime.now(UTC))
 
 
-async def _find(conn: AsyncConnection[Any], caller: Caller, key: str) -> Administrator:
+async def find(conn: AsyncConnection[Any], caller: Caller, key: str) -> Administrator:
+    """Give the administrator of an id or a sign-in name.
+
+    Raises:
+        GraphError: 404, there is none.
+    """
     id = guid(key)
-    find = people.find(conn, caller.tenant, key) if id is None else people.get(conn, caller.tenant, id)
-    found = await find
+    found = await (people.find(conn, caller.tenant, key) if id is None else people.get(conn, caller.tenant, id))
     if found is None:
         raise not_found("administrator", key)
     return found
@@ -165,4 +170,7 @@ def _shown(found: Administrator) -> dict[str, Any]:
         "accountEnabled": not found.is_disabled,
         "createdDateTime": moment(found.created_at),
         "lastPasswordChangeDateTime": moment(found.password_changed_at),
+        "lastSignInDateTime": None if found.last_sign_in is None else moment(found.last_sign_in),
+        "hasSecondFactor": found.has_second_factor,
+        "externalSubject": found.external_subject,
     }
