@@ -32,6 +32,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from dirbridge import __version__
+from dirbridge.agent import proxy
 from dirbridge.agent.settings import Common
 from dirbridge.agent.state import State
 from dirbridge.contract import wire
@@ -103,11 +104,16 @@ def tls(trust_file: str) -> ssl.SSLContext:
 
 
 def http(service: str, common: Common, verify: ssl.SSLContext) -> httpx2.AsyncClient:
-    """Make a client of the service. Its environment decides nothing: neither trust nor proxies."""
+    """Make a client of the service. The environment decides nothing of its own: neither trust nor proxies.
+
+    Raises:
+        ConfigurationError: the settings of the proxy cannot be used.
+    """
+    way = proxy.choose(common, service)
     return httpx2.AsyncClient(
         base_url=service,
         verify=verify,
-        proxy=common.proxy,
+        proxy=way.url if way is not None else None,
         trust_env=False,
         follow_redirects=False,
         timeout=httpx2.Timeout(common.answer_timeout, connect=common.connect_timeout),
@@ -119,6 +125,8 @@ def http(service: str, common: Common, verify: ssl.SSLContext) -> httpx2.AsyncCl
 def unreachable(service: str, error: httpx2.HTTPError) -> TransientError:
     """Say in words why a call did not come through."""
     said = str(error) or type(error).__name__
+    if isinstance(error, httpx2.ProxyError):
+        return _not_let_out(service, said)
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return TransientError(
             f"The service at {service} shows a certificate that is not verified: {_inner(said)}.",
@@ -130,6 +138,21 @@ def unreachable(service: str, error: httpx2.HTTPError) -> TransientError:
         f"The service at {service} cannot be reached: {said}.",
         code="ServiceUnreachable",
         recommended_action="See that this host may open HTTPS connections to it, and that it is running.",
+    )
+
+
+def _not_let_out(service: str, said: str) -> TransientError:
+    """Say what the proxy said; some answer 401 instead of 407 to credentials that they do not take."""
+    if said.startswith(("407", "401")):
+        return TransientError(
+            f"The proxy does not lead to {service} for who this agent says it is: {said}.",
+            code="ProxyAuthentication",
+            recommended_action="Set `proxy_user` and `proxy_password_file` in the agent's settings.",
+        )
+    return TransientError(
+        f"The proxy does not lead to {service}: {said}.",
+        code="ProxyRefused",
+        recommended_action="Have the proxy allow CONNECT to that host and port, or correct `proxy` in the settings.",
     )
 
 

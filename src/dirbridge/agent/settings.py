@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dirbridge.connectors import SOURCE_KINDS, build_source, settings_class
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract.errors import ConfigurationError
+
+ENVIRONMENT = "environment"
+"""Written in place of a proxy's address."""
 
 
 def default_file() -> Path:
@@ -40,8 +43,27 @@ class Common(BaseModel):
     )
     proxy: str | None = Field(
         default=None,
-        description="HTTP proxy to reach the service through, such as http://proxy.example.com:3128; none if unset. "
-        "Environment variables for proxies are not heeded.",
+        description="HTTP proxy to reach the service through, such as http://proxy.example.com:3128; `environment` "
+        "takes what the variables https_proxy, all_proxy and no_proxy say; none if unset.",
+    )
+    proxy_user: str | None = Field(default=None, description="User name that the proxy asks for (Basic).")
+    proxy_password_file: Path | None = Field(
+        default=None,
+        description="File with that user's password in one line; only its owner may read it (mode 0600).",
+    )
+    proxy_bypass: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts that are reached without the proxy: names, * for parts of them, and networks such as "
+        "10.0.0.0/8.",
+    )
+    proxy_bypass_local: bool = Field(
+        default=False,
+        description="Reach hosts without a dot in their name, and this machine itself, without the proxy.",
+    )
+    proxy_config: Path | None = Field(
+        default=None,
+        description="File of the kind AADConnectProvisioningAgent.exe.config, whose system.net/defaultProxy decides "
+        "where `proxy` is unset.",
     )
     connect_timeout: float = Field(
         default=10, gt=0, le=300, description="Seconds that connecting to the service may take."
@@ -77,9 +99,15 @@ class Common(BaseModel):
     @field_validator("proxy")
     @classmethod
     def _is_proxy(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
+        if value is not None and value != ENVIRONMENT and not value.startswith(("http://", "https://")):
             raise ValueError("does not begin with http:// or https://")
         return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Common:
+        if self.proxy_password_file is not None and self.proxy_user is None:
+            raise ValueError("proxy_password_file is given without proxy_user")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

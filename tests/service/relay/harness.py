@@ -171,11 +171,11 @@ class Agent:
         identity = await enrolling.enrol(url or service.url, code or await service.code(), self.state)
         return identity.agent
 
-    def start(self) -> None:
-        """Run it."""
+    def start(self, *before: str) -> None:
+        """Run it; `before` is a command that runs commands."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*DIRBRIDGE, "agent", "run", "--settings", str(self.settings), "--state", str(self.state)],
+                [*before, *DIRBRIDGE, "agent", "run", "--settings", str(self.settings), "--state", str(self.state)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

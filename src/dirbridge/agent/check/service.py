@@ -15,13 +15,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 from cryptography import x509
 
-from dirbridge.agent import client
+from dirbridge.agent import client, proxy
 from dirbridge.agent.client import ServiceClient
+from dirbridge.agent.proxy import Proxy
 from dirbridge.agent.settings import Common
 from dirbridge.agent.state import State
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
@@ -41,22 +42,13 @@ class _Place:
     host: str
     port: int
 
+    @classmethod
+    def of(cls, url: str) -> _Place:
+        parts = urlsplit(url)
+        return cls(parts.hostname or "", parts.port or 443)
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Proxy:
-    place: _Place
-    encrypted: bool
-    credentials: str
-
-    @classmethod
-    def of(cls, url: str) -> _Proxy:
-        parts = urlsplit(url)
-        given = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else ""
-        port = parts.port or (443 if parts.scheme == "https" else 3128)
-        return cls(_Place(parts.hostname or "", port), parts.scheme == "https", given)
 
 
 def examine_certificate(state: State, now: float) -> Finding:
@@ -100,10 +92,12 @@ async def examine(state: State, common: Common, now: Callable[[], float]) -> Asy
     except ConfigurationError as error:
         yield Finding("tls", "fail", error.reason, error.recommended_action, error.code)
         return
-    parts = urlsplit(state.identity.service)
-    service = _Place(parts.hostname or "", parts.port or 443)
-    proxy = _Proxy.of(common.proxy) if common.proxy else None
-    walk = _Walk(service, proxy, trust, common.connect_timeout)
+    try:
+        way = proxy.choose(common, state.identity.service)
+    except ConfigurationError as error:
+        yield Finding("proxy", "fail", error.reason, error.recommended_action, error.code)
+        return
+    walk = _Walk(_Place.of(state.identity.service), way, trust, common.connect_timeout)
     try:
         for step in (walk.resolve, walk.connect, walk.tunnel, walk.shake_hands):
             finding = await step()
@@ -120,10 +114,10 @@ async def examine(state: State, common: Common, now: Callable[[], float]) -> Asy
 class _Walk:
     """One connection, as far as it comes."""
 
-    def __init__(self, service: _Place, proxy: _Proxy | None, trust: ssl.SSLContext, patience: float) -> None:
+    def __init__(self, service: _Place, way: Proxy | None, trust: ssl.SSLContext, patience: float) -> None:
         self._service = service
-        self._proxy = proxy
-        self._first = proxy.place if proxy else service
+        self._proxy = way
+        self._first = _Place.of(way.address) if way else service
         self._trust = trust
         self._patience = patience
         self._reader: asyncio.StreamReader | None = None
@@ -164,7 +158,7 @@ class _Walk:
         try:
             async with asyncio.timeout(self._patience):
                 self._reader, self._writer = await asyncio.open_connection(self._first.host, self._first.port)
-                if self._proxy and self._proxy.encrypted:
+                if self._proxy and self._proxy.address.startswith("https://"):
                     await self._writer.start_tls(ssl.create_default_context(), server_hostname=self._first.host)
         except (OSError, TimeoutError) as error:
             why = _why(error, self._patience)
@@ -185,8 +179,8 @@ class _Walk:
         assert self._reader is not None
         assert self._writer is not None
         lines = [f"CONNECT {self._service} HTTP/1.1", f"Host: {self._service}"]
-        if self._proxy.credentials:
-            coded = base64.b64encode(self._proxy.credentials.encode()).decode()
+        if self._proxy.user:
+            coded = base64.b64encode(f"{self._proxy.user}:{self._proxy.password}".encode()).decode()
             lines.append(f"Proxy-Authorization: Basic {coded}")
         try:
             async with asyncio.timeout(self._patience):
@@ -208,16 +202,16 @@ class _Walk:
         status = words[1] if len(words) > 1 and words[1].isdigit() else ""
         if status.startswith("2"):
             return Finding("proxy-tunnel", "pass", f"The proxy leads to {self._service}.")
-        if status == "407":
+        if status in {"407", "401"}:  # tinyproxy answers 401 to a wrong password
             assert self._proxy is not None
             asked = [line.partition(":")[2].strip() for line in rest.split("\r\n") if _is(line, "proxy-authenticate")]
             refused = "refuses the user name and password that it was given"
-            given = refused if self._proxy.credentials else "asks for a user name and password"
+            given = refused if self._proxy.user else "asks for a user name and password"
             return Finding(
                 "proxy-tunnel",
                 "fail",
-                f"The proxy at {self._first} {given} (407; it takes {', '.join(asked) or 'it does not say what'}).",
-                "Put the right user name and password into `proxy` of the agent's settings.",
+                f"The proxy at {self._first} {given} ({status}; asked for: {', '.join(asked) or 'not said'}).",
+                "Set `proxy_user` and `proxy_password_file` in the agent's settings.",
                 "ProxyAuthentication",
             )
         return Finding(

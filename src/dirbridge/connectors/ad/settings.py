@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from dirbridge.connectors.ad import dn, schema
+from dirbridge.connectors.password_file import read_password
 from dirbridge.contract.errors import ConfigurationError
 
 LDAPS_PORT = 636
@@ -249,30 +250,6 @@ def parse(values: Mapping[str, Any]) -> Settings:
             code="InvalidDomainSettings",
             recommended_action="Correct them in the agent's settings file.",
         ) from error
-
-
-def read_password(path: Path) -> str:
-    """Read a password file: one line, for its owner only.
-
-    Raises:
-        ValueError: says what is wrong with the file.
-    """
-    try:
-        mode = path.stat().st_mode & 0o777
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text") from error
-    if mode & 0o077:
-        raise ValueError(f"{path} has the mode {mode:04o} and may be read by others; 0600 is expected")
-    password = text.removesuffix("\n").removesuffix("\r")
-    if not password:
-        # An empty password makes a simple bind anonymous instead of refused (RFC 4513 section 5.1.2).
-        raise ValueError(f"{path} is empty")
-    if "\n" in password:
-        raise ValueError(f"{path} holds several lines; one is expected")
-    return password
 
 
 def _matches(attribute: str, patterns: tuple[str, ...]) -> bool:
