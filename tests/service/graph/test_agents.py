@@ -133,6 +133,42 @@ async def test_domains_are_published(publisher: World) -> None:
     assert (kept.status_code, code(kept)) == (409, "Conflict")
 
 
+@pytest.mark.parametrize("kind", ["agents", "publishedResources"])
+async def test_members_from_the_groups_side(publisher: World, kind: str) -> None:
+    """What a group has is put in and taken out under its own address as well, and counted from both sides."""
+    agent = await enrol(publisher, "server1", "contoso.test")
+    group = await _group(publisher, "East")
+    listed = (await _get(publisher, "/publishedResources"))["value"]
+    key = str(agent) if kind == "agents" else listed[0]["id"]
+    at = f"{P}/agentGroups/{group['id']}/{kind}"
+    link = {"@odata.id": f"{P}/{kind}/{key}"}
+    for _ in range(2):
+        answer = await publisher.client.post(f"{at}/$ref", json=link)
+        assert answer.status_code == 204, answer.text
+    assert [one["id"] for one in (await _get(publisher, f"/agentGroups/{group['id']}/{kind}"))["value"]] == [key]
+    assert (await publisher.get(f"{at}/$count")).text == "1"
+    assert (await publisher.get(f"{P}/{kind}/{key}/agentGroups/$count")).text == "1"
+    assert (await publisher.client.delete(f"{at}/{key}/$ref")).status_code == 204
+    assert (await publisher.get(f"{at}/$count")).text == "0"
+    assert (await _get(publisher, f"/{kind}/{key}/agentGroups"))["value"][0]["isDefault"]
+    missing = await publisher.client.post(f"{at}/$ref", json={"@odata.id": f"{P}/{kind}/{group['id']}"})
+    assert (missing.status_code, code(missing)) == (404, "Request_ResourceNotFound")
+
+
+async def test_a_domain_has_a_dns_name(publisher: World) -> None:
+    """Nothing else is published; one that agents are enrolled for keeps its name."""
+    for name in ("not a domain", "contoso", "contoso..test", "-.test"):
+        answer = await publisher.client.post(f"{P}/publishedResources", json={"resourceName": name})
+        assert (answer.status_code, answer.json()["error"]["target"]) == (400, "resourceName"), name
+    await enrol(publisher, "server1", "contoso.test")
+    (served,) = (await _get(publisher, "/publishedResources"))["value"]
+    at = f"{P}/publishedResources/{served['id']}"
+    kept = await publisher.client.patch(at, json={"resourceName": "fabrikam.test"})
+    assert (kept.status_code, code(kept)) == (409, "Conflict")
+    assert (await publisher.client.patch(at, json={"resourceName": "Contoso.test."})).status_code == 204
+    assert [one["resourceName"] for one in (await _get(publisher, "/publishedResources"))["value"]] == ["contoso.test"]
+
+
 async def test_the_profile_shows_it_all(publisher: World) -> None:
     """Expanded one level or two, and no deeper than allowed."""
     await enrol(publisher, "server1", "contoso.test")
@@ -141,6 +177,8 @@ async def test_the_profile_shows_it_all(publisher: World) -> None:
     assert shown["hybridAgentUpdaterConfiguration"]["allowUpdateConfigurationOverride"] is False
     assert shown["agentGroups"][0]["agents"] == shown["agents"]
     assert "agents" in (await _get(publisher, "/agentGroups", expand="*"))["value"][0]
+    (listed,) = (await publisher.get(P.rpartition("/")[0])).json()["value"]
+    assert listed["hybridAgentUpdaterConfiguration"] == shown["hybridAgentUpdaterConfiguration"]
     for wrong in ("machines", "agents,", "agents(", "agents($expand=agentGroups($expand=*($expand=*($expand=*))))"):
         answer = await publisher.get(P, expand=wrong)
         assert (answer.status_code, code(answer)) == (400, "Request_UnsupportedQuery"), wrong

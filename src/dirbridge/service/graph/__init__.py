@@ -12,6 +12,7 @@ from dirbridge.service.graph import (
     account,
     administrator_sign_in,
     administrators,
+    agent_changes,
     agents,
     batch,
     contacts,
@@ -72,7 +73,8 @@ def router() -> APIRouter:
         for tree in synchronization.TREES:
             for below in (root, jobs, job_actions, job_templates, schema, directories, expressions, secrets, ondemand):
                 routes.include_router(below.tree, prefix=f"/{version}{tree}")
-    routes.include_router(agents.router, prefix="/beta")
+    for part in (agents, agent_changes):
+        routes.include_router(part.router, prefix="/beta")
     routes.include_router(previews.router)
     routes.include_router(scopes.router)
     routes.include_router(staged.router)

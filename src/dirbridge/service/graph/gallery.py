@@ -100,8 +100,11 @@ async def instantiate(request: Request, key: str, caller: Installer) -> Response
     return GraphResponse(answer, status_code=201)
 
 
-def domain_name(text: str) -> str:
+def domain_name(text: str, member: str = "displayName") -> str:
     """Read the DNS name of a domain, which is what a configuration is called.
+
+    Args:
+        member: where it stands.
 
     Raises:
         GraphError: 400 where it is none.
@@ -109,6 +112,7 @@ def domain_name(text: str) -> str:
     name = text.strip().rstrip(".").lower()
     if not _DOMAIN.fullmatch(name):
         raise bad_request(
-            f"displayName names the domain to synchronize by its DNS name, such as contoso.test; found '{text}'."
+            f"{member} names the domain to synchronize by its DNS name, such as contoso.test; found '{text}'.",
+            target=member,
         )
     return name
