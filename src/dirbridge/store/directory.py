@@ -164,11 +164,14 @@ async def _show_references(conn: AsyncConnection[Any], tenant: UUID, ids: Sequen
 
 
 async def soft_delete(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID], at: datetime) -> list[UUID]:
-    """Put objects into the recycle bin; their references and unique values go. Gives those that were live."""
+    """Put objects into the recycle bin; their references go. Gives those that were live."""
+    # The lock of one who removes a row: it waits for those who refer to it just now, which a mere update does not.
     cursor = await conn.execute(
-        """update directory_objects set deleted_at = %s, modified_at = %s, changed = pg_current_xact_id()
-           where tenant = %s and id = any(%s) and deleted_at is null returning id""",
-        (at, at, tenant, list(ids)),
+        """with held as materialized (select id from directory_objects
+             where tenant = %s and id = any(%s) and deleted_at is null order by id for update)
+           update directory_objects o set deleted_at = %s, modified_at = %s, changed = pg_current_xact_id()
+           from held where o.tenant = %s and o.id = held.id returning o.id""",
+        (tenant, list(ids), at, at, tenant),
     )
     # Of all: one that lay there already may have been referred to since, by who did not know.
     await _cut_off(conn, tenant, ids)
@@ -209,9 +212,19 @@ async def _cut_off(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]
 
 
 async def refer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple[str, str, str]]) -> None:
-    """Add references: owner, attribute, referenced."""
+    """Add references between live objects: owner, attribute, referenced.
+
+    Both ends are held until the transaction ends: who deletes one meanwhile waits, and then takes these away as well.
+    One that is deleted already gets none.
+    """
+    cursor = await conn.execute(
+        """select id::text from directory_objects where tenant = %s and id = any(%s::uuid[]) and deleted_at is null
+           order by id for key share""",
+        (tenant, list({str(id) for owner, _, other in rows for id in (owner, other)})),
+    )
+    live = {row[0] for row in await cursor.fetchall()}
+    rows = sorted(row for row in rows if str(row[0]) in live and str(row[2]) in live)
     if rows:
-        rows = sorted(rows)
         await conn.execute(
             """insert into directory_references (tenant, owner, attribute, referenced)
                select %s, u.* from unnest(%s::uuid[], %s::text[], %s::uuid[]) as u

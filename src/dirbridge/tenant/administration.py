@@ -113,12 +113,15 @@ async def delete_object(conn: Conn, tenant: UUID, id: UUID, object_type: str | N
 
     Where a job masters it, its link loses what was last written and its anchor becomes due: the next cycle restores it.
     """
-    row = await _live(conn, tenant, id, object_type)
-    if row is None:
+    row = (await directory.read(conn, tenant, [id])).get(id)
+    if row is None or row.deleted_at is not None or object_type not in {None, row.object_type}:
+        return False
+    # Links and references before the object, in the order in which a page takes them: so neither waits for the other.
+    await _changed_by_hand(conn, tenant, id)
+    if await _live(conn, tenant, id, object_type) is None:
         return False
     await directory.soft_delete(conn, tenant, [id], at)
     await _release(conn, tenant, id)
-    await _changed_by_hand(conn, tenant, id)
     return True
 
 
