@@ -104,9 +104,7 @@ async def test_reference_waits_for_a_delete_and_is_not_made(
     assert (await count(database), await dangling(database)) == (0, 0)
 
 
-async def test_references_of_one_object_do_not_wait_for_each_other(
-    database: Database, ends: tuple[UUID, UUID]
-) -> None:
+async def test_references_of_one_object_do_not_wait_for_each_other(database: Database, ends: tuple[UUID, UUID]) -> None:
     """Two transactions refer from and to the same objects at the same time."""
     group, user = ends
     async with database.transaction() as one, database.transaction() as other:

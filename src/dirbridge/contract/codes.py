@@ -368,6 +368,11 @@ CODES: Mapping[str, Code] = {
     ),
     "ListKeptChanging": Code(SYSTEM, "A long list changed each time that it was read.", "None; it is tried again."),
     "LogonHoursRestricted": Code(PERSON, "The account may not sign in at this hour.", "Lift its logon hours."),
+    "ManagedInCloud": Code(
+        NONE,
+        "The object was handed over to people: no job writes or deletes it. Not a failure.",
+        "None, or give it back to its source: PATCH onPremisesSyncBehavior with isCloudManaged false.",
+    ),
     "MandatoryFieldsMissing": Code(
         PERSON,
         "A target attribute without which no object is made has no value.",

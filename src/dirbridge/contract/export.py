@@ -63,6 +63,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         freed: unique values that this gave up, as `kind:folded value`.
         stale: what was known of the target object does not hold: it is there already, or no more. It is looked up
             afresh and exported once more.
+        kept: code of why the target leaves the object as it is: no error, nothing was written, and nothing is tried
+            again until the entry changes.
     """
 
     anchor: str
@@ -73,6 +75,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     freed: tuple[str, ...] = ()
     transient: bool = False
     stale: bool = False
+    kept: str = ""
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):

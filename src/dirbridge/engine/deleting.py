@@ -82,7 +82,7 @@ async def _batch(run: Run, conn: Connection, part: Sequence[Removal], tombstones
     run.counts.exported += len(deleted)
     run.counts.escrowed += len(refused)
     told = [*deleted, *(live[a] for a in refused)]
-    await events.write(conn, run.tenant, [_event(run, one, evidence, refused, now, began) for one in told])
+    await events.write(conn, run.tenant, [_event(run, one, evidence, sent, now, began) for one in told])
     return _Batch({*evidence} - live.keys() | sent.keys(), halted)
 
 
@@ -130,17 +130,19 @@ def _event(
     run: Run,
     link: Link,
     evidence: Mapping[str, str],
-    refused: Mapping[str, Outcome],
+    sent: Mapping[str, Outcome],
     now: datetime,
     began: datetime,
 ) -> Event:
+    outcome = sent[link.anchor]
     return log.removed(
         run,
         link,
         target_type=link.target_type,
         evidence=evidence[link.anchor],
         staged=False,
-        fault=refused[link.anchor].error if link.anchor in refused else None,
+        fault=outcome.error,
+        kept=outcome.kept,
         now=now,
         began=began,
         permanent=not _is_restorable(run, link),

@@ -209,7 +209,7 @@ def exported(run: Run, planned: Planned, export: Export, outcome: Outcome, now: 
     entry = inside.entry
     target_name = _target_name(inside)
     veil = Veil(inside.rule.redacted, planned.changes, planned.present, inside.mapped.values)
-    status = Status.FAILURE if outcome.error else Status.SUCCESS
+    status = Status.FAILURE if outcome.error else Status.SKIPPED if outcome.kept else Status.SUCCESS
     details = {"name": target_name, "type": inside.rule.target_type}
     if export.restore:
         details["restored"] = "True"
@@ -220,7 +220,7 @@ def exported(run: Run, planned: Planned, export: Export, outcome: Outcome, now: 
         began,
         action=export.action,
         status=status,
-        reason=outcome.error.code if outcome.error else "",
+        reason=outcome.error.code if outcome.error else outcome.kept,
         source=_source(entry),
         target=(outcome.target or "", inside.rule.target_type, target_name),
         steps=[
@@ -262,9 +262,10 @@ def removed(
     now: datetime,
     began: datetime,
     permanent: bool = False,
+    kept: str = "",
 ) -> Event:
-    """A delete, done, staged or failed; a permanent one leaves nothing to restore."""
-    status = Status.FAILURE if fault else Status.SUCCESS
+    """A delete, done, staged, failed, or not carried out by the target; a permanent one leaves nothing to restore."""
+    status = Status.FAILURE if fault else Status.SKIPPED if kept else Status.SUCCESS
     code = "EntryStagedDelete" if staged else "EntryExportDelete"
     details = {"name": link.name, "type": target_type, **({"permanent": "True"} if permanent else {})}
     return _event(
@@ -273,7 +274,7 @@ def removed(
         began,
         action=Action.STAGED_DELETE if staged else Action.DELETE,
         status=Status.WARNING if staged else status,
-        reason="TooManyDeletes" if staged else fault.code if fault else "",
+        reason="TooManyDeletes" if staged else fault.code if fault else kept,
         source=(link.anchor, link.object_type, link.name),
         target=(str(link.target or ""), target_type, link.name),
         steps=[

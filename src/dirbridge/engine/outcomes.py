@@ -109,7 +109,7 @@ def _agree(run: Run, work: Work, step: Planned, manner: Manner) -> None:
 def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:
     one = step.inside
     entry = one.entry
-    run.counts.exported += 1
+    run.counts.exported += not outcome.kept
     work.exported.add(entry.anchor)
     if begun.gives_an_object(step):
         work.certain.add(entry.anchor)

@@ -153,7 +153,9 @@ async def _write(run: Run, work: Work, new: Sequence[references.Resolved], gone:
         await outside_references.queue(run, work, new, gone)
         return
     targets = run.plan.reference_targets
-    await run.context.target.refer(work.unit, _at_target(new, targets), _at_target(gone, targets))
+    faults = await run.context.target.refer(work.unit, _at_target(new, targets), _at_target(gone, targets))
+    left_alone = {fault.owner for fault in faults}  # one in our transaction has none but what it keeps for itself
+    new, gone = ([row for row in rows if row.owner_target not in left_alone] for rows in (new, gone))
     await _log_references(run, work, new, gone)
 
 

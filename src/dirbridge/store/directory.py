@@ -13,7 +13,13 @@ from psycopg.rows import class_row
 
 
 class ObjectRow(msgspec.Struct, frozen=True, gc=False):
-    """One user, group or contact: `properties` by Graph's names; `shadow` has what was asked for and is not visible."""
+    """One user, group or contact.
+
+    Attributes:
+        properties: by Graph's names.
+        shadow: what was asked for and is not visible.
+        cloud_managed: it came from a source and is changed here now; no job writes it.
+    """
 
     id: UUID
     object_type: str
@@ -22,9 +28,10 @@ class ObjectRow(msgspec.Struct, frozen=True, gc=False):
     properties: dict[str, Any]
     shadow: dict[str, Any]
     deleted_at: datetime | None = None
+    cloud_managed: bool = False
 
 
-_COLUMNS = "id, object_type, immutable_id, sync_job, properties, shadow, deleted_at"
+_COLUMNS = "id, object_type, immutable_id, sync_job, properties, shadow, deleted_at, cloud_managed"
 
 
 _NO_ACCOUNT = "not exists (select from synchronization_accounts a where a.tenant = o.tenant and a.id = o.id)"
@@ -245,6 +252,52 @@ async def unrefer(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[tuple
                 {_FEED_OF_REMOVED}""",
             ([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], tenant),
         )
+
+
+async def cloud_managed(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Give those that came from a source and are changed here now."""
+    cursor = await conn.execute(
+        "select id from directory_objects where tenant = %s and id = any(%s) and cloud_managed", (tenant, list(ids))
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def hand_over(
+    conn: AsyncConnection[Any], tenant: UUID, id: UUID, properties: dict[str, Any], job: str | None, at: datetime
+) -> None:
+    """Let a job master an object from now on, or people where there is none."""
+    await conn.execute(
+        """update directory_objects set cloud_managed = %s, sync_job = %s, properties = %s::jsonb, modified_at = %s,
+             changed = pg_current_xact_id()
+           where tenant = %s and id = %s""",
+        (job is None, job, msgspec.json.encode(properties).decode(), at, tenant, id),
+    )
+
+
+async def leave_groups(conn: AsyncConnection[Any], tenant: UUID, ids: Sequence[UUID]) -> None:
+    """Take objects out of all that a job masters: its source does not name them any more."""
+    await conn.execute(
+        f"""with gone as (delete from directory_references r using directory_objects o
+              where r.tenant = %s and r.referenced = any(%s)
+                and o.tenant = r.tenant and o.id = r.owner and o.sync_job is not null
+              returning r.tenant, r.owner, r.attribute, r.referenced)
+            {_FEED_OF_REMOVED}""",
+        (tenant, list(ids)),
+    )
+
+
+async def unrefer_unsourced(conn: AsyncConnection[Any], tenant: UUID, id: UUID, job: str, anchor: str) -> None:
+    """Take away what an object refers to and its entry at the source does not."""
+    await conn.execute(
+        f"""with gone as (delete from directory_references r
+              where r.tenant = %(tenant)s and r.owner = %(id)s and r.attribute in ('members', 'manager')
+                and not exists (select from entry_references e
+                  join links l on l.tenant = e.tenant and l.anchor = e.referenced and l.target = r.referenced
+                  where e.tenant = r.tenant and e.job = %(job)s and e.owner = %(anchor)s)
+              returning r.tenant, r.owner, r.attribute, r.referenced)
+            {_FEED_OF_REMOVED}""",
+        {"tenant": tenant, "id": id, "job": job, "anchor": anchor},
+    )
 
 
 async def verified_domains(conn: AsyncConnection[Any], tenant: UUID) -> tuple[frozenset[str], str]:

@@ -23,6 +23,8 @@ from dirbridge.tenant import claims as claiming
 from dirbridge.tenant import properties as shapes
 
 _TYPES = {"User": "user", "Group": "group", "Contact": "contact"}
+MANAGED_IN_CLOUD = "ManagedInCloud"
+"""Why an object that was handed over to people is left as it is."""
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 _ATTRIBUTES = {
     definition.name: frozenset(a.name for a in definition.attributes if a.type != "Reference")
@@ -80,19 +82,28 @@ class TenantTarget:
     ) -> Sequence[ReferenceFault]:
         """Add and take away references between objects of the tenant."""
         await account.check(unit.conn, unit.tenant)
-        await directory.unrefer(unit.conn, unit.tenant, [_reference(row) for row in removed])
-        await directory.refer(unit.conn, unit.tenant, [_reference(row) for row in added])
-        return ()
+        owners = {UUID(row.owner) for row in (*removed, *added)}
+        kept = {str(id) for id in await directory.cloud_managed(unit.conn, unit.tenant, list(owners))}
+        gone, new = ([_reference(row) for row in rows if row.owner not in kept] for rows in (removed, added))
+        await directory.unrefer(unit.conn, unit.tenant, gone)
+        await directory.refer(unit.conn, unit.tenant, new)
+        fault = Fault(MANAGED_IN_CLOUD, "The object was handed over to people; its relations are theirs.")
+        return [ReferenceFault(owner, fault) for owner in sorted(kept)]
 
     async def _delete(self, unit: Unit, batch: Sequence[Export]) -> dict[str, Outcome]:
-        ids = [UUID(export.target) for export in batch if export.target]
-        kept = [UUID(e.target) for e in batch if e.target and e.object_type in self.capabilities.soft_deletes]
-        await directory.soft_delete(unit.conn, unit.tenant, kept, unit.now)
-        await directory.remove(unit.conn, unit.tenant, sorted(set(ids) - set(kept)))
+        asked = [UUID(export.target) for export in batch if export.target]
+        managed = await directory.cloud_managed(unit.conn, unit.tenant, asked)
+        await directory.leave_groups(unit.conn, unit.tenant, sorted(managed))
+        ids = [id for id in asked if id not in managed]
+        soft = {UUID(e.target) for e in batch if e.target and e.object_type in self.capabilities.soft_deletes}
+        await directory.soft_delete(unit.conn, unit.tenant, [id for id in ids if id in soft], unit.now)
+        await directory.remove(unit.conn, unit.tenant, sorted(set(ids) - soft))
         held = await unique.held(unit.conn, unit.tenant, ids)
         await unique.release(unit.conn, unit.tenant, {(key, owner) for owner, keys in held.items() for key in keys})
         return {
-            export.anchor: Outcome(export.anchor, export.target, freed=_names(held.get(UUID(export.target or ""), ())))
+            export.anchor: _kept(export)
+            if UUID(export.target or "") in managed
+            else Outcome(export.anchor, export.target, freed=_names(held.get(UUID(export.target or ""), ())))
             for export in batch
         }
 
@@ -100,15 +111,17 @@ class TenantTarget:
         known = await directory.read(
             unit.conn, unit.tenant, [UUID(export.target) for export in batch if export.target], lock=True
         )
+        managed = {str(row.id) for row in known.values() if row.cloud_managed}
+        kept = {export.anchor: _kept(export) for export in batch if export.target in managed}
         domains = await directory.verified_domains(unit.conn, unit.tenant)
-        drafts = [self._draft(unit, export, known, domains) for export in batch]
+        drafts = [self._draft(unit, export, known, domains) for export in batch if export.anchor not in kept]
         losses = await _claim(unit, drafts)
         winners = [draft for draft in drafts if draft.row.id not in losses]
         await directory.insert(unit.conn, unit.tenant, [d.row for d in winners if d.is_new], unit.now)
         await directory.update(unit.conn, unit.tenant, [d.row for d in winners if not d.is_new], unit.now)
         holders = await unique.names(unit.conn, unit.tenant, {loss.holder for loss in losses.values()})
         names = {draft.row.id: _shown_name(draft.row) for draft in drafts} | holders
-        return {
+        return kept | {
             draft.export.anchor: (
                 _lost(draft, losses[draft.row.id], names)
                 if draft.row.id in losses
@@ -259,6 +272,10 @@ def _lost(draft: _Draft, loss: claiming.Loss, names: Mapping[UUID, str]) -> Outc
         ),
         collision=f"{kind}:{value}",
     )
+
+
+def _kept(export: Export) -> Outcome:
+    return Outcome(export.anchor, export.target, kept=MANAGED_IN_CLOUD)
 
 
 def _shown_name(row: ObjectRow) -> str:
