@@ -150,8 +150,11 @@ def _write(file: Path, content: bytes) -> None:
     """Replace a file in one step, readable by its owner only from the beginning."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    folder = file.parent.stat()
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            if os.geteuid() == 0:  # root enrols, and another account runs the agent: that one owns the folder
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -18,6 +18,7 @@ import click
 from rich.table import Column, Table
 from rich.text import Text
 
+from dirbridge.cli.agent_install import install, uninstall
 from dirbridge.cli.client import Client, Profile, console, options, print_json
 from dirbridge.contract.errors import DirbridgeError
 
@@ -43,6 +44,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.group()
 def agent() -> None:
     """Enrol and run the agent beside a directory."""
+
+
+agent.add_command(install)
+agent.add_command(uninstall)
 
 
 @agent.command()

@@ -1,0 +1,95 @@
+"""The agent's unit of systemd, and the settings that a new host begins with.
+
+It may write its own folder and reach the network, and nothing else: `systemd-analyze security` is asked in the tests.
+Source: systemd.exec(5), "Sandboxing".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+AGENT = "dirbridge-agent.service"
+NAMES = (AGENT,)
+
+_AGENT = """\
+[Unit]
+Description=dirbridge provisioning agent
+After=network-online.target nss-lookup.target time-sync.target
+Wants=network-online.target
+
+[Service]
+Type=exec
+ExecStart={program} agent run --settings {settings} --state {state}
+User={account}
+Group={account}
+Restart=always
+RestartSec=5
+# Wrong settings (3) and a revoked enrolment (4) do not mend themselves.
+RestartPreventExitStatus=3 4
+TimeoutStopSec=30
+OOMPolicy=stop
+UMask=0077
+ReadWritePaths={state}
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome={home}
+PrivateTmp=yes
+PrivateDevices=yes
+DevicePolicy=closed
+PrivateUsers=yes
+ProtectProc=invisible
+ProcSubset=pid
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+SETTINGS = """\
+# Settings of the dirbridge agent; every one of them is told in docs/agent.md. Durations are seconds.
+
+# proxy = "http://proxy.example.com:3128"
+
+# [[domain]]
+# name = "contoso.com"
+# servers = ["ldaps://dc1.contoso.com:636", "ldaps://dc2.contoso.com:636"]
+# ca_file = "/etc/dirbridge/contoso-ca.pem"
+# user = "svc-dirbridge@contoso.com"
+# password_file = "/etc/dirbridge/contoso.password"
+"""
+"""What a new host's settings file says: nothing yet, and how to say it."""
+
+
+def texts(program: Path, account: str, settings: Path, state: Path) -> dict[str, str]:
+    """Give the units by name."""
+    below_home = any(program.is_relative_to(folder) for folder in ("/home", "/root", "/run/user"))
+    values = {
+        "program": _quoted(program), "account": account, "settings": _quoted(settings), "state": _quoted(state),
+        "home": "read-only" if below_home else "yes",
+    }  # fmt: skip
+    return {AGENT: _AGENT.format(**values)}
+
+
+def _quoted(path: Path) -> str:
+    """Write a path as units take it. Source: systemd.syntax(7), systemd.unit(5) on specifiers."""
+    text = str(path).replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"' if any(letter in text for letter in " \t'\"\\") else text
