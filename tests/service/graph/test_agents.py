@@ -227,6 +227,8 @@ async def test_updater_is_configured(
         {"updateWindow": {"updateWindowStartTime": "0:00"}},
         {"updateWindow": {"updateWindowStartTime": "25:00:00", "updateWindowEndTime": "23:59:00"}},
         {"allowUpdateConfigurationOverride": "yes"},
+        {"allowUpdateConfigurationOveride": True},
+        {"updateWindow": {"start": "0:00:00"}},
     ],
 )
 async def test_times_that_are_none_are_refused(publisher: World, body: dict[str, Any]) -> None:
@@ -251,7 +253,7 @@ async def test_rights(world: World, method: str, path: str, right: str) -> None:
     """Each with the right that Graph names, and without it not."""
 
     async def ask(granted: str) -> httpx2.Response:
-        body = {"displayName": "x"} if method != "GET" else None
+        body = {"POST": {"displayName": "x"}, "PATCH": {"deferUpdateDateTime": None}}.get(method)
         return await world.client.request(method, P + path, json=body, headers=world.bearer(granted))
 
     assert (await ask(right)).status_code < 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.service.graph.conftest import BASE, TENANT, World, code, message
@@ -114,6 +115,11 @@ async def test_the_root(world: World) -> None:
     assert (await world.get(f"{at}/secrets")).json()["value"] == secrets
     refused = await world.client.put(at, json={"jobs": [{}]})
     assert (refused.status_code, code(refused)) == (400, "BadRequest")
+    for path in (f"{BETA}/{at}/Ping()", f"{BETA}/{at}/microsoft.graph.ping"):
+        pinged = (await world.get(path)).json()
+        assert pinged["@odata.context"] == f"{BETA}/$metadata#Edm.String"
+        assert datetime.now(UTC) - datetime.fromisoformat(pinged["value"]) < timedelta(minutes=5)
+    assert (await world.get(f"{at}/Ping()")).status_code == 400
     assert (await world.client.delete(at)).status_code == 204
     assert (await world.get(f"{at}/jobs/$count")).text == "0"
     assert (await world.get(f"{at}/secrets/$count")).text == "0"

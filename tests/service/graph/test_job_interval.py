@@ -1,5 +1,7 @@
 """How often a job runs can be changed, within bounds."""
 
+from typing import Any
+
 import pytest
 
 from tests.service.graph.conftest import World, message
@@ -48,11 +50,44 @@ async def test_interval_out_of_bounds_is_refused(world: World, job: str, given: 
     assert (await world.get(job)).json()["schedule"]["interval"] == "PT2M"
 
 
-async def test_a_change_without_an_interval_changes_nothing(world: World, job: str) -> None:
-    """Clients may send back what they read."""
-    answer = await world.client.patch(job, json={"id": "x", "schedule": {"state": "Active"}})
-    assert answer.status_code == 204
-    assert (await world.get(job)).json()["schedule"] == {"expiration": None, "interval": "PT2M", "state": "Paused"}
+async def test_what_was_read_may_come_back(world: World, job: str) -> None:
+    """Clients send a whole job for one change; its status may have moved on meanwhile."""
+    shown = (await world.get(job)).json()
+    shown["status"] |= {"code": "Active", "countSuccessiveCompleteFailures": 7}
+    shown["schedule"] |= {"interval": "PT5M", "@odata.type": "#microsoft.graph.synchronizationSchedule"}
+    assert (await world.client.patch(job, json=shown)).status_code == 204
+    after = (await world.get(job)).json()
+    assert after["schedule"] == {"expiration": None, "interval": "PT5M", "state": "Disabled"}
+    assert after["status"]["code"] == "Paused"
+
+
+@pytest.mark.parametrize(
+    ("body", "target", "said"),
+    [
+        ({"id": "x"}, "id", "It never changes."),
+        ({"templateId": "Workday"}, "templateId", "another job"),
+        ({"schedule": {"state": "Active"}}, "schedule/state", "it is Disabled. Start and pause change it."),
+        ({"schedule": {"expiration": "2030-01-01T00:00:00Z"}}, "schedule/expiration", "do not expire"),
+        ({"schema": {"synchronizationRules": []}}, "schema", "an address of its own"),
+    ],
+)
+async def test_what_cannot_be_changed(world: World, job: str, body: dict[str, Any], target: str, said: str) -> None:
+    """It is refused with the way to do it, and nothing else of the request happens."""
+    answer = await world.client.patch(job, json={**body, "synchronizationJobSettings": [
+        {"name": "DeleteThresholdValue", "value": "7"},
+    ]})  # fmt: skip
+    error = answer.json()["error"]
+    assert (answer.status_code, error["target"]) == (400, target)
+    assert (error["innerError"]["code"], said in error["message"]) == ("propertyNotUpdateable", True)
+    shown = (await world.get(job)).json()
+    assert {"name": "DeleteThresholdValue", "value": "500"} in shown["synchronizationJobSettings"]
+
+
+@pytest.mark.parametrize("body", [{"shedule": {"interval": "PT1M"}}, {"schedule": {"intervall": "PT1M"}}])
+async def test_what_is_misspelt_is_refused(world: World, job: str, body: dict[str, Any]) -> None:
+    """It would look as if it had been done."""
+    answer = await world.client.patch(job, json=body)
+    assert (answer.status_code, "unknown field" in message(answer)) == (400, True)
 
 
 async def test_a_job_that_is_not_there_is_not_found(world: World, job: str) -> None:

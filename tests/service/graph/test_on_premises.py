@@ -62,6 +62,19 @@ async def test_changes_are_merged(holder: World) -> None:
     assert shown["features"]["softMatchOnUpnEnabled"]
 
 
+async def test_what_was_read_may_come_back(holder: World) -> None:
+    """The whole object, as a client reads and writes it, with annotations."""
+    shown = await _shown(holder, "beta")
+    shown["configuration"] |= {
+        "@odata.type": "#microsoft.graph.onPremisesDirectorySynchronizationConfiguration",
+        "customerRequestedSynchronizationInterval": "PT30M",
+    }
+    answer = await holder.client.patch(f"{BASE}/beta/{AT}/{TENANT}", json=shown)
+    assert answer.status_code == 204, answer.text
+    del shown["configuration"]["@odata.type"]
+    assert await _shown(holder, "beta") == shown
+
+
 @pytest.mark.parametrize(
     ("body", "part"),
     [
@@ -80,6 +93,10 @@ async def test_changes_are_merged(holder: World) -> None:
             },
             "percentage",
         ),
+        ({"configuration": {"accidentalDeletionPrevention": {"threshold": 3}}}, "unknown field `threshold`"),
+        ({"configuration": {"writebackConfiguration": {"userContainer": "OU=x"}}}, "cannot be changed"),
+        ({"configuration": {"customerRequestedSynchronizationInterval": "soon"}}, "such as PT30M"),
+        ({"feature": {"softMatchOnUpnEnabled": False}}, "unknown field `feature`"),
     ],
 )
 async def test_bad_changes_are_refused(holder: World, body: dict[str, Any], part: str) -> None:

@@ -75,6 +75,8 @@ def router() -> APIRouter:
         for tree in synchronization.TREES:
             for below in (root, jobs, job_actions, job_templates, schema, directories, expressions, secrets, ondemand):
                 routes.include_router(below.tree, prefix=f"/{version}{tree}")
+    for tree in synchronization.TREES:
+        routes.include_router(root.beta, prefix=f"/beta{tree}")
     for part in (agents, agent_changes):
         routes.include_router(part.router, prefix="/beta")
     routes.include_router(previews.router)

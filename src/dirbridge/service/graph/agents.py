@@ -17,7 +17,7 @@ from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import HYBRID, OBSERVERS
 from dirbridge.service.graph import agent_inventory, odata, updater
 from dirbridge.service.graph.agent_inventory import PROFILE, Inventory
-from dirbridge.service.graph.context import body, context, database
+from dirbridge.service.graph.context import context, database, exact_body
 from dirbridge.service.graph.errors import not_found
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, no_content
 from dirbridge.store import audits, tenant_settings
@@ -85,7 +85,7 @@ async def _profile(request: Request, caller: Caller, wanted: agent_inventory.Exp
 async def change_profile(request: Request, profile: str, caller: Configurer) -> Response:
     """Change how agents update themselves; as Graph's own client does it."""
     check(profile)
-    wanted = await body(request, ProfileBody)
+    wanted = await exact_body(request, ProfileBody)
     return await _configure(request, caller, wanted.hybrid_agent_updater_configuration)
 
 
@@ -104,7 +104,7 @@ async def get_updater(request: Request, profile: str, caller: Reader) -> Respons
 async def change_updater(request: Request, profile: str, caller: Configurer) -> Response:
     """Change how agents update themselves; what is left out stays."""
     check(profile)
-    return await _configure(request, caller, await body(request, updater.Change))
+    return await _configure(request, caller, await exact_body(request, updater.Change))
 
 
 async def _configure(request: Request, caller: Caller, change: updater.Change) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -71,6 +71,28 @@ async def body(request: Request, shape: type[Body], *, optional: bool = False) -
             raise bad_request("Empty Payload. JSON content expected.")
         text = b"{}"
     return decode(text, shape)
+
+
+async def exact_body(request: Request, shape: type[Body], *, optional: bool = False) -> Body:
+    """Read a body of which nothing may be left over: what is misspelt must not look as if it had been done.
+
+    Args:
+        shape: forbids unknown members. Annotations, such as `@odata.type`, may come along.
+
+    Raises:
+        GraphError: as `body` does; an unknown member is named with its place.
+    """
+    plain = _without_annotations(await body(request, dict[str, Any], optional=optional))
+    try:
+        return msgspec.convert(plain, shape)
+    except msgspec.ValidationError as error:
+        raise bad_request(f"The body does not fit: {error}") from error
+
+
+def _without_annotations(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_annotations(each) for name, each in value.items() if "@odata." not in name}
+    return [_without_annotations(each) for each in value] if isinstance(value, list) else value
 
 
 async def raw_body(request: Request) -> bytes:

@@ -73,6 +73,7 @@ _SEGMENTS = {
         "owners",
         "parseExpression",
         "pause",
+        "Ping",
         "provisioning",
         "provisionOnDemand",
         "publishedResources",

@@ -131,8 +131,8 @@ async def _try(request: Request, sp: str, caller: Caller, wanted: Trial) -> Resp
         principal = await find_principal(conn, caller, sp)
         saved = await configuration.read(conn, sealing(request), caller.tenant, principal.id)
     domain = principal.display_name.lower()
-    given = values_of(wanted.credentials or [])
-    configuration.check(saved if wanted.use_saved_credentials or not given else given, domain)
+    given = values_of(wanted.credentials or []) if not wanted.use_saved_credentials else {}
+    configuration.check(given or saved, domain)
     reach: Reach = request.app.state.reach
     await _sign_in(reach, caller.tenant, domain)
     return no_content()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
@@ -26,24 +27,61 @@ _PLAIN = re.compile(
 )
 
 
-class Schedule(msgspec.Struct):
-    """How often a job runs, as an ISO 8601 duration such as `PT2M`."""
+class Schedule(msgspec.Struct, forbid_unknown_fields=True):
+    """How often a job runs, as an ISO 8601 duration such as `PT2M`. The rest may come along as it is."""
 
     interval: str | None = None
+    state: str | None = None
+    expiration: str | None = None
 
 
-class JobSetting(msgspec.Struct):
+class JobSetting(msgspec.Struct, forbid_unknown_fields=True):
     """One setting, as Graph's keyValuePair. Null, or no text, means the default."""
 
     name: str
     value: str | None = None
 
 
-class JobChange(msgspec.Struct, rename="camel"):
-    """What can be changed of a job; the rest follows from what it does."""
+class JobChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """What can be changed of a job: its interval and settings. The rest may come along as it is.
 
+    Attributes:
+        status: whatever it was when the client read it; it follows from what the job does.
+    """
+
+    id: str | None = None
+    template_id: str | None = None
     schedule: Schedule | None = None
     synchronization_job_settings: list[JobSetting] | None = None
+    status: dict[str, Any] | None = None
+    schema: dict[str, Any] | None = None
+
+
+def check(wanted: JobChange, job: Job) -> None:
+    """Make sure that what cannot be changed here is as it is.
+
+    Raises:
+        GraphError: 400 that says where it can be changed.
+    """
+    schedule = wanted.schedule or Schedule()
+    for target, given, here, remedy in (
+        ("id", wanted.id, job.id, "It never changes."),
+        ("templateId", wanted.template_id, job.template_id, "Make another job for another template."),
+        ("schedule/state", schedule.state, job.state, "Start and pause change it."),
+        ("schedule/expiration", schedule.expiration, None, "Jobs do not expire."),
+    ):
+        if given is not None and given != here:
+            raise bad_request(
+                f"'{target}' of a job cannot be changed: it is {here or 'null'}. {remedy}",
+                target=target,
+                inner="propertyNotUpdateable",
+            )
+    if wanted.schema is not None:
+        raise bad_request(
+            "The schema document has an address of its own: PUT or PATCH it at the job's schema.",
+            target="schema",
+            inner="propertyNotUpdateable",
+        )
 
 
 def changed(wanted: list[JobSetting], job: Job) -> dict[str, str | None]:
@@ -91,12 +129,17 @@ def interval(text: str) -> timedelta:
     Raises:
         GraphError: 400 where it is no duration, or too short or too long.
     """
-    parts = _DURATION.fullmatch(text) or _PLAIN.fullmatch(text)
-    given = {unit: float(number) for unit, number in (parts.groupdict() if parts else {}).items() if number}
-    value = timedelta(**given)
+    value = read_duration(text) or timedelta()
     if not MOST_OFTEN <= value <= LEAST_OFTEN:
         raise bad_request(
             f"schedule.interval expects a duration from {duration(MOST_OFTEN)} to {duration(LEAST_OFTEN)}, "
             f"such as PT2M; found '{text}'."
         )
     return value
+
+
+def read_duration(text: str) -> timedelta | None:
+    """Read a duration; None where it is none."""
+    parts = _DURATION.fullmatch(text) or _PLAIN.fullmatch(text)
+    given = {unit: float(number) for unit, number in (parts.groupdict() if parts else {}).items() if number}
+    return timedelta(**given) if given else None

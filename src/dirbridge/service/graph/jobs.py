@@ -17,7 +17,7 @@ from dirbridge.service import configuration, templates
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import SYNCHRONIZERS
 from dirbridge.service.graph import job_settings, job_templates, odata
-from dirbridge.service.graph.context import body, database, root, sealing
+from dirbridge.service.graph.context import body, database, exact_body, root, sealing
 from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.gallery import domain_name
 from dirbridge.service.graph.job_settings import JobChange
@@ -114,10 +114,11 @@ async def get_job(request: Request, sp: str, job: str, caller: Reader) -> Respon
 @tree.patch("/jobs/{job}")
 async def change_job(request: Request, sp: str, job: str, caller: Changer) -> Response:
     """Change how often a job runs and what it allows; it takes effect when the cycle that is due next has run."""
-    wanted = await body(request, JobChange)
+    wanted = await exact_body(request, JobChange)
     interval = wanted.schedule.interval if wanted.schedule else None
     async with database(request).transaction() as conn:
         found = await find_job(conn, caller, sp, job)
+        job_settings.check(wanted, found)
         changed = job_settings.changed(wanted.synchronization_job_settings or [], found)
         if interval is not None:
             await jobs.set_interval(conn, caller.tenant, job, job_settings.interval(interval))

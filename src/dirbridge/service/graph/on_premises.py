@@ -14,8 +14,8 @@ from starlette.responses import Response
 from dirbridge.engine import guard
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import HYBRID
-from dirbridge.service.graph import odata
-from dirbridge.service.graph.context import body, context, database, version
+from dirbridge.service.graph import job_settings, odata
+from dirbridge.service.graph.context import context, database, exact_body, version
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
 from dirbridge.store import audits, tenant_settings
@@ -48,25 +48,30 @@ PREVENTION: dict[str, Any] = msgspec.to_builtins(guard.Guard())
 _KINDS: dict[str, str] = {kind.lower(): kind for kind in get_args(guard.Kind)}
 
 
-class Prevention(msgspec.Struct, rename="camel"):
+class Prevention(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """The tenant's guard against deletes by accident."""
 
     alert_threshold: Annotated[int, msgspec.Meta(ge=0, le=2_147_483_647)] | None = None
     synchronization_prevention_type: str | None = None
 
 
-class Configuration(msgspec.Struct, rename="camel"):
-    """What can be changed of the configuration; of the beta's further properties, what a client keeps with it."""
+class Configuration(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """The configuration: the guard, what a client keeps with it, and what may come along as it is, which is null."""
 
     accidental_deletion_prevention: Prevention | None = None
     anchor_attribute: str | msgspec.UnsetType | None = msgspec.UNSET
     customer_requested_synchronization_interval: str | msgspec.UnsetType | None = msgspec.UNSET
     synchronization_client_version: str | msgspec.UnsetType | None = msgspec.UNSET
+    application_id: str | None = None
+    current_export_data: dict[str, Any] | None = None
+    synchronization_interval: str | None = None
+    writeback_configuration: dict[str, Any] | None = None
 
 
-class Change(msgspec.Struct):
+class Change(msgspec.Struct, forbid_unknown_fields=True):
     """What is to be changed; the rest stays."""
 
+    id: str | None = None
     configuration: Configuration | None = None
     features: dict[str, Any] | None = None
 
@@ -92,7 +97,9 @@ async def get_settings(request: Request, key: str, caller: Writer) -> Response:
 async def change_settings(request: Request, key: str, caller: Writer) -> Response:
     """Change what the body names."""
     _check(key, caller)
-    wanted = await body(request, Change)
+    wanted = await exact_body(request, Change)
+    if wanted.id is not None:
+        _check(wanted.id, caller)
     async with database(request).transaction() as conn:
         stored = await tenant_settings.get(conn, caller.tenant, tenant_settings.ON_PREMISES, lock=True)
         kept = {
@@ -127,8 +134,10 @@ async def _shown(request: Request, caller: Caller) -> dict[str, Any]:
     return {"id": str(caller.tenant), "configuration": configuration, "features": dict(sorted(features.items()))}
 
 
-_BETA = ("anchorAttribute", "applicationId", "currentExportData", "customerRequestedSynchronizationInterval",
+_INTERVAL = "customerRequestedSynchronizationInterval"
+_BETA = ("anchorAttribute", "applicationId", "currentExportData", _INTERVAL,
          "synchronizationClientVersion", "synchronizationInterval", "writebackConfiguration")  # fmt: skip
+_WRITABLE = ("anchorAttribute", _INTERVAL, "synchronizationClientVersion")
 
 
 def _selected(shown: dict[str, Any], query: odata.Query) -> dict[str, Any]:
@@ -143,9 +152,9 @@ def _selected(shown: dict[str, Any], query: odata.Query) -> dict[str, Any]:
 def _configuration(wanted: Configuration | None, stored: dict[str, Any]) -> dict[str, Any]:
     if wanted is None:
         return {}
-    given: dict[str, Any] = {
-        name: value for name, value in msgspec.to_builtins(wanted).items() if name != "accidentalDeletionPrevention"
-    }
+    named = msgspec.to_builtins(wanted)
+    _check_kept(named)
+    given: dict[str, Any] = {name: value for name, value in named.items() if name in _WRITABLE}
     prevention = wanted.accidental_deletion_prevention
     if prevention is None:
         return given
@@ -160,6 +169,21 @@ def _configuration(wanted: Configuration | None, stored: dict[str, Any]) -> dict
             target="configuration/accidentalDeletionPrevention/alertThreshold",
         )
     return given | {"accidentalDeletionPrevention": kept}
+
+
+def _check_kept(named: dict[str, Any]) -> None:
+    for name in _BETA:
+        if name not in _WRITABLE and named.get(name) is not None:
+            raise bad_request(
+                f"'{name}' cannot be changed: it is null, as agents and not a synchronization client report to it.",
+                target=f"configuration/{name}",
+                inner="propertyNotUpdateable",
+            )
+    wish = named.get(_INTERVAL)
+    if wish is not None and job_settings.read_duration(wish) is None:
+        raise bad_request(
+            f"{_INTERVAL} expects a duration such as PT30M; found '{wish:.80}'.", target=f"configuration/{_INTERVAL}"
+        )
 
 
 def _kind(text: str) -> str:

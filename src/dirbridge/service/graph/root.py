@@ -5,6 +5,7 @@ Source: Graph synchronization, whose update is a PUT.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,14 +14,16 @@ from starlette.responses import Response
 
 from dirbridge.service import configuration
 from dirbridge.service.graph import odata
-from dirbridge.service.graph.context import body, database, sealing
+from dirbridge.service.graph.context import body, context, database, sealing
 from dirbridge.service.graph.errors import bad_request
-from dirbridge.service.graph.responses import GraphResponse, no_content
+from dirbridge.service.graph.responses import GraphResponse, moment, no_content
 from dirbridge.service.graph.secrets import Pair, put_secrets
 from dirbridge.service.graph.synchronization import Reader, Writer, address, audit, find_principal
 from dirbridge.store import jobs, template_schemas
 
 tree = APIRouter()
+beta = APIRouter()
+"""What v1.0 does not have."""
 
 
 class Whole(msgspec.Struct):
@@ -38,6 +41,15 @@ async def get_root(request: Request, sp: str, caller: Reader) -> Response:
     async with database(request).connection() as conn:
         principal = await find_principal(conn, caller, sp)
     return GraphResponse({"@odata.context": address(request, principal.id, "$entity"), "id": str(principal.id)})
+
+
+@beta.get("/Ping")
+async def ping(request: Request, sp: str, caller: Reader) -> Response:
+    """Say that the service and its database answer for a configuration, with the time; Graph leaves the text open."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        await find_principal(conn, caller, sp)
+    return GraphResponse({"@odata.context": context(request, "Edm.String"), "value": moment(datetime.now(UTC))})
 
 
 @tree.put("")

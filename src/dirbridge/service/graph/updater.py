@@ -17,14 +17,14 @@ from dirbridge.service.graph.errors import bad_request
 _TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,7}))?)?")
 
 
-class Window(msgspec.Struct, rename="camel"):
+class Window(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """A daily window."""
 
     update_window_start_time: str | None = None
     update_window_end_time: str | None = None
 
 
-class Change(msgspec.Struct, rename="camel"):
+class Change(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """What is to be changed; what is left out stays, null takes back. `deferUpdate` is another published name."""
 
     allow_update_configuration_override: bool | msgspec.UnsetType = msgspec.UNSET

@@ -155,6 +155,12 @@ class ChangedTemplate(Shape, kw_only=True):
     schema: Schema
 
 
+class Pinged(Shape, kw_only=True):
+    """That a configuration answers."""
+
+    value: str
+
+
 class SynchronizationRoot(Entity, kw_only=True):
     """The root of a configuration."""
 

@@ -25,6 +25,7 @@ from dirbridge.service.openapi.shapes.synchronization import (
     FilterOperator,
     MappingFunction,
     ParseExpressionResponse,
+    Pinged,
     ProvisionedOnDemand,
     SynchronizationDirectory,
     SynchronizationJob,
@@ -42,6 +43,7 @@ PART = Body(Schema, required=(), name="PartOfSchema")
 
 SYNCHRONIZATION: Table = {
     "graph.root.get_root": gives(SynchronizationRoot),
+    "graph.root.ping": gives(Pinged),
     "graph.root.put_root": acts(root.Whole),
     "graph.root.delete_root": acts(),
     "graph.jobs.list_jobs": lists(SynchronizationJob, _WITH_SCHEMA),
