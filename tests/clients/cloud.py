@@ -19,8 +19,6 @@ MARKS = [
     pytest.mark.xdist_group("clients"),
     pytest.mark.timeout(300),
     pytest.mark.asyncio(loop_scope="session"),
-    # The SDK uses what it deprecates itself.
-    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:(kiota_abstractions|msgraph)\."),
 ]
 
 

@@ -44,6 +44,15 @@ async def test_each_has_a_status_and_a_request_id_of_its_own(world: World) -> No
     assert len({each["headers"]["request-id"] for each in (one, two, three)}) == 3
 
 
+async def test_headers_are_spelled_as_graph_spells_them(world: World) -> None:
+    """Microsoft's JavaScript client reads a body only under `Content-Type`, to the letter."""
+    made, refused = await answers(
+        world, {"method": "POST", "url": "/users", "headers": JSON, "body": PERSON}, {"url": "/users/nobody"}
+    )
+    assert {"Content-Type", "Location", "OData-Version", "request-id", "client-request-id"} <= set(made["headers"])
+    assert refused["headers"]["Content-Type"].startswith("application/json;")
+
+
 @pytest.mark.parametrize("name", ["dependsOn", "depends_on"])
 async def test_order_and_failed_dependencies(world: World, name: str) -> None:
     """What depends on another waits for it, and is not tried where that fails."""

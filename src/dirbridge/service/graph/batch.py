@@ -232,9 +232,16 @@ async def _refusal(request: Request, error: GraphError) -> Answer:
     return answer
 
 
+def _spelled(name: str) -> str:
+    """Spell a header as Graph does in batches: Microsoft's JavaScript client looks for `Content-Type` to the letter."""
+    if name == "odata-version":
+        return "OData-Version"
+    return name if name.startswith("x-") or name.endswith("request-id") else name.title()
+
+
 def _show(item: Item, answer: Answer) -> dict[str, Any]:
     """Show an answer: JSON as it is, text as text, bytes as base64."""
-    headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+    headers = {_spelled(name): value for name, value in answer.headers.items() if name != "content-length"}
     shown: dict[str, Any] = {"id": item.id, "status": answer.status, "headers": headers}
     kind = answer.headers.get("content-type", "").lower()
     if not answer.body:
