@@ -17,7 +17,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dirbridge
 from dirbridge.service import contexts, graph, health, logs, openapi
-from dirbridge.service.auth import endpoints, rendering, sign_in, sign_in_account
+from dirbridge.service.auth import (
+    admin_consent,
+    authorize,
+    device_page,
+    end_session,
+    endpoints,
+    rendering,
+    sign_in,
+    sign_in_account,
+    userinfo,
+)
 from dirbridge.service.auth.sign_in_rules import SignInRules
 from dirbridge.service.graph import errors
 from dirbridge.service.graph.errors import GraphError
@@ -83,6 +93,11 @@ def build(
     app.include_router(rendering.router)
     app.include_router(sign_in.router)
     app.include_router(sign_in_account.router)
+    app.include_router(authorize.router)
+    app.include_router(admin_consent.router)
+    app.include_router(device_page.router)
+    app.include_router(end_session.router)
+    app.include_router(userinfo.router)
     app.include_router(endpoints.router(database, identity.tokens))
     app.include_router(door.router)
     app.include_router(administration.router)

@@ -54,6 +54,15 @@ async def standing(conn: AsyncConnection[Any], tenant: UUID, app_id: UUID) -> St
         return await cursor.fetchone()
 
 
+async def has_redirect_uri(conn: AsyncConnection[Any], tenant: UUID, address: str) -> bool:
+    """Tell whether an application that is enabled has registered an address."""
+    cursor = await conn.execute(
+        "select exists (select from service_principals where tenant = %s and is_enabled and %s = any(redirect_uris))",
+        [tenant, address],
+    )
+    return await cursor.fetchone() == (True,)
+
+
 async def revoke_tokens(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID) -> None:
     """Make every token void that an application was issued until now."""
     await conn.execute(

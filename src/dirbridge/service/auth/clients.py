@@ -54,12 +54,7 @@ async def authenticate(asked: TokenRequest, *, public: bool) -> Client:
         TokenError: it is unknown or disabled, or its proof is missing or wrong.
     """
     claim = _claim(asked)
-    async with asked.database.connection() as conn:
-        principal = await _principal(conn, asked.tokens, claim.id)
-    if not principal.is_enabled:
-        raise TokenError(
-            7000112, "unauthorized_client", f"Application '{claim.id}'({principal.display_name}) is disabled."
-        )
+    principal = await known(asked, claim.id)
     if claim.assertion is not None:
         await _check_assertion(asked, principal, claim.assertion)
         return Client(principal, "certificate")
@@ -74,6 +69,21 @@ async def authenticate(asked: TokenRequest, *, public: bool) -> Client:
         "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
         status=401,
     )
+
+
+async def known(asked: TokenRequest, client_id: str) -> ServicePrincipal:
+    """Give the application of a client id.
+
+    Raises:
+        TokenError: it is unknown or disabled.
+    """
+    async with asked.database.connection() as conn:
+        principal = await _principal(conn, asked.tokens, client_id)
+    if not principal.is_enabled:
+        raise TokenError(
+            7000112, "unauthorized_client", f"Application '{client_id}'({principal.display_name}) is disabled."
+        )
+    return principal
 
 
 async def _check_assertion(asked: TokenRequest, principal: ServicePrincipal, assertion: Assertion) -> None:

@@ -63,7 +63,7 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
     async def configuration(request: Request, tenant: str) -> Response:
         """Say where the issuer's end points are, and what they can do."""
         try:
-            await _check_tenant(database, tokens, tenant)
+            await check_tenant(database, tokens, tenant)
         except TokenError as error:
             return error.response(request, clock())
         return JSONResponse(_configuration(tokens))
@@ -72,16 +72,24 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
     async def keys(request: Request, tenant: str) -> Response:
         """Give the public keys that tokens are signed with."""
         try:
-            await _check_tenant(database, tokens, tenant)
+            await check_tenant(database, tokens, tenant)
         except TokenError as error:
             return error.response(request, clock())
         await tokens.refresh()
         return JSONResponse(tokens.public_keys())
 
+    @routes.get("/{tenant}/discovery/instance")
+    async def instance(request: Request, tenant: str) -> Response:
+        try:
+            await check_tenant(database, tokens, tenant)
+            return JSONResponse(_instance(tokens, request.query_params.get("authorization_endpoint", "")))
+        except TokenError as error:
+            return error.response(request, clock())
+
     async def answer(request: Request, tenant: str, give: Answer) -> Response:
         basic = request.headers.get("authorization", "").lower().startswith("basic ")
         try:
-            await _check_tenant(database, tokens, tenant)
+            await check_tenant(database, tokens, tenant)
             form = await token_requests.read_form(request)
             await tokens.refresh()
             given = await give(TokenRequest(database, tokens, request, form, clock()))
@@ -130,6 +138,8 @@ def _configuration(tokens: Tokens) -> dict[str, object]:
         "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
         "token_endpoint": f"{root}/oauth2/v2.0/token",
         "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
+        "userinfo_endpoint": f"{tokens.base_url}/oidc/userinfo",
+        "end_session_endpoint": f"{root}/oauth2/v2.0/logout",
         "jwks_uri": f"{root}/discovery/v2.0/keys",
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
         "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256"],
@@ -152,8 +162,28 @@ def _configuration(tokens: Tokens) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def _check_tenant(database: Database, tokens: Tokens, wanted: str) -> None:
-    """Tell whether a path means our tenant."""
+def _instance(tokens: Tokens, endpoint: str) -> dict[str, object]:
+    """Tell msal that an authority of this host is one, and has no other names."""
+    host = urlsplit(tokens.base_url).netloc
+    prefix = f"https://{host}/"
+    if not endpoint.startswith(prefix):
+        raise TokenError(
+            50049, "invalid_instance", f"Unknown or invalid instance '{endpoint[:100]}': this is '{host}'."
+        )
+    tenant = endpoint.removeprefix(prefix).partition("/")[0] or "common"
+    return {
+        "tenant_discovery_endpoint": f"{tokens.base_url}/{tenant}{_METADATA}",
+        "api-version": "1.1",
+        "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+    }
+
+
+async def check_tenant(database: Database, tokens: Tokens, wanted: str) -> None:
+    """Make sure that a path means our tenant.
+
+    Raises:
+        TokenError: it means another one, or none.
+    """
     name = wanted.lower()
     if name == str(tokens.tenant) or name in _ANY_TENANT:
         return

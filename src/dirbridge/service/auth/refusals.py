@@ -29,14 +29,14 @@ class TokenError(Exception):
         self.error = error
         self.status = status
 
-    def response(self, request: Request, at: datetime, *, basic: bool = False) -> Response:
+    def told(self, request: Request, at: datetime) -> dict[str, object]:
         """Put it into words as stock clients parse them."""
         trace_id, correlation_id = str(uuid4()), _correlation_id(request)
         timestamp = at.strftime("%Y-%m-%d %H:%M:%SZ")
         description = (
             f"AADSTS{self.number}: {self} Trace ID: {trace_id} Correlation ID: {correlation_id} Timestamp: {timestamp}"
         )
-        body = {
+        return {
             "error": self.error,
             "error_description": description,
             "error_codes": [self.number],
@@ -44,8 +44,11 @@ class TokenError(Exception):
             "trace_id": trace_id,
             "correlation_id": correlation_id,
         }
+
+    def response(self, request: Request, at: datetime, *, basic: bool = False) -> Response:
+        """Answer with it."""
         headers = {"WWW-Authenticate": 'Basic realm="dirbridge"'} if basic and self.status == 401 else {}
-        return JSONResponse(body, status_code=self.status, headers=NO_STORE | headers)
+        return JSONResponse(self.told(request, at), status_code=self.status, headers=NO_STORE | headers)
 
 
 def _correlation_id(request: Request) -> str:

@@ -69,6 +69,11 @@ def of_code(administrator: UUID) -> bytes:
     return _key("code", str(administrator))
 
 
+def of_user_codes(administrator: UUID) -> bytes:
+    """Give what somebody's attempts at the codes of devices are counted by."""
+    return _key("user code", str(administrator))
+
+
 def of_address(address: str) -> bytes:
     """Give what attempts from an address are counted by."""
     return _key("address", sign_in_rules.network(address))

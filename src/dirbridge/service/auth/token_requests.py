@@ -86,10 +86,25 @@ async def read_form(request: Request) -> Mapping[str, str]:
                 90100, "invalid_request", f"The request body is larger than {MAX_FORM:,} bytes.", status=413
             )
         chunks.append(chunk)
-    return _parse(b"".join(chunks))
+    return parse(b"".join(chunks))
 
 
-def _parse(body: bytes) -> Mapping[str, str]:
+def read_query(request: Request) -> Mapping[str, str]:
+    """Read the query of an address that takes its parameters there.
+
+    Raises:
+        TokenError: it has a parameter twice.
+    """
+    query: bytes = request.scope["query_string"]
+    return parse(query)
+
+
+def parse(body: bytes) -> Mapping[str, str]:
+    """Read a URL-encoded form; fields that are empty are left away.
+
+    Raises:
+        TokenError: it is none, or has a field twice.
+    """
     try:
         text = body.decode("ascii")
     except UnicodeDecodeError as error:

@@ -27,6 +27,7 @@ from dirbridge.service.graph import (
     job_actions,
     job_templates,
     jobs,
+    me,
     member_groups,
     membership,
     on_premises,
@@ -55,6 +56,7 @@ def router() -> APIRouter:
         for part in (
             batch,
             delta,
+            me,
             users,
             groups,
             membership,

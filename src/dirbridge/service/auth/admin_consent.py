@@ -1,0 +1,72 @@
+"""An administrator allows an application what it asks for on behalf of everybody, once.
+
+Source: Microsoft identity platform, admin consent endpoint.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from dirbridge.service.auth import authorize, browser, redirects, token_requests
+from dirbridge.service.auth.authorize import Wish
+from dirbridge.service.auth.browser import PageRefusal, PageRoute, SignedIn
+from dirbridge.service.auth.delegated_scopes import OF_SIGN_IN
+from dirbridge.service.auth.permissions import APPLICATION_WRITERS
+from dirbridge.service.auth.refusals import TokenError
+
+PATH = "/{tenant}/adminconsent"
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@router.get(PATH)
+async def ask(request: Request, tenant: str) -> Response:
+    """Show what an application wants to do for everybody: all its delegated permissions."""
+    wish = await authorize.read(request, tenant)
+    who = await browser.signed_in(request)
+    if who is None:
+        return browser.ask(request, f"{PATH.format(tenant=tenant)}?{urlencode(wish.asked.form)}")
+    _check_role(who)
+    return browser.page(
+        request, "consent.html", form_targets=[redirects.origin(wish.redirect_uri)], action=PATH.format(tenant=tenant),
+        asked=urlencode(wish.asked.form), name=who.administrator.user_name, application=wish.principal.display_name,
+        client_id=wish.principal.app_id, everybody=True, permissions=sorted(wish.principal.delegated_permissions),
+        goes_to=redirects.origin(wish.redirect_uri),
+    )  # fmt: skip
+
+
+@router.post(PATH)
+async def answer(request: Request, tenant: str) -> Response:
+    """Keep the answer, and tell it to the application."""
+    given = await browser.read_form(request)
+    try:
+        form = token_requests.parse(given.get("request", "").encode("ascii", "replace"))
+    except TokenError as error:
+        raise PageRefusal(error.status, "FormUnreadable", str(error)) from error
+    wish = await authorize.read(request, tenant, form)
+    who = await browser.signed_in(request)
+    if who is None:
+        return browser.ask(request, f"{PATH.format(tenant=tenant)}?{urlencode(form)}")
+    _check_role(who)
+    if given.get("decision") != "allow":
+        return wish.send(error="permission_denied", error_description="The administrator declined to consent.")
+    await _keep(wish, who)
+    return wish.send(tenant=str(wish.asked.tokens.tenant), admin_consent="True")
+
+
+def _check_role(who: SignedIn) -> None:
+    if APPLICATION_WRITERS.isdisjoint(who.administrator.roles):
+        raise PageRefusal(
+            403, "Authorization_RequestDenied", f"{who.administrator.user_name} cannot allow this for everybody. One "
+            f"of these roles is needed: {', '.join(sorted(APPLICATION_WRITERS))}.",
+        )  # fmt: skip
+
+
+async def _keep(wish: Wish, who: SignedIn) -> None:
+    scopes = sorted({*wish.principal.delegated_permissions, *OF_SIGN_IN})
+    async with wish.asked.database.transaction() as conn:
+        await authorize.hold_session(conn, wish.asked.request, who)
+        await authorize.keep_consent(conn, wish, who, scopes, for_everybody=True)
