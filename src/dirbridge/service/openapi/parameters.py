@@ -30,6 +30,7 @@ _PATH: Mapping[str, str] = {
     "{owner}": "The id of the owner.",
     "{profile}": "The publishing profile; `provisioning` is the only one.",
     "{relation}": "What is related.",
+    "{session}": "The id of the session.",
     "{sp}": "The object id of the service principal, or `appId=` and its client id.",
     "/applications/{sp}": "The id of the application.",
     "{template}": "The template's id, such as `AD2AADProvisioning`.",

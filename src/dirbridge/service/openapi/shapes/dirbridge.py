@@ -194,8 +194,8 @@ class RepairedAccount(SynchronizationAccount, kw_only=True):
     """The account after its repair, and what was done."""
 
     repaired: list[str]
-    jobs_given_credentials: int
-    jobs_due_now: int
+    jobs_given_credentials: list[str]
+    jobs_due_now: list[str]
 
 
 class Administrator(Entity, kw_only=True):
@@ -208,7 +208,22 @@ class Administrator(Entity, kw_only=True):
     account_enabled: bool
     created_date_time: Text
     last_password_change_date_time: Text
+    last_sign_in_date_time: Text
+    has_second_factor: bool
+    external_subject: Text
     password: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SignInSession(Shape, kw_only=True):
+    """A browser in which an administrator is signed in."""
+
+    id: str
+    signed_in_date_time: str
+    last_seen_date_time: str
+    expiration_date_time: str
+    authentication_methods: list[str]
+    ip_address: Text
+    browser: Text
 
 
 class SigningKey(Entity, kw_only=True):

@@ -114,3 +114,10 @@ class OnPremisesDirectorySynchronization(Selectable, kw_only=True):
     id: str
     configuration: OnPremisesConfiguration
     features: dict[str, bool]
+
+
+class OnPremisesSyncBehavior(Entity, kw_only=True):
+    """Who masters an object: its source, or people here."""
+
+    id: str
+    is_cloud_managed: bool

@@ -13,6 +13,7 @@ from dirbridge.service.graph import (
     membership,
     objects,
     odata,
+    sync_behavior,
     users,
 )
 from dirbridge.service.openapi.directory_objects import ANY, COMPONENTS
@@ -30,6 +31,7 @@ from dirbridge.service.openapi.operations import (
     makes,
     refused,
 )
+from dirbridge.service.openapi.shapes.tenant import OnPremisesSyncBehavior
 
 USER, GROUP, CONTACT = (COMPONENTS[kind] for kind in ("user", "group", "contact"))
 
@@ -102,6 +104,8 @@ USERS: Table = {
     **_related("graph.users.owned_objects"),
     "graph.membership.set_manager": acts(membership.Address),
     "graph.membership.remove_manager": acts(),
+    "graph.sync_behavior.get_of_user": gives(OnPremisesSyncBehavior, Options(odata.ITEM)),
+    "graph.sync_behavior.change_of_user": acts(sync_behavior.SyncBehavior),
     "graph.delta.users_delta": _delta("user", ["manager"]),
 }
 GROUPS: Table = {
@@ -127,6 +131,8 @@ GROUPS: Table = {
     "graph.member_groups.get_member_objects": answers("Id", member_groups.WantedGroups, many=True),
     "graph.member_groups.check_member_groups": answers("Id", member_groups.CheckedGroups, many=True),
     "graph.member_groups.check_member_objects": answers("Id", member_groups.CheckedObjects, many=True),
+    "graph.sync_behavior.get_of_group": gives(OnPremisesSyncBehavior, Options(odata.ITEM)),
+    "graph.sync_behavior.change_of_group": acts(sync_behavior.SyncBehavior),
     "graph.delta.groups_delta": _delta("group", ["members"]),
     "graph.delta.objects_delta": _delta(None, ["members", "manager"]),
 }
