@@ -72,6 +72,7 @@ async def small_world(
     await _people(world)
     await _job(world)
     await _agents(world)
+    world.keys["{session}"] = str(uuid4())
     made = await world.post(
         "/beta/dirbridge/administrators", {"userName": "ada@contoso.test", "roles": ["Global Reader"]}
     )
