@@ -37,13 +37,11 @@ NOTICES = {
 """What the page says of what was done just now."""
 
 
-class _Away(PageRefusal):
-    """Nobody is signed in any longer who could do this."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            303, "SignInNeeded", "Sign in again, then repeat what you did.", headers={"Location": browser.SIGN_IN}
-        )
+def _away() -> PageRefusal:
+    """Say that nobody is signed in any longer who could do this."""
+    return PageRefusal(
+        303, "SignInNeeded", "Sign in again, then repeat what you did.", headers={"Location": browser.SIGN_IN}
+    )
 
 
 @router.get("")
@@ -152,7 +150,7 @@ async def remove_second_factor(request: Request) -> Response:
 async def _who(request: Request) -> SignedIn:
     who = await browser.signed_in(request)
     if who is None:
-        raise _Away
+        raise _away()
     return who
 
 
