@@ -44,6 +44,26 @@ async def test_a_client_may_send_back_what_it_read(world: World, job: str) -> No
         assert await cursor.fetchone() == ({"DomainFQDN": "contoso.test"},)
 
 
+async def test_the_delete_threshold_under_graphs_name(world: World, job: str) -> None:
+    """It shows the same number, changes it, and takes it back; two different ones are a contradiction."""
+    graphs, ours = "QuarantineTooManyDeletesThreshold", "DeleteThresholdValue"
+    for change, expected in (
+        ([(graphs, "50")], "50"),
+        ([(graphs, "50"), (ours, "60")], "60"),
+        ([(graphs, "70"), (ours, "60")], "70"),
+        ([(graphs, "80"), (ours, "80")], "80"),
+        ([(graphs, None)], "500"),
+    ):
+        answer = await _patch(world, job, *change)
+        assert answer.status_code == 204, answer.text
+        shown = await _shown(world, job)
+        assert (shown[graphs], shown[ours]) == (expected, expected), change
+    answer = await _patch(world, job, (graphs, "7"), (ours, "8"))
+    assert (answer.status_code, "are one threshold; found '7' and '8'" in message(answer)) == (400, True)
+    answer = await _patch(world, job, (graphs, "many"))
+    assert (answer.status_code, "found 'many'" in message(answer)) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

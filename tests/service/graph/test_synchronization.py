@@ -25,6 +25,7 @@ DEFAULTS = [
     {"name": "QuarantineFailures", "value": "40000"},
     {"name": "QuarantineFailuresWithReferences", "value": "60000"},
     {"name": "QuarantineLeastFailures", "value": "10"},
+    {"name": "QuarantineTooManyDeletesThreshold", "value": "500"},
     {"name": "SkipOutOfScopeDeletions", "value": "False"},
 ]
 
@@ -74,7 +75,12 @@ async def test_a_new_job_waits_to_be_started(world: World, job: dict[str, Any]) 
             "synchronizedEntryCountByType": [],
             "troubleshootingUrl": "",
         },
-        "synchronizationJobSettings": [*DEFAULTS[:2], {"name": "DomainFQDN", "value": "contoso.test"}, *DEFAULTS[2:]],
+        "synchronizationJobSettings": [
+            *DEFAULTS[:2],
+            {"name": "DomainFQDN", "value": "contoso.test"},
+            {"name": "DomainNetBios", "value": "CONTOSO"},
+            *DEFAULTS[2:],
+        ],
     }
     assert shown["id"].startswith(f"AD2AADProvisioning.{TENANT.hex}.")
     assert (await world.get(job["at"])).json() == job["shown"]

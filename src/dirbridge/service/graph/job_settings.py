@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from dirbridge.engine import policies
+from dirbridge.engine.cycle import macros
 from dirbridge.service.graph.errors import bad_request
 from dirbridge.store.jobs import Job
 
@@ -91,7 +92,7 @@ def changed(wanted: list[JobSetting], job: Job) -> dict[str, str | None]:
         GraphError: 400 that names every setting that is none, is not a person's to change, or has a wrong value.
     """
     before = {each["name"]: each["value"] for each in shown(job)}
-    given = {each.name: (each.value or "").strip() or None for each in wanted}
+    given = _by_our_names({each.name: (each.value or "").strip() or None for each in wanted}, before)
     new = {name: value for name, value in given.items() if value != before.get(name)}
     new = {name: value for name, value in new.items() if value is not None or name in job.settings}
     faults = [
@@ -105,13 +106,36 @@ def changed(wanted: list[JobSetting], job: Job) -> dict[str, str | None]:
     return new
 
 
+_OURS, _GRAPHS = "DeleteThresholdValue", "QuarantineTooManyDeletesThreshold"
+"""The names of one threshold: as the secrets of a configuration have it, and as Graph shows it at a job."""
+
+
+def _by_our_names(given: dict[str, str | None], before: dict[str, str]) -> dict[str, str | None]:
+    """Take a change under Graph's name for one under ours.
+
+    Raises:
+        GraphError: 400 where both are given and differ.
+    """
+    if given.get(_GRAPHS, before[_GRAPHS]) == before[_GRAPHS]:
+        return {name: value for name, value in given.items() if name != _GRAPHS}
+    value = given.pop(_GRAPHS)
+    if given.get(_OURS, value) not in {value, before[_OURS]}:
+        raise bad_request(
+            f"{_GRAPHS} and {_OURS} are one threshold; found '{value}' and '{given[_OURS]}'.",
+            target="synchronizationJobSettings",
+        )
+    return given | {_OURS: value}
+
+
 def shown(job: Job) -> list[dict[str, str]]:
-    """Show what is set, and what holds because nothing is set."""
+    """Show what is set, what holds because nothing is set, and what Graph shows under names of its own."""
     kept = {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in job.settings.items()
     }
-    return [{"name": name, "value": value} for name, value in sorted({**kept, **policies.shown(kept)}.items())]
+    limits = policies.shown(kept)
+    every = {**macros(job), **kept, **limits, _GRAPHS: limits[_OURS]}
+    return [{"name": name, "value": value} for name, value in sorted(every.items())]
 
 
 def duration(value: timedelta) -> str:
