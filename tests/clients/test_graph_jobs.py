@@ -199,7 +199,7 @@ async def test_restart_with_a_list_is_the_default(graph: GraphServiceClient, job
         reset_scope=[SynchronizationJobRestartScope.Watermark, SynchronizationJobRestartScope.Escrows]
     )
     await job.restart.post(RestartPostRequestBody(criteria=criteria))
-    assert await restarts(graph, job) == [""]
+    assert await restarts(graph, job) == ["Escrows, QuarantineState, Watermark"]
 
 
 async def test_restart_with_several_criteria(graph: GraphServiceClient, sdk: dict[str, Any], job: Any) -> None:

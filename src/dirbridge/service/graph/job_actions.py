@@ -68,9 +68,8 @@ async def restart_job(request: Request, sp: str, job: str, caller: Writer) -> Re
     async with database(request).transaction() as conn:
         await find_job(conn, caller, sp, job)
         await jobs.restart(conn, caller.tenant, job, scopes)
-        await audit(
-            conn, caller, "Enable/restart provisioning configuration", job, {"resetScope": ", ".join(sorted(scopes))}
-        )
+        cleared: dict[str, object] = {"resetScope": ", ".join(sorted(scopes or jobs.DEFAULT_RESET))}
+        await audit(conn, caller, "Enable/restart provisioning configuration", job, cleared)
     return no_content()
 
 
