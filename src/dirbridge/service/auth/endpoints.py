@@ -80,6 +80,7 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
 
     @routes.get("/{tenant}/discovery/instance")
     async def instance(request: Request, tenant: str) -> Response:
+        """Say where the configuration of an authority is."""
         try:
             await check_tenant(database, tokens, tenant)
             return JSONResponse(_instance(tokens, request.query_params.get("authorization_endpoint", "")))

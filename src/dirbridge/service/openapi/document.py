@@ -155,8 +155,9 @@ def _entry(route: RouteContext) -> tuple[Area, Entry] | None:
 def _of_route(route: RouteContext, area: Area, entry: Entry) -> Iterator[Described]:
     permissions, roles = _guard(route.dependant)
     for path, operation, values in _variants(route.path_format or "", entry):
+        asked = permissions if operation.permissions is None else operation.permissions
         for method in sorted(route.methods or ()):
-            yield Described(path, method, key_of(route), route, operation, area, permissions, roles, values)
+            yield Described(path, method, key_of(route), route, operation, area, asked, roles, values)
 
 
 def _variants(path: str, entry: Entry) -> Iterator[tuple[str, Operation, Mapping[str, list[str]]]]:
@@ -232,7 +233,8 @@ def _body(body: Body, components: Components) -> Document:
 
 
 def _responses(each: Described, components: Components) -> Document:
-    refusals = {str(status): reference(status, oauth=each.area is tables.OAUTH) for status in _refusals(each)}
+    oauth = each.area is tables.OAUTH and each.permissions is None
+    refusals = {str(status): reference(status, oauth=oauth) for status in _refusals(each)}
     if each.operation.status is None:
         return refusals
     return {str(each.operation.status): _good(each.operation, components)} | refusals

@@ -28,6 +28,7 @@ class Options:
         most: the largest page.
         eventual: the header ConsistencyLevel makes a difference.
         prefer: the header Prefer makes one.
+        plain: parameters that are none of OData's, each with what it is.
     """
 
     names: frozenset[str] = frozenset()
@@ -38,6 +39,7 @@ class Options:
     most: int = odata.MAX_TOP
     eventual: bool = False
     prefer: bool = False
+    plain: Mapping[str, str] = field(default_factory=dict)
 
 
 def options(*names: str) -> Options:
@@ -80,6 +82,7 @@ class Operation:
         media: its media type.
         body: what the request brings.
         options: the query options that it takes; None where it looks at none.
+        permissions: that the function itself asks for; None where what its route asks for is all.
         headers: of the answer, beside those that all have.
         refusals: further statuses of refusals, beside those that follow from the route.
     """
@@ -90,6 +93,7 @@ class Operation:
     media: str = JSON
     body: Body | None = None
     options: Options | None = None
+    permissions: tuple[str, ...] | None = None
     headers: Collection[str] = ()
     refusals: Collection[int] = ()
 

@@ -75,6 +75,8 @@ def of_query(options: Options, select: Schema | None = None) -> list[Schema]:
     for each in found:
         if each["name"] == "$select" and select is not None:
             each["schema"] = {**each["schema"], "items": select}
+    for name, text in options.plain.items():
+        found.append({"name": name, "in": "query", "description": text, "schema": {"type": "string"}})
     if options.eventual:
         found.append(_header("ConsistencyLevel", "`eventual` asks for an advanced query.", "eventual"))
     if options.prefer:
@@ -106,6 +108,8 @@ def _orderby(options: Options) -> tuple[str, Schema]:
 
 
 def _expand(options: Options) -> tuple[str, Schema]:
+    if not options.relations:
+        return "Is not looked at: everything is shown.", {"type": "string"}
     told = ", ".join(f"`{name}`" for name in options.relations)
     return f"What to show with it: {told}.", {"type": "string", "minLength": 1}
 

@@ -118,3 +118,27 @@ class DeviceCode(Plain, kw_only=True):
     expires_in: int
     interval: int
     message: str
+
+
+class InstanceMetadata(Plain, kw_only=True):
+    """The names of a host."""
+
+    preferred_network: str
+    preferred_cache: str
+    aliases: list[str]
+
+
+class Instance(Plain, kw_only=True):
+    """Where the configuration of an authority is, and by which names its host is known."""
+
+    tenant_discovery_endpoint: str
+    api_version: str = msgspec.field(name="api-version")
+    metadata: list[InstanceMetadata]
+
+
+class UserInfo(Plain, kw_only=True):
+    """Who signed in, as far as the token's scopes tell. Source: OpenID Connect Core 1.0 section 5.3.2."""
+
+    sub: str
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    preferred_username: str | msgspec.UnsetType = msgspec.UNSET

@@ -91,6 +91,7 @@ _NEW_GROUP = Body(groups.GroupChange, required=groups.REQUIRED, name="NewGroup")
 _MANAGER = {"get_manager": _one(None), "get_manager_reference": gives("ObjectReference", None)}
 
 USERS: Table = {
+    "graph.me.me": _one("user"),
     "graph.users.list_users": _list("user", collections.LIVE_ORDERS["user"], expands=True),
     "graph.users.count_users": _COUNT,
     "graph.users.create_user": makes(USER, _NEW_USER),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dirbridge.service.openapi.operations import FORM, Body, Operation, Table, gives
+from dirbridge.service.openapi.operations import FORM, Body, Operation, Options, Table, gives
 from dirbridge.service.openapi.shapes.identity import (
     Alive,
     DeviceCode,
     DeviceCodeRequest,
     Discovery,
+    Instance,
     Ready,
     SigningKeys,
     TokenAnswer,
     TokenRequest,
+    UserInfo,
 )
 
 OAUTH: Table = {
@@ -21,6 +23,17 @@ OAUTH: Table = {
     "auth.endpoints.device_code": Operation(
         answer=DeviceCode, body=Body(DeviceCodeRequest, media=FORM), refusals=(400, 401)
     ),
+    "auth.endpoints.instance": gives(
+        Instance,
+        Options(
+            plain={
+                "api-version": "Is not looked at.",
+                "authorization_endpoint": "The address whose authority is looked for.",
+            }
+        ),
+        refusals=(400,),
+    ),
+    "auth.userinfo.userinfo": gives(UserInfo, None, permissions=("openid",)),
 }
 HEALTH: Table = {
     "health.healthz": gives(Alive, None),
