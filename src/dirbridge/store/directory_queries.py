@@ -208,6 +208,15 @@ async def get(
     return await _one(conn, text, {"tenant": tenant, "id": id, "type": object_type, "deleted": deleted})
 
 
+async def hold(conn: Conn, tenant: UUID, id: UUID) -> datetime | None:
+    """Give when an object was changed last, and let nobody change it until the transaction ends."""
+    cursor = await conn.execute(
+        "select modified_at from directory_objects where tenant = %s and id = %s for no key update", (tenant, id)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
 async def get_user(conn: Conn, tenant: UUID, name: str) -> DirectoryObject | None:
     """Give a live user by its userPrincipalName, whose case does not count."""
     text = sql.SQL(

@@ -27,6 +27,11 @@ CLOUD_ONLY = frozenset({
 """Properties of a synchronized user that people may still set; the rest belongs to its source."""
 
 
+_ONCE = ("isAssignableToRole", rules.UNIQUE_NAME)
+"""Properties that stay as they were when the object was made; a name may be given later, once."""
+_EXTENSIONS = "onPremisesExtensionAttributes"
+
+
 class ConflictingValue(EntryError):
     """A value that must be unique belongs to another object."""
 
@@ -62,7 +67,7 @@ async def create_group(conn: Conn, tenant: UUID, id: UUID, properties: Mapping[s
 async def _create(
     conn: Conn, tenant: UUID, id: UUID, object_type: str, properties: Mapping[str, Any], at: datetime
 ) -> ObjectRow:
-    kept = {name: value for name, value in properties.items() if value is not None and name != "passwordProfile"}
+    kept = _present(properties)
     row = ObjectRow(
         id=id,
         object_type=object_type,
@@ -96,10 +101,15 @@ async def update(
                 f" {', '.join(refused)}.",
                 recommended_action="Change them in the source directory; the next cycle brings them here.",
             )
+    for name in _ONCE:
+        if name in changes and row.properties.get(name, changes[name]) != changes[name]:
+            raise EntryError(f"The property '{name}' cannot be changed any more.", code="Request_BadRequest")
     properties = {**row.properties, **changes}
+    if changes.get(_EXTENSIONS):
+        properties[_EXTENSIONS] = {**(row.properties.get(_EXTENSIONS) or {}), **changes[_EXTENSIONS]}
     if row.object_type == "user" and rules.UPN in changes:
         await _check_name(changes, *await directory.verified_domains(conn, tenant))
-    kept = {name: value for name, value in properties.items() if value is not None and name != "passwordProfile"}
+    kept = _present(properties)
     changed = msgspec.structs.replace(row, properties=kept, immutable_id=kept.get("onPremisesImmutableId"))
     await _take(conn, tenant, changed, rules.claims(row.object_type, row.properties))
     await directory.update(conn, tenant, [changed], at)
@@ -154,6 +164,13 @@ async def purge(conn: Conn, tenant: UUID, id: UUID) -> bool:
     return True
 
 
+def _present(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of properties: those with a value, without the password."""
+    kept = {name: value for name, value in properties.items() if value is not None and name != "passwordProfile"}
+    extensions = {name: value for name, value in kept.pop(_EXTENSIONS, {}).items() if value is not None}
+    return kept | {_EXTENSIONS: extensions} if extensions else kept
+
+
 async def _password(conn: Conn, tenant: UUID, id: UUID, profile: Mapping[str, Any], at: datetime) -> None:
     """A password that is reset or expires concerns one user here: the one as which jobs write."""
     if profile.get("password") is not None:
@@ -198,7 +215,7 @@ async def _take(conn: Conn, tenant: UUID, row: ObjectRow, held: set[unique.Key])
     kind, value = min(lost)
     names = await unique.names(conn, tenant, set(holders.values()))
     holder = holders.get((kind, value))
-    what = "userPrincipalName" if kind == rules.UPN else "mail address"
+    what = "mail address" if kind == rules.ADDRESS else kind
     raise ConflictingValue(
         f"Another object with the same value for property {what} already exists: '{value}' belongs to"
         f" '{names.get(holder, '') if holder else 'another object'}'.",

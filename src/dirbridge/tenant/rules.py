@@ -12,6 +12,7 @@ from typing import Any
 
 UPN = "userPrincipalName"
 ADDRESS = "address"
+UNIQUE_NAME = "uniqueName"
 
 _INVALID = re.compile(r"[\s\\%&*+/=?`{|}<>();:,\[\]\"]|^\.|\.$|\.@|@.*@")
 """Characters and forms that a sign-in name cannot have."""
@@ -89,6 +90,8 @@ def claims(object_type: str, properties: Mapping[str, Any]) -> set[tuple[str, st
     name = properties.get(UPN)
     if object_type == "user" and name:
         keys.add((UPN, fold(name)))
+    if object_type == "group" and properties.get(UNIQUE_NAME):
+        keys.add((UNIQUE_NAME, fold(properties[UNIQUE_NAME])))
     if properties.get("mail"):
         keys.add((ADDRESS, fold(properties["mail"])))
     for address in properties.get("proxyAddresses") or ():

@@ -41,7 +41,7 @@ async def test_restore_of_a_taken_name_is_refused(world: World) -> None:
     await world.client.delete(f"users/{id}")
     await world.user("New Ada", userPrincipalName="ada@contoso.test")
     answer = await world.client.post(f"directory/deletedItems/{id}/restore")
-    assert (answer.status_code, code(answer)) == (400, "Request_MultipleObjectsWithSameKeyValue")
+    assert (answer.status_code, code(answer)) == (409, "Request_MultipleObjectsWithSameKeyValue")
     assert "ada@contoso.test" in message(answer)
     assert (await world.get(f"directory/deletedItems/{id}")).status_code == 200
 

@@ -309,7 +309,7 @@ async def test_create_a_cloud_user(world: World) -> None:
     assert "password" not in str(stored)
     assert await world.run("select kind, value from unique_values") == [("userPrincipalName", "grace@contoso.test")]
     again = await world.client.post("users", json={**NEW, "userPrincipalName": "GRACE@contoso.test"})
-    assert (again.status_code, code(again)) == (400, "Request_MultipleObjectsWithSameKeyValue")
+    assert (again.status_code, code(again)) == (409, "Request_MultipleObjectsWithSameKeyValue")
     assert "grace@contoso.test" in message(again)
 
 
@@ -406,7 +406,7 @@ async def test_deleting_a_synchronized_user_makes_its_job_look_again(world: Worl
 async def test_two_creates_of_one_name_at_once(world: World) -> None:
     """Of two that want one sign-in name at the same moment one gets it, the other a plain refusal."""
     answers = await asyncio.gather(*(world.client.post("users", json=NEW) for _ in range(5)))
-    assert sorted(answer.status_code for answer in answers) == [201, 400, 400, 400, 400]
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
     assert await world.run("select count(*) from directory_objects") == [(1,)]
 
 

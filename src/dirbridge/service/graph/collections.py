@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 from fastapi import Request
 from starlette.responses import Response
 
-from dirbridge.contract.entry import text_fault
 from dirbridge.service.auth.access import Caller
-from dirbridge.service.graph import expansions, objects, odata
+from dirbridge.service.graph import changes, expansions, objects, odata
 from dirbridge.service.graph.context import context, database, root
-from dirbridge.service.graph.errors import GraphError, bad_request
+from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.responses import GraphResponse, TextResponse
 from dirbridge.store import directory_queries
 from dirbridge.store.directory_queries import After, Collection, Conn, DirectoryObject, Order
-
-Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 CASTS = {f"graph.{name}": kind for kind, name in objects.GRAPH_TYPES.items()}
 FOREIGN_CASTS = {f"graph.{name}": name for name in objects.FOREIGN_TYPES}
@@ -171,6 +167,8 @@ async def single(
     async with database(request).connection() as conn:
         row = await find(conn)
         expanded = await expansions.read(request, conn, caller, query, relation, [row.id])
+    if relation is None and changes.is_known(request, row):
+        return Response(status_code=304, headers={"ETag": changes.tag(row)})
     return entity(request, row, query, select, f"{object_type}s", expanded=expanded.get(row.id))
 
 
@@ -187,7 +185,7 @@ def entity(
     """Answer with one object."""
     address = context(request, odata.with_select(fragment, query) + "/$entity")
     shown = {**objects.render(request, row, select, typed=typed), **(expanded or {})}
-    return GraphResponse({"@odata.context": address, **shown})
+    return GraphResponse({"@odata.context": address, **shown}, headers={"ETag": changes.tag(row)})
 
 
 def object_type_of(cast: str) -> str:
@@ -196,20 +194,6 @@ def object_type_of(cast: str) -> str:
         known = ", ".join((*CASTS, *FOREIGN_CASTS))
         raise bad_request(f"Resource not found for the segment '{cast}'. Known: {known}, $count and $ref.")
     return CASTS[cast]
-
-
-def checked(wanted: Shape) -> Shape:
-    """Refuse texts in a body that cannot be kept.
-
-    Raises:
-        GraphError: 400 that names the property.
-    """
-    for name, value in msgspec.to_builtins(wanted).items():
-        for text in value if isinstance(value, list) else [value]:
-            fault = text_fault(text) if isinstance(text, str) else None
-            if fault is not None:
-                raise GraphError(400, "Request_BadRequest", f"The value of '{name}' {fault}.", target=name)
-    return wanted
 
 
 def _properties(object_type: str | None) -> tuple[Any, str]:

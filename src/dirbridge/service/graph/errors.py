@@ -22,6 +22,7 @@ from dirbridge.service.graph.responses import GraphResponse
 from dirbridge.store.database import ValueRejected
 
 NOT_FOUND = "Request_ResourceNotFound"
+SAME_VALUE = "Request_MultipleObjectsWithSameKeyValue"
 
 
 class GraphError(Exception):
@@ -91,6 +92,8 @@ def translate(error: DirbridgeError) -> GraphError:
         return _of_schema(error)
     if isinstance(error, EntryError) and error.code == NOT_FOUND:
         return GraphError(404, NOT_FOUND, str(error))
+    if isinstance(error, EntryError) and error.code == SAME_VALUE:
+        return GraphError(409, SAME_VALUE, str(error))
     if isinstance(error, ConfigurationError | EntryError | ValueRejected):
         return GraphError(400, error.code, str(error))
     return GraphError(500, "generalException", str(error))

@@ -15,13 +15,13 @@ from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import GROUP_WRITERS
-from dirbridge.service.graph import collections, objects, odata, relations
-from dirbridge.service.graph.context import body, context, database, guid, root
+from dirbridge.service.graph import changes, collections, objects, odata, relations
+from dirbridge.service.graph.context import body, context, database, guid
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
-from dirbridge.store import audits, directory_queries
+from dirbridge.store import audits, directory_queries, unique
 from dirbridge.store.directory_queries import Conn, DirectoryObject
-from dirbridge.tenant import administration
+from dirbridge.tenant import administration, rules
 
 router = APIRouter()
 
@@ -38,7 +38,7 @@ Changer = Annotated[Caller, Depends(require(*WRITE_MEMBERS, roles=GROUP_WRITERS)
 AnyReader = Annotated[Caller, Depends(require("User.Read.All", "User.ReadWrite.All", "Group.Read.All", *DIRECTORY))]
 
 
-BOUND = "members@odata.bind"
+BOUND, BOUND_OWNERS = "members@odata.bind", "owners@odata.bind"
 MAX_BOUND = 20
 """Members that one request can add."""
 
@@ -46,15 +46,24 @@ MAX_BOUND = 20
 class GroupChange(msgspec.Struct, rename="camel"):
     """What a client may say of a group; what it leaves out stays as it is."""
 
+    classification: str | msgspec.UnsetType | None = msgspec.UNSET
     description: str | msgspec.UnsetType | None = msgspec.UNSET
     display_name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | msgspec.UnsetType = msgspec.UNSET
     group_types: list[str] | msgspec.UnsetType = msgspec.UNSET
+    is_assignable_to_role: bool | msgspec.UnsetType = msgspec.UNSET
     mail_enabled: bool | msgspec.UnsetType = msgspec.UNSET
     members: Annotated[list[str], msgspec.Meta(max_length=MAX_BOUND)] | msgspec.UnsetType = msgspec.field(
         name=BOUND, default=msgspec.UNSET
     )
+    owners: Annotated[list[str], msgspec.Meta(max_length=MAX_BOUND)] | msgspec.UnsetType = msgspec.field(
+        name=BOUND_OWNERS, default=msgspec.UNSET
+    )
     mail_nickname: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType = msgspec.UNSET
+    preferred_data_location: str | msgspec.UnsetType | None = msgspec.UNSET
+    preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
     security_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    theme: str | msgspec.UnsetType | None = msgspec.UNSET
+    unique_name: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | msgspec.UnsetType = msgspec.UNSET
     visibility: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -90,49 +99,54 @@ async def count_groups(request: Request, caller: Reader) -> Response:
 @router.post("/groups")
 async def create_group(request: Request, caller: Creator) -> Response:
     """Make a group that lives in the cloud only."""
-    wanted = msgspec.to_builtins(collections.checked(await body(request, GroupChange)))
+    wanted = await changes.read(request, GroupChange, "group")
     missing = [name for name in REQUIRED if wanted.get(name) is None]
     if missing:
         raise bad_request(
             f"A required property is missing for the creation of a group: {', '.join(missing)}.",
             code="Request_BadRequest",
         )
-    members = _bound(wanted)
+    members, owners = _bound(wanted, BOUND), _bound(wanted, BOUND_OWNERS)
     group = uuid4()
     async with database(request).transaction() as conn:
         await administration.create_group(conn, caller.tenant, group, wanted, datetime.now(UTC))
         await audits.record(conn, caller.tenant, actor=caller.actor, activity="Add group", target=str(group))
         if members:
             await relations.add_members(conn, caller, group, members)
+        for owner in owners:
+            await relations.add_owner(conn, caller, group, owner)
         row = await find(conn, caller, str(group))
-    shown = {"@odata.context": context(request, "groups/$entity"), **objects.render(request, row)}
-    return GraphResponse(shown, status_code=201, headers={"Location": f"{root(request)}/groups/{group}"})
+    return changes.made(request, row, "groups")
 
 
 @router.get("/groups/{key}")
 async def get_group(request: Request, key: str, caller: Reader) -> Response:
-    """Give one group by its id."""
+    """Give one group, by id or by uniqueName."""
     return await collections.single(request, caller, lambda conn: find(conn, caller, key), "group")
 
 
 @router.patch("/groups/{key}")
 async def update_group(request: Request, key: str, caller: Changer) -> Response:
     """Change a group, and add members to it: all or nothing. A synchronized one belongs to its source."""
-    changes = msgspec.to_builtins(collections.checked(await body(request, GroupChange)))
-    members = _bound(changes)
-    if changes:
+    wanted = await changes.read(request, GroupChange, "group")
+    members = _bound(wanted, BOUND)
+    if wanted:
         caller.need(WRITE, GROUP_WRITERS)
+    if BOUND_OWNERS in wanted:
+        raise bad_request("Owners are added by POST to owners/$ref.", code="Request_BadRequest", target=BOUND_OWNERS)
     async with database(request).transaction() as conn:
         row = await find(conn, caller, key)
+        await changes.unchanged(request, conn, caller, row)
         if members:
             await relations.add_members(conn, caller, row.id, members)
-        if changes or not members:
-            await administration.update(conn, caller.tenant, row.id, "group", changes, datetime.now(UTC))
+        if wanted or not members:
+            await administration.update(conn, caller.tenant, row.id, "group", wanted, datetime.now(UTC))
             await audits.record(
                 conn, caller.tenant, actor=caller.actor, activity="Update group", target=str(row.id),
-                detail={"properties": sorted(changes)},
+                detail={"properties": sorted(wanted)},
             )  # fmt: skip
-    return no_content()
+        now = await directory_queries.get(conn, caller.tenant, row.id)
+    return changes.changed(request, now, "groups")
 
 
 @router.delete("/groups/{key}")
@@ -140,6 +154,7 @@ async def delete_group(request: Request, key: str, caller: Writer) -> Response:
     """Put a group into the recycle bin."""
     async with database(request).transaction() as conn:
         row = await find(conn, caller, key)
+        await changes.unchanged(request, conn, caller, row)
         await administration.delete_object(conn, caller.tenant, row.id, "group", datetime.now(UTC))
         await audits.record(conn, caller.tenant, actor=caller.actor, activity="Delete group", target=str(row.id))
     return no_content()
@@ -216,18 +231,25 @@ async def get_by_ids(request: Request, caller: AnyReader) -> Response:
     })  # fmt: skip
 
 
-def _bound(changes: dict[str, Any]) -> list[UUID]:
-    """Take the members that a change adds out of it."""
-    return [relations.object_id(address) for address in changes.pop(BOUND, ())]
+def _bound(wanted: dict[str, Any], name: str) -> list[UUID]:
+    """Take the objects that a change binds out of it."""
+    return [relations.object_id(address) for address in wanted.pop(name, ())]
 
 
 async def find(conn: Conn, caller: Caller, key: str) -> DirectoryObject:
-    """Find a live group by its id.
+    """Find a live group by its id, or by `uniqueName=…`.
 
     Raises:
         GraphError: 400 where the key is no GUID, 404 where there is no such group.
     """
-    id = guid(key)
+    unique_name = key.removeprefix(f"{rules.UNIQUE_NAME}=")
+    if unique_name != key:
+        claimed = (rules.UNIQUE_NAME, rules.fold(unique_name))
+        id = (await unique.holders(conn, caller.tenant, {claimed})).get(claimed)
+        if id is None:
+            raise not_found("group", unique_name)
+    else:
+        id = guid(key)
     if id is None:
         raise GraphError(400, "Request_BadRequest", f"Invalid object identifier '{key}'.")
     row = await directory_queries.get(conn, caller.tenant, id, object_type="group")

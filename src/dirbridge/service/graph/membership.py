@@ -65,11 +65,7 @@ async def add_owner(request: Request, key: str, caller: OwnerWriter) -> Response
     owner = relations.object_id((await body(request, Address)).id)
     async with database(request).transaction() as conn:
         group = await groups.find(conn, caller, key)
-        await membership.add_owner(conn, caller.tenant, group.id, owner)
-        await audits.record(
-            conn, caller.tenant, actor=caller.actor, activity="Add owner to group", target=str(group.id),
-            detail={"owner": str(owner)},
-        )  # fmt: skip
+        await relations.add_owner(conn, caller, group.id, owner)
     return no_content()
 
 

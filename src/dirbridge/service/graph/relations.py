@@ -93,6 +93,15 @@ async def add_members(conn: Conn, caller: Caller, group: UUID, members: Sequence
     )  # fmt: skip
 
 
+async def add_owner(conn: Conn, caller: Caller, group: UUID, owner: UUID) -> None:
+    """Give a group an owner and note who did it."""
+    await membership.add_owner(conn, caller.tenant, group, owner)
+    await audits.record(
+        conn, caller.tenant, actor=caller.actor, activity="Add owner to group", target=str(group),
+        detail={"owner": str(owner)},
+    )  # fmt: skip
+
+
 def object_id(address: str) -> UUID:
     """Read the id out of an object's address, such as `https://host/v1.0/directoryObjects/{id}`.
 

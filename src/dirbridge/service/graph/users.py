@@ -6,7 +6,7 @@ Source: Graph user resource; what a synchronized user allows comes from `tenant/
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import msgspec
@@ -15,10 +15,10 @@ from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import USER_WRITERS
-from dirbridge.service.graph import collections, objects, relations
-from dirbridge.service.graph.context import body, context, database, guid, root
+from dirbridge.service.graph import changes, collections, relations
+from dirbridge.service.graph.context import database, guid
 from dirbridge.service.graph.errors import bad_request, not_found
-from dirbridge.service.graph.responses import GraphResponse, no_content
+from dirbridge.service.graph.responses import no_content
 from dirbridge.store import audits, directory_queries
 from dirbridge.store.directory_queries import Conn, DirectoryObject
 from dirbridge.tenant import administration
@@ -39,6 +39,14 @@ class PasswordProfile(msgspec.Struct, rename="camel"):
     force_change_password_next_sign_in: bool | None = None
 
 
+def _text(most: int) -> msgspec.Meta:
+    return msgspec.Meta(max_length=most)
+
+
+_ExtensionAttribute = Annotated[str, msgspec.Meta(pattern="^extensionAttribute([1-9]|1[0-5])$")]
+_POLICY = "(DisableStrongPassword|DisablePasswordExpiration)"
+
+
 class UserChange(msgspec.Struct, rename="camel"):
     """What a client may say of a user; what it leaves out stays as it is."""
 
@@ -47,30 +55,39 @@ class UserChange(msgspec.Struct, rename="camel"):
     city: str | msgspec.UnsetType | None = msgspec.UNSET
     company_name: str | msgspec.UnsetType | None = msgspec.UNSET
     country: str | msgspec.UnsetType | None = msgspec.UNSET
-    department: str | msgspec.UnsetType | None = msgspec.UNSET
+    department: Annotated[str, _text(64)] | msgspec.UnsetType | None = msgspec.UNSET
     display_name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | msgspec.UnsetType = msgspec.UNSET
-    employee_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    employee_hire_date: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    employee_id: Annotated[str, _text(16)] | msgspec.UnsetType | None = msgspec.UNSET
     employee_type: str | msgspec.UnsetType | None = msgspec.UNSET
     fax_number: str | msgspec.UnsetType | None = msgspec.UNSET
-    given_name: str | msgspec.UnsetType | None = msgspec.UNSET
-    job_title: str | msgspec.UnsetType | None = msgspec.UNSET
+    given_name: Annotated[str, _text(64)] | msgspec.UnsetType | None = msgspec.UNSET
+    job_title: Annotated[str, _text(128)] | msgspec.UnsetType | None = msgspec.UNSET
     mail: str | msgspec.UnsetType | None = msgspec.UNSET
     mail_nickname: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType = msgspec.UNSET
     mobile_phone: str | msgspec.UnsetType | None = msgspec.UNSET
     office_location: str | msgspec.UnsetType | None = msgspec.UNSET
-    on_premises_immutable_id: str | msgspec.UnsetType | None = msgspec.UNSET
-    other_mails: list[str] | msgspec.UnsetType = msgspec.UNSET
-    password_policies: str | msgspec.UnsetType | None = msgspec.UNSET
+    on_premises_extension_attributes: (
+        dict[_ExtensionAttribute, Annotated[str, _text(1024)] | None] | msgspec.UnsetType | None
+    ) = msgspec.UNSET
+    on_premises_immutable_id: Annotated[str, msgspec.Meta(pattern="^[^$_]*$")] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    other_mails: Annotated[list[str], msgspec.Meta(max_length=250)] | msgspec.UnsetType = msgspec.UNSET
+    password_policies: (
+        Annotated[str, msgspec.Meta(pattern=rf"^(None|{_POLICY}(\s*,\s*{_POLICY})?)$")] | msgspec.UnsetType | None
+    ) = msgspec.UNSET
     password_profile: PasswordProfile | msgspec.UnsetType | None = msgspec.UNSET
     postal_code: str | msgspec.UnsetType | None = msgspec.UNSET
+    preferred_data_location: str | msgspec.UnsetType | None = msgspec.UNSET
     preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
     show_in_address_list: bool | msgspec.UnsetType | None = msgspec.UNSET
     state: str | msgspec.UnsetType | None = msgspec.UNSET
     street_address: str | msgspec.UnsetType | None = msgspec.UNSET
-    surname: str | msgspec.UnsetType | None = msgspec.UNSET
-    usage_location: str | msgspec.UnsetType | None = msgspec.UNSET
+    surname: Annotated[str, _text(64)] | msgspec.UnsetType | None = msgspec.UNSET
+    usage_location: Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{2}$")] | msgspec.UnsetType | None = msgspec.UNSET
     user_principal_name: Annotated[str, msgspec.Meta(min_length=3, max_length=113)] | msgspec.UnsetType = msgspec.UNSET
-    user_type: str | msgspec.UnsetType | None = msgspec.UNSET
+    user_type: Literal["Member", "Guest"] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 REQUIRED = ("accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName")
@@ -98,7 +115,7 @@ async def count_users(request: Request, caller: Reader) -> Response:
 @router.post("/users")
 async def create_user(request: Request, caller: Writer) -> Response:
     """Make a user that lives in the cloud only."""
-    wanted = msgspec.to_builtins(collections.checked(await body(request, UserChange)))
+    wanted = await changes.read(request, UserChange, "user")
     missing = [name for name in REQUIRED if wanted.get(name) is None]
     if missing:
         raise bad_request(
@@ -110,8 +127,7 @@ async def create_user(request: Request, caller: Writer) -> Response:
         await administration.create_user(conn, caller.tenant, user, {"userType": "Member", **wanted}, datetime.now(UTC))
         await audits.record(conn, caller.tenant, actor=caller.actor, activity="Add user", target=str(user))
         row = await find(conn, caller, str(user))
-    shown = {"@odata.context": context(request, "users/$entity"), **objects.render(request, row)}
-    return GraphResponse(shown, status_code=201, headers={"Location": f"{root(request)}/users/{user}"})
+    return changes.made(request, row, "users")
 
 
 @router.get("/users/{key}")
@@ -123,15 +139,17 @@ async def get_user(request: Request, key: str, caller: Reader) -> Response:
 @router.patch("/users/{key}")
 async def update_user(request: Request, key: str, caller: Writer) -> Response:
     """Change a user; what belongs to its source is refused."""
-    changes = msgspec.to_builtins(collections.checked(await body(request, UserChange)))
+    wanted = await changes.read(request, UserChange, "user")
     async with database(request).transaction() as conn:
         row = await find(conn, caller, key)
-        await administration.update(conn, caller.tenant, row.id, "user", changes, datetime.now(UTC))
+        await changes.unchanged(request, conn, caller, row)
+        await administration.update(conn, caller.tenant, row.id, "user", wanted, datetime.now(UTC))
         await audits.record(
             conn, caller.tenant, actor=caller.actor, activity="Update user", target=str(row.id),
-            detail={"properties": sorted(changes)},
+            detail={"properties": sorted(wanted)},
         )  # fmt: skip
-    return no_content()
+        now = await directory_queries.get(conn, caller.tenant, row.id)
+    return changes.changed(request, now, "users")
 
 
 @router.delete("/users/{key}")
@@ -139,6 +157,7 @@ async def delete_user(request: Request, key: str, caller: Remover) -> Response:
     """Put a user into the recycle bin."""
     async with database(request).transaction() as conn:
         row = await find(conn, caller, key)
+        await changes.unchanged(request, conn, caller, row)
         await administration.delete_object(conn, caller.tenant, row.id, "user", datetime.now(UTC))
         await audits.record(conn, caller.tenant, actor=caller.actor, activity="Delete user", target=str(row.id))
     return no_content()

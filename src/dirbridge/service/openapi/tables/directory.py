@@ -94,9 +94,9 @@ USERS: Table = {
     "graph.me.me": _one("user"),
     "graph.users.list_users": _list("user", collections.LIVE_ORDERS["user"], expands=True),
     "graph.users.count_users": _COUNT,
-    "graph.users.create_user": makes(USER, _NEW_USER),
+    "graph.users.create_user": makes(USER, _NEW_USER, refusals=(409,)),
     "graph.users.get_user": _one("user", expands=True),
-    "graph.users.update_user": acts(users.UserChange),
+    "graph.users.update_user": acts(users.UserChange, refusals=(409,)),
     "graph.users.delete_user": acts(),
     **{f"graph.users.{name}": operation for name, operation in _MANAGER.items()},
     **_related("graph.users.direct_reports"),
@@ -112,9 +112,9 @@ USERS: Table = {
 GROUPS: Table = {
     "graph.groups.list_groups": _list("group", collections.LIVE_ORDERS["group"], expands=True),
     "graph.groups.count_groups": _COUNT,
-    "graph.groups.create_group": makes(GROUP, _NEW_GROUP),
+    "graph.groups.create_group": makes(GROUP, _NEW_GROUP, refusals=(409,)),
     "graph.groups.get_group": _one("group", expands=True),
-    "graph.groups.update_group": acts(groups.GroupChange),
+    "graph.groups.update_group": acts(groups.GroupChange, refusals=(409,)),
     "graph.groups.delete_group": acts(),
     **_related("graph.groups.members"),
     **_related("graph.groups.transitive_members"),
@@ -153,6 +153,6 @@ _BINNED = {f"graph.{kind}": _list(kind, orders) for kind, orders in collections.
 DELETED: Table = {
     "graph.deleted_items.get_or_list": Variants("key", _BINNED, otherwise=_one(None)),
     "graph.deleted_items.count": Variants("cast", dict.fromkeys(_BINNED, _COUNT)),
-    "graph.deleted_items.restore": gives(ANY, None),
+    "graph.deleted_items.restore": gives(ANY, None, refusals=(409,)),
     "graph.deleted_items.purge": acts(),
 }
