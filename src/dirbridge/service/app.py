@@ -23,6 +23,7 @@ from dirbridge.service.auth import (
     device_page,
     end_session,
     endpoints,
+    external,
     rendering,
     sign_in,
     sign_in_account,
@@ -98,6 +99,7 @@ def build(
     app.include_router(device_page.router)
     app.include_router(end_session.router)
     app.include_router(userinfo.router)
+    app.include_router(external.router)
     app.include_router(endpoints.router(database, identity.tokens))
     app.include_router(door.router)
     app.include_router(administration.router)

@@ -27,6 +27,7 @@ from dirbridge.contract.errors import ConfigurationError, TransientError
 from dirbridge.service import app, setup, worker
 from dirbridge.service.auth import authority, sign_in_rules
 from dirbridge.service.auth.authority import ServerCertificate
+from dirbridge.service.auth.sign_in_rules import SignInRules
 from dirbridge.service.graph import throttling
 from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.notify import delivery
@@ -91,12 +92,15 @@ async def serve(settings: Settings, stop: asyncio.Event, announce: Callable[[Rea
             setup.write_ca_file(settings.ca_file, identity.authority.certificate)
             ready = Ready(identity.tenant.base_url if listening else None, settings.ca_file, made)
             courier = delivery.courier(database, identity, settings)
+            rules = sign_in_rules.from_settings(settings)
             tls = given or await _issued_certificate(settings, database, identity)
             async with Listener(database, app.CHANNELS) as listener, asyncio.TaskGroup() as tasks:
                 if listening is not None:
                     answering = asyncio.Event()
                     tasks.create_task(
-                        _answer(settings, database, identity, listener, courier, listening, tls, stop, answering),
+                        _answer(
+                            settings, database, identity, rules, listener, courier, listening, tls, stop, answering
+                        ),
                         name="api",
                     )
                     if given is None:
@@ -195,6 +199,7 @@ async def _answer(
     settings: Settings,
     database: Database,
     identity: Identity,
+    rules: SignInRules,
     listener: Listener,
     courier: Courier,
     listening: socket.socket,
@@ -212,7 +217,7 @@ async def _answer(
             courier,
             stopping=stop,
             throttle=throttle,
-            rules=sign_in_rules.from_settings(settings),
+            rules=rules,
         ),
         lifespan="off",
         log_config=None,

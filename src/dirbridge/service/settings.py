@@ -25,7 +25,7 @@ from dirbridge.service.notify import webhook
 PREFIX = "DIRBRIDGE_"
 PAIRS = (
     ("tls_cert", "tls_key"), ("smtp_server", "mail_from"), ("smtp_user", "smtp_password"),
-    ("webhook_url", "webhook_secret"),
+    ("webhook_url", "webhook_secret"), ("oidc_issuer", "oidc_client_id"),
 )  # fmt: skip
 """Settings of which one is nothing without the other."""
 MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?=.{1,253}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
@@ -172,6 +172,22 @@ class Settings(BaseModel):
         description="Networks of the reverse proxies whose X-Forwarded-For is believed, such as 10.1.2.3/32, separated "
         "by commas; nobody's if empty.",
     )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="Issuer of an OpenID Connect provider that administrators may sign in with, https.",
+    )
+    oidc_client_id: str | None = Field(default=None, description="Id that the provider gave this service.")
+    oidc_client_secret_file: Path | None = Field(
+        default=None,
+        description="File with the secret that the provider gave this service; none for a public client.",
+    )
+    oidc_label: str = Field(
+        default="your organization", max_length=60, description="What the sign-in page calls the provider."
+    )
+    oidc_ca_file: Path | None = Field(
+        default=None,
+        description="Certificates, in PEM, that verify the provider; those that the machine trusts if unset.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severity that is logged; only `debug` shows attribute values."
     )
@@ -179,7 +195,10 @@ class Settings(BaseModel):
         default="auto", description="How log lines look: `auto` is columns at a terminal and JSON elsewhere."
     )
 
-    @field_validator("data", "sealing_key_file", "tls_cert", "tls_key", "smtp_ca_file", "webhook_ca_file")
+    @field_validator(
+        "data", "sealing_key_file", "tls_cert", "tls_key", "smtp_ca_file", "webhook_ca_file", "oidc_client_secret_file",
+        "oidc_ca_file",
+    )  # fmt: skip
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
@@ -232,6 +251,16 @@ class Settings(BaseModel):
             parts = urlsplit(value.get_secret_value())
             if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.port == 0:
                 raise ValueError("is no address such as https://host/path, without user and password")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.query:
+                raise ValueError(f"is '{value}', an issuer such as https://login.contoso.example is expected")
+            _ = parts.port  # raises ValueError when it is no number
         return value
 
     @field_validator("webhook_secret")

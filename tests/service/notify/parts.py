@@ -21,8 +21,8 @@ from uuid import uuid4
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from dirbridge.service.auth.authority import Authority
+from dirbridge.service.https import Way
 from dirbridge.service.notify.mail import MailServer
-from dirbridge.service.notify.webhook import Way
 from dirbridge.service.outgoing import Outgoing
 
 USER, PASSWORD = "dirbridge", "correct horse"

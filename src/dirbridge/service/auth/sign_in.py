@@ -128,10 +128,12 @@ async def _half_way(request: Request) -> tuple[Pending, Administrator] | None:
 def _form(
     request: Request, continue_to: str, *, name: str, notice: str = "", refusal: PageRefusal | None = None
 ) -> Response:
+    provider = sign_in_rules.of(request).provider
     answer = browser.page(
         request, "sign-in.html", status=refusal.status if refusal else 200, continue_to=continue_to, name=name,
-        notice=notice, message=str(refusal or ""), code=refusal.code if refusal else "", provider="",
-        provider_address="",
+        notice=notice, message=str(refusal or ""), code=refusal.code if refusal else "",
+        provider=provider.registration.label if provider is not None else "",
+        provider_address=f"{SIGN_IN}/external?{urlencode({'continue': continue_to})}",
     )  # fmt: skip
     answer.headers.update(refusal.headers if refusal else {})
     return answer

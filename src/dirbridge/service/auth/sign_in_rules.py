@@ -6,10 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
+from pathlib import Path
 
 from starlette.requests import Request
 
-from dirbridge.service.outgoing import Network, networks
+from dirbridge.contract.errors import ConfigurationError
+from dirbridge.service import outgoing
+from dirbridge.service.auth.external_provider import Provider, Registration
+from dirbridge.service.https import Way
+from dirbridge.service.outgoing import Network, Outgoing, networks
 from dirbridge.service.settings import Settings
 
 MOST_FORWARDED = 10
@@ -28,22 +33,59 @@ class SignInRules:
         idle: how long a session that nobody uses is good.
         lifetime: how long any is.
         proxies: whose X-Forwarded-For is believed.
+        provider: by which people may sign in as well; None where there is none.
         clock: tells the time.
     """
 
     idle: timedelta = timedelta(hours=8)
     lifetime: timedelta = timedelta(hours=24)
     proxies: tuple[Network, ...] = ()
+    provider: Provider | None = None
     clock: Callable[[], datetime] = _now
 
 
 def from_settings(settings: Settings) -> SignInRules:
-    """Read the rules from the settings."""
+    """Read the rules from the settings.
+
+    Raises:
+        ConfigurationError: a file that they name cannot be used.
+    """
     return SignInRules(
         idle=timedelta(seconds=settings.session_idle),
         lifetime=timedelta(seconds=settings.session_lifetime),
         proxies=networks(settings.trusted_proxies),
+        provider=_provider(settings),
     )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    way = Way(
+        outgoing.trust(settings.oidc_ca_file),
+        timedelta(seconds=settings.outgoing_timeout),
+        Outgoing(networks(settings.outgoing_networks)),
+    )
+    secret = _secret(settings.oidc_client_secret_file) if settings.oidc_client_secret_file is not None else None
+    return Provider(Registration(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_label, way), _now)
+
+
+def _secret(file: Path) -> str:
+    try:
+        secret = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"The provider's client secret cannot be read from {file}: {error}.",
+            code="ProviderSecretUnreadable",
+            recommended_action="Make the file readable by the account that runs the service, and by no other.",
+        ) from error
+    if not secret:
+        raise ConfigurationError(
+            f"The file {file}, for the provider's client secret, is empty.",
+            code="ProviderSecretUnreadable",
+            recommended_action="Write the secret into it, or leave DIRBRIDGE_OIDC_CLIENT_SECRET_FILE out.",
+        )
+    return secret
 
 
 def of(request: Request) -> SignInRules:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dirbridge.service import outgoing
+from dirbridge.service.https import Way
 from dirbridge.service.notify.mail import MailServer
-from dirbridge.service.notify.webhook import Hook, Way
+from dirbridge.service.notify.webhook import Hook
 from dirbridge.service.outgoing import Outgoing
 from dirbridge.service.settings import Settings
 

@@ -13,7 +13,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,30 +24,16 @@ from uuid import UUID
 import httpx2
 import msgspec
 
-import dirbridge
 from dirbridge.contract.errors import TransientError
-from dirbridge.service import outgoing
+from dirbridge.service import https
+from dirbridge.service.https import Way
 from dirbridge.service.notify.faults import NotDelivered
-from dirbridge.service.outgoing import Outgoing
 
 LEAST_KEY = 24
 """Bytes; so says the specification."""
 _PREFIX = "whsec_"
 LONGEST_WAIT = timedelta(hours=6)
 """What a receiver may ask us to wait at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How webhooks are reached.
-
-    Attributes:
-        timeout: for one document from resolving the name to the answer's status, in all.
-    """
-
-    trust: ssl.SSLContext
-    timeout: timedelta
-    outgoing: Outgoing
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -111,37 +96,15 @@ async def post(way: Way, hook: Hook, id: UUID, document: Mapping[str, Any], at: 
 
 async def _post(way: Way, hook: Hook, id: UUID, document: Mapping[str, Any], at: datetime) -> str:
     url = httpx2.URL(hook.url)
-    host = url.raw_host.decode("ascii")
     body = msgspec.json.encode(document)
     headers = {
-        "Host": url.netloc.decode("ascii"),
         "Content-Type": "application/json",
-        "User-Agent": f"dirbridge/{dirbridge.__version__}",
         "webhook-id": str(id),
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": sign(hook.secret, str(id), at, body),
     }
-    port = url.port or 443
-    last: httpx2.ConnectError | None = None
-    async with httpx2.AsyncClient(verify=way.trust, trust_env=False, follow_redirects=False) as client:
-        for address in await way.outgoing.resolve(host, port):
-            try:
-                async with client.stream(
-                    "POST",
-                    url.copy_with(host=address),
-                    headers=headers,
-                    content=body,
-                    timeout=way.timeout.total_seconds(),
-                    extensions={"sni_hostname": host},  # also the name that the certificate must have
-                ) as answer:
-                    return _judged(host, answer, at)
-            except httpx2.ConnectError as error:
-                if (fault := outgoing.tls_fault(host, error)) is not None:
-                    raise fault from error
-                last = error
-            except httpx2.TransportError as error:
-                raise outgoing.unreachable(host, port, OSError(str(error) or type(error).__name__)) from error
-    raise outgoing.unreachable(host, port, OSError(str(last)))
+    async with https.call(way, "POST", url, headers=headers, content=body) as answer:
+        return _judged(url.raw_host.decode("ascii"), answer, at)
 
 
 def _judged(host: str, answer: httpx2.Response, at: datetime) -> str:
