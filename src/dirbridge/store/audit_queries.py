@@ -23,7 +23,10 @@ APPLICATION = "application "
 """What an actor begins with that is an application; its client id follows."""
 OTHER = "Other"
 
+REFUSALS = ("Refuse sign-in", "Lock out")
+"""Activities that did not come about."""
 _CATEGORIES = (
+    ("Authentication", "sign in|sign out|sign-in|session|sessions|second factor|lock out"),
     ("UserManagement", "user"),
     ("GroupManagement", "group"),
     ("RoleManagement", "role"),
@@ -50,6 +53,11 @@ class AuditRow(msgspec.Struct, frozen=True):
     operation: str
     target: str
     detail: dict[str, Any]
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether somebody was kept from doing something."""
+        return self.activity in REFUSALS
 
 
 _CATEGORY = sql.SQL("case {} else {} end").format(

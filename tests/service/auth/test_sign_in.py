@@ -131,6 +131,25 @@ async def test_a_session_begins_with_a_value_of_its_own(entrance: Entrance) -> N
     assert await entrance.run("select count(*) from sessions") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+         "Chrome on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0",
+         "Edge on Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605 Version/17.0 Safari/604.1",
+         "Safari on iOS"),
+        ("Mozilla/5.0 (Android 14; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0", "Firefox on Android"),
+        ("lynx", "lynx"),
+        ("", "Unknown browser"),
+    ],
+)  # fmt: skip
+def test_a_browser_is_named_in_a_few_words(agent: str, shown: str) -> None:
+    """As people call it."""
+    assert rendering.browser(agent) == shown
+
+
 @pytest.mark.parametrize("token", ["", "x", "stranger's"])
 async def test_a_form_of_another_page_is_refused(entrance: Entrance, token: str) -> None:
     """Without the token, with another, or with that of another browser; before and after sign-in."""

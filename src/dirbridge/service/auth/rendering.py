@@ -17,6 +17,15 @@ _STYLE = (_PAGES / "style.css").read_bytes()
 STYLE = f"/assets/style-{hashlib.sha256(_STYLE).hexdigest()[:16]}.css"
 """Where the stylesheet lies: another one has another address, so that it may be kept for good."""
 
+_BROWSERS = (
+    ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl"),
+)  # fmt: skip
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iOS"), ("iPad", "iPadOS"), ("Windows", "Windows"), ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
@@ -26,7 +35,15 @@ def _moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def browser(agent: str) -> str:
+    """Say in a few words how a browser names itself: many name others first, themselves last."""
+    name = next((shown for mark, shown in _BROWSERS if mark in agent), agent[:60] or "Unknown browser")
+    system = next((shown for mark, shown in _SYSTEMS if mark in agent), "")
+    return f"{name} on {system}" if system else name
+
+
 _ENVIRONMENT.filters["moment"] = _moment
+_ENVIRONMENT.filters["browser"] = browser
 _ENVIRONMENT.globals["style"] = STYLE
 
 router = APIRouter(include_in_schema=False)
