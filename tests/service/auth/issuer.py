@@ -6,6 +6,8 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import hmac
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from urllib.parse import parse_qs, unquote_plus, urlsplit
 import uvicorn
 from fastapi import FastAPI, Request
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 from starlette.responses import JSONResponse, Response
 
 from tests.service.notify.parts import Certificates
@@ -30,7 +32,7 @@ class Issuer:
 
     Attributes:
         claims: what it says of the person, besides what every token has; None leaves a claim out.
-        signs_with: key and algorithm of its next token.
+        signs_with: key and algorithm of its next token; bytes are a shared secret.
         refuses: what its token endpoint answers instead of a token.
     """
 
@@ -61,13 +63,9 @@ class Issuer:
         claims = {name: value for name, value in {**claims, **self.claims}.items() if value is not None}
         key, algorithm = self.signs_with or (self.keys[0], "RS256")
         header = {"alg": algorithm, "kid": getattr(key, "kid", None) or "one"}
-        if algorithm == "none":
-            import json
-
-            parts = (
-                base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=").decode() for each in (header, claims)
-            )
-            return ".".join([*parts, ""])
+        if isinstance(key, bytes):
+            text = ".".join(_coded(json.dumps(each).encode()) for each in (header, claims))
+            return f"{text}.{_coded(hmac.digest(key, text.encode(), 'sha256') if algorithm == 'HS256' else b'')}"
         return jwt.encode(header, claims, key, algorithms=[algorithm])
 
     def application(self) -> FastAPI:
@@ -119,9 +117,8 @@ class Issuer:
         return (unquote_plus(name), unquote_plus(secret)) == (CLIENT, SECRET)
 
 
-def signed_by_the_public_key(issuer: Issuer) -> tuple[Any, str]:
-    """A shared secret made of what everybody knows."""
-    return OctKey.import_key(issuer.keys[0].as_pem(private=False)), "HS256"
+def _coded(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
 @contextlib.asynccontextmanager

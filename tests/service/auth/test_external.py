@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -167,7 +168,7 @@ async def test_a_forged_token_is_refused(entrance: Entrance, issuer: Issuer, for
     """No signature, one by the public key as a shared secret, one by another's key."""
     name = "one" if forgery == "key of the same name" else "two"
     issuer.signs_with = {
-        "none": (None, "none"), "HS256": providers.signed_by_the_public_key(issuer),
+        "none": (b"", "none"), "HS256": (issuer.keys[0].as_pem(private=False), "HS256"),
     }.get(forgery, (RSAKey.generate_key(2048, {"kid": name}), "RS256"))  # fmt: skip
     visitor = entrance.browser()
     assert (await through(visitor, issuer)).status_code == 400
@@ -285,8 +286,6 @@ async def test_where_it_lies_is_judged(entrance: Entrance, issuer: Issuer) -> No
     register(entrance, issuer, dataclasses.replace(way(entrance), outgoing=Outgoing()))
     assert (await visitor.get("/sign-in/external")).status_code == 400
     assert visitor.code == "AddressNotAllowed"
-    import ssl
-
     register(entrance, issuer, Way(ssl.create_default_context(), timedelta(seconds=5), LOOPBACK))
     assert (await visitor.get("/sign-in/external")).status_code == 503
     assert visitor.code == "TlsFailed"
