@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+import msgspec
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import ConfigurationError
@@ -28,7 +29,8 @@ from dirbridge.service.auth.authority import Authority
 from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.auth.tokens import Tokens
 from dirbridge.service.settings import Settings
-from dirbridge.store import audits, identity, people
+from dirbridge.store import applications, audits, identity, people
+from dirbridge.store.applications import Application
 from dirbridge.store.database import Database
 from dirbridge.store.identifiers import new_id
 from dirbridge.store.identity import Tenant
@@ -37,6 +39,7 @@ from dirbridge.tenant import account
 SECRET_LIFETIME = timedelta(days=730)
 APPLICATION = "dirbridge command line"
 PERMISSIONS = (
+    "AppRoleAssignment.ReadWrite.All",
     "Application.ReadWrite.All",
     "AuditLog.Read.All",
     "Directory.ReadWrite.All",
@@ -272,21 +275,21 @@ async def _change(
 
 async def _client(conn: AsyncConnection[Any], tenant: UUID, wishes: Wishes) -> tuple[UUID, str | None]:
     """Give the first application's client id, and a secret where one is made."""
-    found = next(
-        (each for each in await identity.service_principals(conn, tenant) if each.display_name == APPLICATION), None
-    )
+    found = await applications.find_built_in(conn, tenant, "command line")
     if found is None:
-        principal, app_id = uuid4(), uuid4()
-        await identity.add_service_principal(
-            conn, tenant, principal, app_id=app_id, display_name=APPLICATION, app_roles=PERMISSIONS
-        )
+        found = Application(
+            id=uuid4(), app_id=uuid4(), display_name=APPLICATION, app_roles=list(PERMISSIONS), built_in="command line",
+            created_at=datetime.now(UTC),
+        )  # fmt: skip
+        await applications.add(conn, tenant, found)
     else:
-        principal, app_id = found.id, found.app_id
-        missing = set(PERMISSIONS) - set(found.app_roles)
-        if missing:  # a later release's command line needs more
-            await identity.set_app_roles(conn, tenant, principal, sorted({*found.app_roles, *PERMISSIONS}))
+        # A later release's command line needs more; and whoever locked it out gets it back here, at the service's host.
+        restored = {"is_enabled": True, "has_principal": True} if wishes.new_secret else {}
+        held = sorted({*found.app_roles, *PERMISSIONS})
+        await applications.change(conn, tenant, msgspec.structs.replace(found, app_roles=held, **restored))
         if not wishes.new_secret:
-            return app_id, None
+            return found.app_id, None
+    principal, app_id = found.id, found.app_id
     secret = secrets.new_client_secret()
     await identity.add_credential(
         conn,

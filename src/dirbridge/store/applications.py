@@ -1,23 +1,62 @@
-"""Standing and certificates of applications.
+"""Applications: their rows, standing and certificates. Lists are in `application_queries`.
 
 Every function takes an open connection and the tenant, and leaves the commit to its caller.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+
+class Application(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `service_principals` with all that Graph shows of an application and its service principal.
+
+    Attributes:
+        app_id: client id, and the object id of the application.
+        built_in: which application this is to the service itself; None for all but a few.
+        has_principal: False where it is registered only, and nobody can act as it.
+        app_roles: the application permissions that it was granted, by name.
+        public_redirect_uris: those of `redirect_uris` that lead to a device.
+        required_permissions: Graph's requiredResourceAccess: what it says that it needs.
+    """
+
+    id: UUID
+    app_id: UUID
+    display_name: str
+    description: str | None = None
+    app_roles: list[str] = []
+    template_id: UUID | None = None
+    is_enabled: bool = True
+    created_at: datetime
+    is_public: bool = False
+    redirect_uris: list[str] = []
+    public_redirect_uris: list[str] = []
+    tags: list[str] = []
+    required_permissions: list[dict[str, Any]] = []
+    has_principal: bool = True
+    built_in: str | None = None
+    sort_key: str = ""
+
+
+COLUMNS = sql.SQL(
+    "p.id, p.app_id, p.display_name, p.description, p.app_roles, p.template_id, p.is_enabled, p.created_at,"
+    " p.is_public, p.redirect_uris, p.public_redirect_uris, p.tags, p.required_permissions, p.has_principal, p.built_in"
+)
 
 
 class Certificate(msgspec.Struct, frozen=True):
     """A row of `application_certificates`.
 
     Attributes:
+        id: Graph's keyId.
         certificate: DER.
         sha1, sha256: thumbprints, which assertions name it by.
     """
@@ -48,7 +87,7 @@ async def standing(conn: AsyncConnection[Any], tenant: UUID, app_id: UUID) -> St
     async with conn.cursor(row_factory=class_row(Standing)) as cursor:
         await cursor.execute(
             """select id, is_enabled, extract(epoch from tokens_not_before)::double precision as tokens_not_before
-               from service_principals where tenant = %s and app_id = %s""",
+               from service_principals where tenant = %s and app_id = %s and has_principal""",
             [tenant, app_id],
         )
         return await cursor.fetchone()
@@ -57,10 +96,81 @@ async def standing(conn: AsyncConnection[Any], tenant: UUID, app_id: UUID) -> St
 async def has_redirect_uri(conn: AsyncConnection[Any], tenant: UUID, address: str) -> bool:
     """Tell whether an application that is enabled has registered an address."""
     cursor = await conn.execute(
-        "select exists (select from service_principals where tenant = %s and is_enabled and %s = any(redirect_uris))",
+        "select exists (select from service_principals where tenant = %s and is_enabled and has_principal"
+        " and %s = any(redirect_uris))",
         [tenant, address],
     )
     return await cursor.fetchone() == (True,)
+
+
+async def find(
+    conn: AsyncConnection[Any], tenant: UUID, key: UUID, by: Literal["id", "app_id"], *, lock: bool = False
+) -> Application | None:
+    """Give an application by the id of its service principal or by its client id.
+
+    Args:
+        lock: keep others from changing it until the transaction ends.
+    """
+    text = sql.SQL("select {} from service_principals p where p.tenant = %s and p.{} = %s {}").format(
+        COLUMNS, sql.Identifier(by), sql.SQL("for no key update" if lock else "")
+    )
+    async with conn.cursor(row_factory=class_row(Application)) as cursor:
+        await cursor.execute(text, [tenant, key])
+        return await cursor.fetchone()
+
+
+async def find_built_in(
+    conn: AsyncConnection[Any], tenant: UUID, which: Literal["graph", "command line"]
+) -> Application | None:
+    """Give one of the applications that the service itself knows."""
+    text = sql.SQL("select {} from service_principals p where p.tenant = %s and p.built_in = %s").format(COLUMNS)
+    async with conn.cursor(row_factory=class_row(Application)) as cursor:
+        await cursor.execute(text, [tenant, which])
+        return await cursor.fetchone()
+
+
+async def add(conn: AsyncConnection[Any], tenant: UUID, new: Application) -> None:
+    """Store a new application."""
+    await conn.execute(
+        """insert into service_principals (tenant, id, app_id, display_name, description, app_roles, template_id,
+               is_enabled, created_at, is_public, redirect_uris, public_redirect_uris, tags, required_permissions,
+               has_principal, built_in)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [
+            tenant, new.id, new.app_id, new.display_name, new.description, new.app_roles, new.template_id,
+            new.is_enabled, new.created_at, new.is_public, new.redirect_uris, new.public_redirect_uris, new.tags,
+            Jsonb(new.required_permissions), new.has_principal, new.built_in,
+        ],
+    )  # fmt: skip
+
+
+async def change(conn: AsyncConnection[Any], tenant: UUID, changed: Application) -> None:
+    """Write what can change of an application: all but its ids, its origin and its beginning."""
+    await conn.execute(
+        """update service_principals set display_name = %s, description = %s, app_roles = %s, is_enabled = %s,
+               is_public = %s, redirect_uris = %s, public_redirect_uris = %s, tags = %s, required_permissions = %s,
+               has_principal = %s
+           where tenant = %s and id = %s""",
+        [
+            changed.display_name, changed.description, changed.app_roles, changed.is_enabled, changed.is_public,
+            changed.redirect_uris, changed.public_redirect_uris, changed.tags, Jsonb(changed.required_permissions),
+            changed.has_principal, tenant, changed.id,
+        ],
+    )  # fmt: skip
+
+
+async def delete(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID) -> None:
+    """Remove an application with its credentials, owners and secrets; its jobs must be gone."""
+    await conn.execute("delete from service_principals where tenant = %s and id = %s", [tenant, service_principal])
+
+
+async def count_jobs(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID) -> int:
+    """Count the synchronization jobs of an application."""
+    cursor = await conn.execute(
+        "select count(*) from jobs where tenant = %s and service_principal = %s", [tenant, service_principal]
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def revoke_tokens(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID) -> None:
@@ -103,3 +213,22 @@ async def add_certificate(
             certificate.expires_at,
         ],
     )
+
+
+async def remove_certificates(
+    conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, ids: Sequence[UUID]
+) -> None:
+    """Remove some of an application's certificates."""
+    await conn.execute(
+        "delete from application_certificates where tenant = %s and service_principal = %s and id = any(%s)",
+        [tenant, service_principal, list(ids)],
+    )
+
+
+async def remove_secret(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, id: UUID) -> bool:
+    """Remove one of an application's secrets; False where it has none of this id."""
+    removed = await conn.execute(
+        "delete from service_principal_credentials where tenant = %s and service_principal = %s and id = %s",
+        [tenant, service_principal, id],
+    )
+    return removed.rowcount == 1

@@ -54,6 +54,7 @@ class ServicePrincipal(msgspec.Struct, frozen=True):
     """A row of `service_principals`: an application as the tenant knows it.
 
     Attributes:
+        has_principal: False where it is registered only, so that nobody can act as it.
         is_public: it runs where it cannot keep a secret, and proves nothing of itself where it acts for a person.
         redirect_uris: where people who signed in for it are sent back to.
         delegated_permissions: what it may be allowed to do for people.
@@ -69,6 +70,7 @@ class ServicePrincipal(msgspec.Struct, frozen=True):
     is_public: bool
     redirect_uris: list[str]
     delegated_permissions: list[str]
+    has_principal: bool
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -140,6 +142,13 @@ async def create_tenant(
     await conn.execute(
         "insert into domains (tenant, name, is_initial, is_default) values (%s, %s, true, true)",
         [tenant, initial_domain],
+    )
+    # Scripts look permissions up at Microsoft Graph's own service principal.
+    await conn.execute(
+        """insert into service_principals (tenant, id, app_id, display_name, built_in)
+           values (%(tenant)s, md5(%(tenant)s::uuid::text || 'graph')::uuid, '00000003-0000-0000-c000-000000000000',
+                   'Microsoft Graph', 'graph')""",
+        {"tenant": tenant},
     )
 
 
@@ -221,7 +230,7 @@ async def replace_key(
 # Applications --------------------------------------------------------------------------------------------------------
 
 _PRINCIPAL = """select id, app_id, display_name, app_roles, template_id, is_enabled, created_at, is_public,
-redirect_uris, delegated_permissions from service_principals"""
+redirect_uris, delegated_permissions, has_principal from service_principals"""
 
 
 async def add_service_principal(

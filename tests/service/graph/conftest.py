@@ -99,6 +99,11 @@ class World:
             cursor = await conn.execute(statement, parameters)
             return await cursor.fetchall() if cursor.description else []
 
+    async def graph_id(self) -> str:
+        """The object id of Microsoft Graph's own service principal."""
+        ((id,),) = await self.run("select id::text from service_principals where built_in = 'graph'")
+        return str(id)
+
     async def pages(self, path: str, *, advanced: bool = False, **options: str) -> AsyncIterator[list[dict[str, Any]]]:
         """Follow a list to its end, page by page."""
         answer = await self.get(path, advanced=advanced, **options)

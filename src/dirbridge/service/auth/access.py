@@ -9,7 +9,7 @@ disabled or deleted is shut out at once, and not when its last token expires.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -58,6 +58,7 @@ class Caller:
         object_id: its service principal; where it acts for a person, that person's id.
         roles: the application permissions that it was granted when the token was issued; none where a person is there.
         person: None where it acts for itself.
+        owned_only: the route lets it pass for what it owns only, which `ownership.need_owner` looks up.
     """
 
     tenant: UUID
@@ -65,6 +66,7 @@ class Caller:
     object_id: UUID
     roles: frozenset[str]
     person: Person | None = None
+    owned_only: bool = False
 
     @property
     def actor(self) -> str:
@@ -75,6 +77,17 @@ class Caller:
     def permissions(self) -> frozenset[str]:
         """What was granted to the application, for itself or on behalf of the person."""
         return self.person.scopes if self.person is not None else self.roles
+
+    def passing(self, permissions: Iterable[str], roles: Roles = ANYONE) -> Caller:
+        """Give the caller as one who passed by some of these permissions.
+
+        Raises:
+            HTTPException: 403, as `need` does.
+        """
+        wanted = tuple(permissions)
+        self.need(wanted, roles)
+        by = self.permissions.intersection(wanted)
+        return replace(self, owned_only=all(each.endswith(".OwnedBy") for each in by))
 
     def need(self, permissions: Iterable[str], roles: Roles = ANYONE) -> None:
         """Make sure that the caller holds one of these permissions, and a person one of these roles as well.
@@ -119,9 +132,7 @@ def require(*permissions: str, roles: Roles = ANYONE) -> Callable[[Request], Awa
         throttle: Throttle | None = getattr(request.app.state, "throttle", None)
         if throttle is not None:
             await throttle.admit(request, known)
-        if permissions:
-            known.need(permissions, roles)
-        return known
+        return known.passing(permissions, roles) if permissions else known
 
     check.permissions = permissions  # type: ignore[attr-defined]
     check.roles = roles  # type: ignore[attr-defined]

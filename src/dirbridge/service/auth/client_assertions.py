@@ -45,7 +45,8 @@ class _Registry(jws.JWSRegistry):
     max_header_length = 32 * 1024
 
 
-_REGISTRY = _Registry(algorithms=_ALGORITHMS)
+REGISTRY = _Registry(algorithms=_ALGORITHMS)
+"""The algorithms that assertions may be signed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def _verify_signature(assertion: Assertion, certificate: Certificate) -> None:
     key = x509.load_der_x509_certificate(certificate.certificate).public_key()
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
-        jws.deserialize_compact(assertion.text, RSAKey.import_key(pem), registry=_REGISTRY)
+        jws.deserialize_compact(assertion.text, RSAKey.import_key(pem), registry=REGISTRY)
     except (JoseError, ValueError) as error:
         raise TokenError(
             700027,

@@ -75,10 +75,17 @@ async def known(asked: TokenRequest, client_id: str) -> ServicePrincipal:
     """Give the application of a client id.
 
     Raises:
-        TokenError: it is unknown or disabled.
+        TokenError: it is unknown, registered only, or disabled.
     """
     async with asked.database.connection() as conn:
         principal = await _principal(conn, asked.tokens, client_id)
+    if not principal.has_principal:
+        raise TokenError(
+            7000229,
+            "unauthorized_client",
+            f"The client application {principal.app_id} is missing service principal in the tenant "
+            f"{asked.tokens.tenant}. Make one by POST /servicePrincipals.",
+        )
     if not principal.is_enabled:
         raise TokenError(
             7000112, "unauthorized_client", f"Application '{client_id}'({principal.display_name}) is disabled."

@@ -112,3 +112,25 @@ PERMISSIONS: dict[str, Permission] = {
     "profile": _DELEGATED,
 }
 """Every permission that this service knows, by Graph's names."""
+
+
+BEYOND_APPLICATIONS: frozenset[str] = frozenset({
+    "AppRoleAssignment.ReadWrite.All",
+    "Directory.ReadWrite.All",
+    "Domain.ReadWrite.All",
+    "Group.Create",
+    "Group.ReadWrite.All",
+    "GroupMember.ReadWrite.All",
+    "OnPremDirectorySynchronization.ReadWrite.All",
+    "OnPremisesPublishingProfiles.ReadWrite.All",
+    "Organization.ReadWrite.All",
+    "Policy.ReadWrite.HybridAuthentication",
+    "RoleManagement.ReadWrite.Directory",
+    "User.DeleteRestore.All",
+    "User.ReadWrite.All",
+})  # fmt: skip
+"""Permissions that let an application do what those who register applications may not do themselves.
+
+Only a Global Administrator grants them, and only a Global Administrator makes credentials for an application that holds
+one: whoever knows a credential of an application may do what the application may.
+"""

@@ -6,6 +6,7 @@ Source: Graph applicationTemplate and applicationServicePrincipal.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -14,14 +15,18 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service import templates
+from dirbridge.service.auth import registrations
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import SYNCHRONIZERS
-from dirbridge.service.graph import odata
+from dirbridge.service.graph import application_lists, odata
+from dirbridge.service.graph.application_lists import OWNED
+from dirbridge.service.graph.applications import act_of
 from dirbridge.service.graph.context import body, context, database, guid
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse
-from dirbridge.service.graph.synchronization import OWNED, PrincipalReader, show_principal
-from dirbridge.store import audits, identity
+from dirbridge.service.graph.service_principals import Reader
+from dirbridge.store.application_queries import Listed
+from dirbridge.store.applications import Application
 
 router = APIRouter()
 
@@ -42,7 +47,7 @@ class NewApplication(msgspec.Struct, rename="camel"):
 
 
 @router.get("/applicationTemplates")
-async def list_templates(request: Request, _caller: PrincipalReader) -> Response:
+async def list_templates(request: Request, _caller: Reader) -> Response:
     """List what can be instantiated."""
     odata.read(request, frozenset({"format", "top"}))
     shown = [_shown(id) for id in templates.APPLICATIONS]
@@ -50,7 +55,7 @@ async def list_templates(request: Request, _caller: PrincipalReader) -> Response
 
 
 @router.get("/applicationTemplates/{key}")
-async def get_template(request: Request, key: str, _caller: PrincipalReader) -> Response:
+async def get_template(request: Request, key: str, _caller: Reader) -> Response:
     """Give one of them."""
     odata.read(request, frozenset({"format"}))
     id = guid(key)
@@ -81,21 +86,19 @@ async def instantiate(request: Request, key: str, caller: Installer) -> Response
         raise not_found("application template", key)
     wanted = await body(request, NewApplication)
     name = domain_name(wanted.display_name)
-    principal, app = uuid4(), uuid4()
+    new = Application(
+        id=uuid4(), app_id=uuid4(), display_name=name, template_id=template, created_at=datetime.now(UTC),
+        tags=["WindowsAzureActiveDirectoryIntegratedApp"],
+    )  # fmt: skip
     async with database(request).transaction() as conn:
-        await identity.add_service_principal(
-            conn, caller.tenant, principal, app_id=app, display_name=name, template_id=template
-        )
-        await audits.record(
-            conn, caller.tenant, actor=caller.actor, activity="Add service principal", target=str(principal)
-        )
-        made = await identity.service_principal(conn, caller.tenant, principal)
-    shown = show_principal(made) if made else {}
+        await registrations.create(act_of(conn, caller), new, caller.object_id)
+        application = await application_lists.shown(request, conn, caller, new, Listed.APPLICATIONS)
+        principal = await application_lists.shown(request, conn, caller, new, Listed.PRINCIPALS)
     answer = {
         "@odata.context": context(request, "microsoft.graph.applicationServicePrincipal"),
-        "application": {"id": str(app), "appId": str(app), "displayName": name, "applicationTemplateId": str(template)},
+        "application": application,
         # Scripts of the beta read `objectId`.
-        "servicePrincipal": {**shown, "objectId": str(principal)},
+        "servicePrincipal": {**principal, "objectId": principal["id"]},
     }
     return GraphResponse(answer, status_code=201)
 

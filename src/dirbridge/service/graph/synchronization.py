@@ -11,33 +11,24 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.responses import Response
 
-from dirbridge.service import templates
+from dirbridge.service.auth import ownership
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import job_settings, odata, status
-from dirbridge.service.graph.context import context, database, guid, root
+from dirbridge.service.graph.context import context, guid, root
 from dirbridge.service.graph.errors import GraphError, not_found
-from dirbridge.service.graph.responses import GraphResponse, moment
 from dirbridge.store import audits, identity, jobs
 from dirbridge.store.directory_queries import Conn
 from dirbridge.store.identity import ServicePrincipal
 from dirbridge.store.jobs import Job
 
-router = APIRouter()
-
 OWNED = "Application.ReadWrite.OwnedBy"
 ALL = "Synchronization.ReadWrite.All"
 Reader = Annotated[Caller, Depends(require("Synchronization.Read.All", ALL, OWNED, roles=OBSERVERS))]
 Writer = Annotated[Caller, Depends(require(ALL, OWNED, roles=SYNCHRONIZERS))]
-_DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
-_APPLICATION = ("Application.Read.All", "Application.ReadWrite.All")
-PrincipalReader = Annotated[
-    Caller, Depends(require(*_APPLICATION, *_DIRECTORY, "Synchronization.Read.All", ALL, OWNED))
-]
 
 
 class _ApplicationKey(Convertor[str]):
@@ -46,45 +37,27 @@ class _ApplicationKey(Convertor[str]):
     regex = "[^/]+"
 
     def convert(self, value: str) -> str:
-        return f"{_OF_APPLICATION}{value}"
+        return f"{OF_APPLICATION}{value}"
 
     def to_string(self, value: str) -> str:
-        return value.removeprefix(_OF_APPLICATION)
+        return value.removeprefix(OF_APPLICATION)
 
 
-_OF_APPLICATION = "application="
+OF_APPLICATION = "application="
+"""What a key begins with that was read from an address below /applications."""
 register_url_convertor("application", _ApplicationKey())
 
 PRINCIPAL = "/servicePrincipals/{sp}/synchronization"
 TREES = (PRINCIPAL, "/applications/{sp:application}/synchronization")
 """Under which addresses a configuration lies."""
 
-# Applications ---------------------------------------------------------------------------------------------------------
-
-
-@router.get("/servicePrincipals")
-async def list_principals(request: Request, caller: PrincipalReader) -> Response:
-    """List the tenant's applications."""
-    odata.read(request, frozenset({"format", "top"}))
-    async with database(request).connection() as conn:
-        found = await identity.service_principals(conn, caller.tenant)
-    return GraphResponse({
-        "@odata.context": context(request, "servicePrincipals"), "value": [show_principal(each) for each in found],
-    })  # fmt: skip
-
-
-@router.get("/servicePrincipals/{sp}")
-async def get_principal(request: Request, sp: str, caller: PrincipalReader) -> Response:
-    """Give one application, by object id or `appId=…`."""
-    odata.read(request, frozenset({"format"}))
-    async with database(request).connection() as conn:
-        found = await find_principal(conn, caller, sp)
-    return GraphResponse({"@odata.context": context(request, "servicePrincipals/$entity"), **show_principal(found)})
-
 
 async def find_principal(conn: Conn, caller: Caller, key: str) -> ServicePrincipal:
-    """Give an application by object id or `appId=…`, or refuse with 404; under `/applications`, the application's."""
-    named = key.removeprefix(_OF_APPLICATION)
+    """Give an application by object id or `appId=…`, or refuse with 404; under `/applications`, the application's.
+
+    Whoever may come near only what it owns is refused where it does not own this one.
+    """
+    named = key.removeprefix(OF_APPLICATION)
     by_app = named.startswith("appId=") or named != key
     id = guid(named.removeprefix("appId="))
     found = None
@@ -92,27 +65,10 @@ async def find_principal(conn: Conn, caller: Caller, key: str) -> ServicePrincip
         found = await identity.service_principal_by_app(conn, caller.tenant, id)
     elif id is not None:
         found = await identity.service_principal(conn, caller.tenant, id)
-    if found is None:
+    if found is None or not (found.has_principal or named != key):
         raise not_found("service principal" if named == key else "application", named)
+    await ownership.need_owner(conn, caller, found.id)
     return found
-
-
-def show_principal(row: ServicePrincipal) -> dict[str, Any]:
-    """Show an application as Graph's servicePrincipal."""
-    return {
-        "id": str(row.id),
-        "deletedDateTime": None,
-        "accountEnabled": row.is_enabled,
-        "appId": str(row.app_id),
-        "appDisplayName": templates.APPLICATIONS.get(row.template_id) if row.template_id else row.display_name,
-        "applicationTemplateId": str(row.template_id) if row.template_id else None,
-        "createdDateTime": moment(row.created_at),
-        "displayName": row.display_name,
-        "servicePrincipalNames": [str(row.app_id)],
-        "servicePrincipalType": "Application",
-        "signInAudience": "AzureADMyOrg",
-        "tags": ["WindowsAzureActiveDirectoryIntegratedApp"],
-    }
 
 
 # What an address names ------------------------------------------------------------------------------------------------

@@ -33,13 +33,6 @@ insert into service_principals (tenant, id, app_id, display_name, built_in)
 select id, md5(id::text || 'graph')::uuid, '00000003-0000-0000-c000-000000000000', 'Microsoft Graph', 'graph'
 from tenants where preview_of is null;
 
-alter table service_principal_credentials
-    add column starts_at timestamptz;
-update service_principal_credentials set starts_at = created_at;
-alter table service_principal_credentials
-    alter column starts_at set default now(),
-    alter column starts_at set not null;
-
 create table application_owners (
     tenant uuid not null,
     service_principal uuid not null,
