@@ -26,6 +26,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
         app_roles: the application permissions that it was granted, by name.
         public_redirect_uris: those of `redirect_uris` that lead to a device.
         required_permissions: Graph's requiredResourceAccess: what it says that it needs.
+        delegated_permissions: what it may be allowed to do for people, by name.
     """
 
     id: UUID
@@ -41,14 +42,21 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     public_redirect_uris: list[str] = []
     tags: list[str] = []
     required_permissions: list[dict[str, Any]] = []
+    delegated_permissions: list[str] = []
     has_principal: bool = True
     built_in: str | None = None
     sort_key: str = ""
 
+    @property
+    def reach(self) -> list[str]:
+        """Give all that it may do, for itself and for people."""
+        return [*self.app_roles, *self.delegated_permissions]
+
 
 COLUMNS = sql.SQL(
     "p.id, p.app_id, p.display_name, p.description, p.app_roles, p.template_id, p.is_enabled, p.created_at,"
-    " p.is_public, p.redirect_uris, p.public_redirect_uris, p.tags, p.required_permissions, p.has_principal, p.built_in"
+    " p.is_public, p.redirect_uris, p.public_redirect_uris, p.tags, p.required_permissions,"
+    " p.delegated_permissions, p.has_principal, p.built_in"
 )
 
 
@@ -134,12 +142,12 @@ async def add(conn: AsyncConnection[Any], tenant: UUID, new: Application) -> Non
     await conn.execute(
         """insert into service_principals (tenant, id, app_id, display_name, description, app_roles, template_id,
                is_enabled, created_at, is_public, redirect_uris, public_redirect_uris, tags, required_permissions,
-               has_principal, built_in)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+               delegated_permissions, has_principal, built_in)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         [
             tenant, new.id, new.app_id, new.display_name, new.description, new.app_roles, new.template_id,
             new.is_enabled, new.created_at, new.is_public, new.redirect_uris, new.public_redirect_uris, new.tags,
-            Jsonb(new.required_permissions), new.has_principal, new.built_in,
+            Jsonb(new.required_permissions), new.delegated_permissions, new.has_principal, new.built_in,
         ],
     )  # fmt: skip
 
@@ -149,12 +157,12 @@ async def change(conn: AsyncConnection[Any], tenant: UUID, changed: Application)
     await conn.execute(
         """update service_principals set display_name = %s, description = %s, app_roles = %s, is_enabled = %s,
                is_public = %s, redirect_uris = %s, public_redirect_uris = %s, tags = %s, required_permissions = %s,
-               has_principal = %s
+               delegated_permissions = %s, has_principal = %s
            where tenant = %s and id = %s""",
         [
             changed.display_name, changed.description, changed.app_roles, changed.is_enabled, changed.is_public,
             changed.redirect_uris, changed.public_redirect_uris, changed.tags, Jsonb(changed.required_permissions),
-            changed.has_principal, tenant, changed.id,
+            changed.delegated_permissions, changed.has_principal, tenant, changed.id,
         ],
     )  # fmt: skip
 

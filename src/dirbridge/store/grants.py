@@ -166,7 +166,7 @@ async def behind(
                a.roles, a.is_disabled, nullif(a.tokens_not_before, '-infinity'),
                case when g.ended_at is null and g.expires_at <= now() then 'it has expired.' else g.ended_because end
            from (values (%s::uuid, %s::uuid, %s::uuid, %s::uuid)) as t (tenant, app_id, administrator, grant_id)
-           left join service_principals s on s.tenant = t.tenant and s.app_id = t.app_id
+           left join service_principals s on s.tenant = t.tenant and s.app_id = t.app_id and s.has_principal
            left join administrators a on a.tenant = t.tenant and a.id = t.administrator
            left join grants g on g.tenant = t.tenant and g.id = t.grant_id and g.administrator = t.administrator
                and g.service_principal = s.id""",

@@ -360,6 +360,27 @@ async def test_every_act_is_in_the_audit_trail(world: World) -> None:
     ]  # fmt: skip
 
 
+async def test_what_it_needs_for_people_is_what_they_can_allow_it(world: World) -> None:
+    """Delegated permissions follow from requiredResourceAccess; with one that goes, the tokens go."""
+    ids = {name: str(id) for id, name in graph_resource.scopes().items()}
+
+    def needing(*names: str) -> list[dict[str, Any]]:
+        return [{"resourceAppId": GRAPH, "resourceAccess": [{"id": ids[name], "type": "Scope"} for name in names]}]
+
+    made = await register(world, requiredResourceAccess=needing("User.Read", "User.ReadWrite.All"))
+    asked = "select delegated_permissions, tokens_not_before > 'epoch' from service_principals where app_id = %s"
+    assert await world.run(asked, [made["id"]]) == [(["User.Read", "User.ReadWrite.All"], False)]
+    where = f"applications/{made['id']}"
+    moved = {"web": {"redirectUris": ["https://evil.test/"]}}
+    refused = await world.client.patch(where, json=moved, headers=await person(world, "Application Administrator"))
+    assert (refused.status_code, "User.ReadWrite.All" in message(refused)) == (403, True)
+    fewer = {"requiredResourceAccess": needing("User.Read")}
+    assert (await world.client.patch(where, json=fewer, headers=world.bearer(WRITE))).status_code == 204
+    assert await world.run(asked, [made["id"]]) == [(["User.Read"], True)]
+    free = await world.client.patch(where, json=moved, headers=await person(world, "Application Administrator"))
+    assert free.status_code == 204
+
+
 ACTS = [
     ("post", "applications", {"displayName": "x"}),
     ("patch", "applications/{app}", {"description": "x"}),

@@ -37,12 +37,13 @@ async def create(act: Act, new: Application, owner: UUID | None) -> None:
 
 
 async def change(act: Act, before: Application, after: Application, activity: str = "Update application") -> None:
-    """Write what changed; an application that is disabled loses its tokens for good."""
+    """Write what changed; one that is disabled, or may do less for people, loses its tokens for good."""
     names = [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
     if not names:
         return
     await applications.change(act.conn, act.tenant, after)
-    if before.is_enabled and not after.is_enabled:
+    loses = not set(before.delegated_permissions) <= set(after.delegated_permissions)
+    if loses or (before.is_enabled and not after.is_enabled):
         await applications.revoke_tokens(act.conn, act.tenant, before.id)
     await act.record(activity, str(before.id), changed=names)
 

@@ -135,14 +135,14 @@ def application(before: Application, wish: ApplicationWish) -> Application:
     public_before = before.public_redirect_uris
     web = _redirects(wish.web, "web", [each for each in before.redirect_uris if each not in public_before])
     public = _redirects(wish.public_client, "publicClient", public_before)
-    required = wish.required_resource_access
+    required = {} if wish.required_resource_access is UNSET else _required(wish.required_resource_access)
     return msgspec.structs.replace(
         before,
         **_set(display_name=wish.display_name, description=wish.description, tags=wish.tags),
         redirect_uris=[*web, *(each for each in public if each not in web)],
         public_redirect_uris=public,
         is_public=_is_public(before, wish, public),
-        required_permissions=before.required_permissions if required is UNSET else _required(required),
+        **required,
     )
 
 
@@ -209,7 +209,8 @@ def _fault(uri: str, *, for_device: bool) -> str:
     return ""
 
 
-def _required(wanted: list[RequiredResourceAccess]) -> list[dict[str, Any]]:
+def _required(wanted: list[RequiredResourceAccess]) -> dict[str, Any]:
+    """Read what an application says that it needs; what it needs for people is what people can allow it."""
     known = {"Role": graph_resource.app_roles(), "Scope": graph_resource.scopes()}
     for each in wanted:
         if each.resource_app_id != graph_resource.APP_ID:
@@ -217,8 +218,8 @@ def _required(wanted: list[RequiredResourceAccess]) -> list[dict[str, Any]]:
         for access in each.resource_access:
             if access.id not in known[access.type]:
                 raise _unknown(f"There is no permission '{access.id}' of the type {access.type}")
-    plain: list[dict[str, Any]] = msgspec.to_builtins(wanted)
-    return plain
+    delegated = {known["Scope"][one.id] for each in wanted for one in each.resource_access if one.type == "Scope"}
+    return {"required_permissions": msgspec.to_builtins(wanted), "delegated_permissions": sorted(delegated)}
 
 
 def _unknown(said: str) -> GraphError:

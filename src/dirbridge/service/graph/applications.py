@@ -25,7 +25,7 @@ from dirbridge.service.auth.permissions import APPLICATION_WRITERS
 from dirbridge.service.graph import application_bodies, application_lists, credential_keys
 from dirbridge.service.graph.application_bodies import ApplicationWish
 from dirbridge.service.graph.application_lists import READ, WRITE, changeable
-from dirbridge.service.graph.context import context, database
+from dirbridge.service.graph.context import context, database, root
 from dirbridge.service.graph.credential_keys import KeyCredential
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
@@ -73,7 +73,8 @@ async def create(request: Request, caller: Writer) -> Response:
         await certify(act, caller, new, wish.key_credentials)
         shown = await application_lists.shown(request, conn, caller, new, Listed.APPLICATIONS)
     address = context(request, "applications/$entity")
-    return GraphResponse({"@odata.context": address, **shown}, status_code=201)
+    headers = {"Location": f"{root(request)}/applications/{new.app_id}"}
+    return GraphResponse({"@odata.context": address, **shown}, status_code=201, headers=headers)
 
 
 @router.patch("/applications/{key:application}")
@@ -84,7 +85,7 @@ async def change(request: Request, key: str, caller: Writer) -> Response:
         before = await changeable(conn, caller, key)
         after = application_bodies.application(before, wish)
         if (after.redirect_uris, after.is_public) != (before.redirect_uris, before.is_public):
-            ownership.need_reach(caller, before.app_roles)
+            ownership.need_reach(caller, before.reach)
         act = act_of(conn, caller)
         await registrations.change(act, before, after)
         await certify(act, caller, before, wish.key_credentials)
@@ -97,7 +98,7 @@ async def remove(request: Request, key: str, caller: Writer) -> Response:
     async with database(request).transaction() as conn:
         found = await changeable(conn, caller, key)
         ownership.need_other(caller, found, "delete")
-        ownership.need_reach(caller, found.app_roles)
+        ownership.need_reach(caller, found.reach)
         await registrations.remove(act_of(conn, caller), found)
     return no_content()
 
@@ -135,5 +136,5 @@ async def certify(
         kept.add(known)
     removed = [id for id in there if id not in kept]
     if added or removed:
-        ownership.need_reach(caller, application.app_roles)
+        ownership.need_reach(caller, application.reach)
         await registrations.replace_certificates(act, application, added=added, removed=removed)

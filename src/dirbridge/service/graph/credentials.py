@@ -53,8 +53,8 @@ class NewPassword(msgspec.Struct, rename="camel"):
     password_credential: PasswordCredential | None = None
 
 
-class Named(msgspec.Struct, rename="camel"):
-    """A credential by its id."""
+class NamedPassword(msgspec.Struct, rename="camel"):
+    """The parameter of removePassword."""
 
     key_id: UUID
 
@@ -84,7 +84,7 @@ async def add_password(request: Request, key: str, caller: Writer) -> Response:
     id, name = new_id(), wish.display_name or ""
     async with database(request).transaction() as conn:
         found = await changeable(conn, caller, key)
-        ownership.need_reach(caller, found.app_roles)
+        ownership.need_reach(caller, found.reach)
         act = act_of(conn, caller)
         await registrations.add_secret(act, found, id, display_name=name, secret=secret, hashed=hashed, expires_at=ends)
     made = {
@@ -104,10 +104,10 @@ async def add_password(request: Request, key: str, caller: Writer) -> Response:
 @router.post("/servicePrincipals/{key}/removePassword")
 async def remove_password(request: Request, key: str, caller: Writer) -> Response:
     """Remove a client secret, and the tokens of its application."""
-    named = await body(request, Named)
+    named = await body(request, NamedPassword)
     async with database(request).transaction() as conn:
         found = await changeable(conn, caller, key)
-        ownership.need_reach(caller, found.app_roles)
+        ownership.need_reach(caller, found.reach)
         if not await registrations.remove_secret(act_of(conn, caller), found, named.key_id):
             raise not_found("client secret", named.key_id)
     return no_content()
@@ -149,7 +149,7 @@ async def _proven(conn: Conn, caller: Caller, key: str, proof: str) -> tuple[App
     found = await application_lists.find(conn, caller, key, lock=True)
     if caller.person is not None or caller.object_id != found.id:
         await ownership.need_owner(conn, caller.passing(WRITE, APPLICATION_WRITERS), found.id)
-        ownership.need_reach(caller, found.app_roles)
+        ownership.need_reach(caller, found.reach)
     ownership.need_changeable(found)
     there = await applications.certificates(conn, caller.tenant, found.id)
     credential_proofs.verify(proof, found, there, datetime.now(UTC))

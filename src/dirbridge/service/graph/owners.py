@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
@@ -25,6 +24,7 @@ from dirbridge.service.graph.applications import act_of
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, not_found
 from dirbridge.service.graph.gate import normalise
+from dirbridge.service.graph.membership import Address
 from dirbridge.service.graph.responses import GraphResponse, no_content
 from dirbridge.store import application_owners
 from dirbridge.store.application_owners import Owner
@@ -35,12 +35,6 @@ Reader = Annotated[Caller, Depends(require(*READ))]
 Writer = Annotated[Caller, Depends(require(*WRITE, roles=APPLICATION_WRITERS))]
 
 _PLACES = frozenset({"directoryObjects", "servicePrincipals", "users"})
-
-
-class Address(msgspec.Struct):
-    """Who is to own it."""
-
-    id: str = msgspec.field(name="@odata.id")
 
 
 @router.get("/applications/{key:application}/owners")
@@ -71,7 +65,7 @@ async def add_owner(request: Request, key: str, caller: Writer) -> Response:
     owner = _id(address)
     async with database(request).transaction() as conn:
         found = await changeable(conn, caller, key)
-        ownership.need_reach(caller, found.app_roles)
+        ownership.need_reach(caller, found.reach)
         if not await registrations.add_owner(act_of(conn, caller), found, owner):
             raise not_found("service principal or administrator", owner)
     return no_content()

@@ -17,7 +17,7 @@ from dirbridge.service.graph import application_bodies, application_lists
 from dirbridge.service.graph.application_bodies import NewPrincipal, PrincipalWish
 from dirbridge.service.graph.application_lists import READ, WRITE, changeable
 from dirbridge.service.graph.applications import act_of, certify
-from dirbridge.service.graph.context import context, database
+from dirbridge.service.graph.context import context, database, root
 from dirbridge.service.graph.errors import GraphError
 from dirbridge.service.graph.responses import GraphResponse, no_content
 from dirbridge.store import applications
@@ -72,7 +72,8 @@ async def create(request: Request, caller: Writer) -> Response:
         made = await application_lists.find(conn, caller, str(found.id))
         shown = await application_lists.shown(request, conn, caller, made, Listed.PRINCIPALS)
     address = context(request, "servicePrincipals/$entity")
-    return GraphResponse({"@odata.context": address, **shown}, status_code=201)
+    headers = {"Location": f"{root(request)}/servicePrincipals/{found.id}"}
+    return GraphResponse({"@odata.context": address, **shown}, status_code=201, headers=headers)
 
 
 @router.patch("/servicePrincipals/{key}")
@@ -83,7 +84,7 @@ async def change(request: Request, key: str, caller: Writer) -> Response:
         before = await changeable(conn, caller, key)
         after = application_bodies.principal(before, wish)
         if after.is_enabled != before.is_enabled:
-            ownership.need_reach(caller, before.app_roles)
+            ownership.need_reach(caller, before.reach)
             if not after.is_enabled:
                 ownership.need_other(caller, before, "disable")
         act = act_of(conn, caller)
@@ -98,6 +99,6 @@ async def remove(request: Request, key: str, caller: Writer) -> Response:
     async with database(request).transaction() as conn:
         found = await changeable(conn, caller, key)
         ownership.need_other(caller, found, "delete")
-        ownership.need_reach(caller, found.app_roles)
+        ownership.need_reach(caller, found.reach)
         await registrations.remove_principal(act_of(conn, caller), found)
     return no_content()

@@ -1,6 +1,6 @@
-"""The tenant itself, its domains and applications, and its settings for directories on premises.
+"""The tenant itself, its domains, and its settings for directories on premises.
 
-Source: Graph organization, domain, servicePrincipal, application, onPremisesDirectorySynchronization.
+Source: Graph organization, domain, onPremisesDirectorySynchronization.
 """
 
 from __future__ import annotations
@@ -47,45 +47,6 @@ class Domain(Entity, kw_only=True):
     is_root: bool
     is_verified: bool
     supported_services: list[str]
-
-
-class ServicePrincipal(Entity, kw_only=True):
-    """An application in the tenant."""
-
-    id: str
-    deleted_date_time: Text
-    account_enabled: bool
-    app_id: str
-    app_display_name: Text
-    application_template_id: Text
-    created_date_time: Text
-    display_name: str
-    service_principal_names: list[str]
-    service_principal_type: str
-    sign_in_audience: str
-    tags: list[str]
-
-
-class InstantiatedApplication(Shape, kw_only=True):
-    """The application that an instantiation made."""
-
-    id: str
-    app_id: str
-    display_name: str
-    application_template_id: str
-
-
-class InstantiatedPrincipal(ServicePrincipal, kw_only=True):
-    """Its service principal, under which jobs are made; `objectId` is its id once more."""
-
-    object_id: str
-
-
-class ApplicationServicePrincipal(Entity, kw_only=True):
-    """What an instantiation made."""
-
-    application: InstantiatedApplication
-    service_principal: InstantiatedPrincipal
 
 
 class AccidentalDeletionPrevention(Shape, kw_only=True):

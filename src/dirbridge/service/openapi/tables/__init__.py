@@ -7,7 +7,15 @@ paths, an entry whose key ends with the path's last segment comes before the one
 from __future__ import annotations
 
 from dirbridge.service.openapi.operations import Area, Entry
-from dirbridge.service.openapi.tables import agents, directory, extensions, identity, synchronization, tenant
+from dirbridge.service.openapi.tables import (
+    agents,
+    applications,
+    directory,
+    extensions,
+    identity,
+    synchronization,
+    tenant,
+)
 
 OAUTH = Area("OAuth 2", "Tokens, and what clients ask before they get one.", identity.OAUTH)
 
@@ -17,7 +25,9 @@ AREAS = (
     Area("Contacts", "Organizational contacts; they can only be read.", directory.CONTACTS),
     Area("Deleted items", "The recycle bin.", directory.DELETED),
     Area("Tenant", "The tenant, its domains, and its settings for directories on premises.", tenant.TENANT),
-    Area("Applications", "Applications, and the gallery that they come from.", tenant.APPLICATIONS),
+    Area(
+        "Applications", "Applications, their credentials and permissions, and the gallery.", applications.APPLICATIONS
+    ),
     Area("Synchronization", "Jobs, templates, schema documents and secrets.", synchronization.SYNCHRONIZATION),
     Area("Logs", "The provisioning log and the audit trail.", tenant.LOGS),
     Area("Agents", "Agents, their groups, and the domains that they serve.", agents.AGENTS),

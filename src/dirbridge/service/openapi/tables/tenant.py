@@ -1,8 +1,8 @@
-"""The tenant, its applications, its logs, and batches."""
+"""The tenant, its logs, and batches."""
 
 from __future__ import annotations
 
-from dirbridge.service.graph import batch, directory_audits, gallery, odata, on_premises, provisioning_logs, tenant
+from dirbridge.service.graph import batch, directory_audits, odata, on_premises, provisioning_logs, tenant
 from dirbridge.service.openapi.operations import (
     FEW,
     Operation,
@@ -16,13 +16,10 @@ from dirbridge.service.openapi.operations import (
 )
 from dirbridge.service.openapi.shapes.batch import BatchAnswers
 from dirbridge.service.openapi.shapes.logs import DirectoryAudit, ProvisioningObjectSummary
-from dirbridge.service.openapi.shapes.synchronization import ApplicationTemplate
 from dirbridge.service.openapi.shapes.tenant import (
-    ApplicationServicePrincipal,
     Domain,
     OnPremisesDirectorySynchronization,
     Organization,
-    ServicePrincipal,
 )
 
 _ITEM = Options(odata.ITEM)
@@ -51,13 +48,6 @@ TENANT: Table = {
     "graph.on_premises.list_settings": lists(OnPremisesDirectorySynchronization, _SETTINGS),
     "graph.on_premises.get_settings": gives(OnPremisesDirectorySynchronization, _SETTINGS),
     "graph.on_premises.change_settings": acts(on_premises.Change),
-}
-APPLICATIONS: Table = {
-    "graph.synchronization.list_principals": lists(ServicePrincipal, FEW),
-    "graph.synchronization.get_principal": gives(ServicePrincipal),
-    "graph.gallery.list_templates": lists(ApplicationTemplate, FEW),
-    "graph.gallery.get_template": gives(ApplicationTemplate),
-    "graph.gallery.instantiate": makes(ApplicationServicePrincipal, gallery.NewApplication, located=False),
 }
 LOGS: Table = {
     **_log(
