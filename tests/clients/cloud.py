@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import pytest
 
+from dirbridge.service.setup import SIGN_IN_CLIENT
 from tests.clients import page
+from tests.clients.person import Person
 from tests.e2e import made_up
 from tests.e2e.harness import Installation
+
+PERSON_CLIENT = str(SIGN_IN_CLIENT)
 
 MARKS = [
     pytest.mark.service,
@@ -39,6 +46,19 @@ class Cloud:
     def run(self, heading: str, **values: str) -> dict[str, Any]:
         """Run an example of the page against this service."""
         return page.run(heading, **{**self.values, **values})
+
+    async def run_beside(self, heading: str, **values: Any) -> dict[str, Any]:
+        """Run an example that waits for a person, in a thread beside this one."""
+        return await asyncio.to_thread(page.run, heading, **{**self.values, "PERSON_CLIENT": PERSON_CLIENT, **values})
+
+    @asynccontextmanager
+    async def person(self) -> AsyncIterator[Person]:
+        """The first administrator, at a browser that knows nobody yet."""
+        made, values = self.installation.made, self.values
+        async with Person.at_browser(
+            values["URL"], values["CA_FILE"], made["adminUser"], made["adminPassword"]
+        ) as person:
+            yield person
 
     async def status(self, path: str, token: str) -> int:
         """Ask the API with a token, and give the status of the answer."""

@@ -26,6 +26,9 @@ from tests.fixtures.postgres import _new_database, open_folder
 
 USERS, GROUPS, MEMBERS = 60, 4, 20
 
+SETTINGS = {"DIRBRIDGE_THROTTLE_REPORTS": "1000"}
+"""Logs are read more often here than Graph allows. Other limits are Graph's: clients wait where they meet one."""
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def cloud(postgres: EmbeddedServer, template_database: str) -> AsyncIterator[Cloud]:
@@ -34,7 +37,7 @@ async def cloud(postgres: EmbeddedServer, template_database: str) -> AsyncIterat
     directory = made_up.settings(place, users=USERS, groups=GROUPS, members=MEMBERS, pause=0)
     try:
         with _database(postgres, template_database) as url:
-            async with Installation(place, made_up.DOMAIN, database_url=url) as installation:
+            async with Installation(place, made_up.DOMAIN, database_url=url, settings=SETTINGS) as installation:
                 await installation.agent(made_up.toml(directory))
                 await installation.create_job()
                 await installation.settled()

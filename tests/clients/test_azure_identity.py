@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 import httpx2
@@ -11,7 +12,8 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential
 
-from tests.clients.cloud import MARKS, Cloud
+from tests.clients.cloud import MARKS, PERSON_CLIENT, Cloud
+from tests.clients.person import waiting_for
 
 pytestmark = MARKS
 
@@ -54,3 +56,19 @@ async def test_wrong_secret_is_told_with_its_number(cloud: Cloud) -> None:
     )  # fmt: skip
     with pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
         credential.get_token("https://graph.microsoft.com/.default")
+
+
+async def test_a_person_approves_a_device(cloud: Cloud) -> None:
+    """They enter the code that the credential's call-back shows, and approve."""
+    async with cloud.person() as person:
+
+        async def approve(message: str) -> None:
+            address, code = re.fullmatch(r"Open (\S+) and enter (\S+)\.", message).groups()  # type: ignore[union-attr]
+            await person.open(address)
+            await person.send(user_code=code)
+            await person.send(decision="approve")
+
+        left = await cloud.run_beside("azure-identity, for a person at another device", print=waiting_for(approve))
+    said = claims(left["token"].token)
+    assert (said["azp"], said["idtyp"]) == (PERSON_CLIENT, "user")
+    assert await cloud.status("/me", left["token"].token) == 200

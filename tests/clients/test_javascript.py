@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent / "node"
 
 async def scenario(cloud: Cloud, name: str) -> Any:
     """Run a scenario and give what it printed."""
+    assert (FOLDER / "node_modules").is_dir(), "npm's packages are missing: run `make setup`"
     environment = {
         "PATH": os.environ["PATH"],
         "NODE_EXTRA_CA_CERTS": cloud.values["CA_FILE"],

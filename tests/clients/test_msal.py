@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import msal
 import pytest
 
-from tests.clients.cloud import MARKS, Cloud
+from tests.clients.cloud import MARKS, PERSON_CLIENT, Cloud
+from tests.clients.person import waiting_for
 from tests.clients.test_azure_identity import claims
 
 pytestmark = MARKS
@@ -51,3 +55,66 @@ async def test_refusal_has_its_parts(cloud: Cloud) -> None:
     assert refused["error_codes"] == [7000215]
     assert refused["error_description"].startswith("AADSTS7000215: ")
     assert {"timestamp", "trace_id", "correlation_id"} <= set(refused)
+
+
+# People ---------------------------------------------------------------------------------------------------------------
+
+
+async def check(cloud: Cloud, result: dict[str, Any]) -> None:
+    """See that a token is the first administrator's, and that the API takes it."""
+    assert "access_token" in result, result
+    name = cloud.installation.made["adminUser"]
+    assert result["id_token_claims"]["preferred_username"] == name
+    said = claims(result["access_token"])
+    assert (said["azp"], said["azpacr"], said["idtyp"]) == (PERSON_CLIENT, "0", "user")
+    assert "User.Read" in said["scp"].split()
+    assert await cloud.status("/me", result["access_token"]) == 200
+
+
+async def test_a_person_approves_a_device(cloud: Cloud) -> None:
+    """They enter the code elsewhere, sign in and approve; msal gets tokens and keeps the account."""
+    async with cloud.person() as person:
+
+        async def approve(message: str) -> None:
+            address, code = re.search(r"(https://\S+) and enter the code (\S+) ", message).groups()  # type: ignore[union-attr]
+            await person.open(address)
+            await person.send(user_code=code)
+            await person.send(decision="approve")
+
+        left = await cloud.run_beside("msal, for a person at another device", print=waiting_for(approve))
+        await check(cloud, left["result"])
+        assert [each["username"] for each in left["application"].get_accounts()] == [
+            cloud.installation.made["adminUser"]
+        ]
+
+
+async def test_a_person_declines_a_device(cloud: Cloud) -> None:
+    """msal hears so, and stops asking."""
+    async with cloud.person() as person:
+
+        async def decline(message: str) -> None:
+            address, code = re.search(r"(https://\S+) and enter the code (\S+) ", message).groups()  # type: ignore[union-attr]
+            await person.open(address)
+            await person.send(user_code=code)
+            await person.send(decision="decline")
+
+        left = await cloud.run_beside("msal, for a person at another device", print=waiting_for(decline))
+        assert left["result"]["error"] == "authorization_declined"
+
+
+async def test_a_person_signs_in_with_a_browser(cloud: Cloud) -> None:
+    """Authorization code with PKCE; and later, silently, a refresh token for new ones."""
+    async with cloud.person() as person:
+
+        async def sign_in(address: str) -> dict[str, str]:
+            await person.open(address)
+            if "decision" in person.text:  # nobody is asked twice what they allowed for good
+                await person.send(decision="allow")
+            return person.brings("http://localhost:8400")
+
+        left = await cloud.run_beside("msal, for a person at a browser", open_browser=waiting_for(sign_in))
+    assert "code_challenge_method=S256" in left["flow"]["auth_uri"]
+    await check(cloud, left["result"])
+    await check(cloud, {"id_token_claims": left["result"]["id_token_claims"], **left["renewed"]})
+    assert left["renewed"]["token_source"] == "identity_provider"
+    assert left["renewed"]["access_token"] != left["result"]["access_token"]

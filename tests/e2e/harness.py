@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -114,10 +114,17 @@ class Installation:
         domain: the one domain that is synchronized.
         database_url: an empty database to use; None for the embedded one.
         roles: one process of the service for each.
+        settings: further settings of the service, by their environment variables.
     """
 
     def __init__(
-        self, folder: Path, domain: str, *, database_url: str | None = None, roles: Sequence[str] = ("all",)
+        self,
+        folder: Path,
+        domain: str,
+        *,
+        database_url: str | None = None,
+        roles: Sequence[str] = ("all",),
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.domain = domain
@@ -129,6 +136,7 @@ class Installation:
         self.services: list[Process] = []
         self._database_url = database_url
         self._roles = roles
+        self._settings = settings or {}
         # An address of its own: a process that is started again finds its port free.
         self._host = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"
         self._stack = AsyncExitStack()
@@ -177,6 +185,7 @@ class Installation:
             "DIRBRIDGE_TICK_INTERVAL": "0.1",
             "DIRBRIDGE_STALLED_AFTER": "5",
             "DIRBRIDGE_LOG_FORMAT": "json",
+            **self._settings,
         }
         for number, role in enumerate(self._roles):
             port = self.url.rpartition(":")[2] or "0"
