@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 from psycopg import AsyncConnection, sql
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 
 from dirbridge.contract.event import Detail
 from dirbridge.store import timeline
@@ -25,7 +25,7 @@ INITIATOR = "dirbridge"
 
 
 class EventRow(msgspec.Struct, frozen=True):
-    """A row of `events`."""
+    """A row of `events`, in the order of `_COLUMNS`."""
 
     id: UUID
     at: datetime
@@ -135,7 +135,8 @@ async def page(
 ) -> list[EventRow]:
     """Give up to `limit` events that follow `after`."""
     text, parameters = page_query(tenant, where=where, after=after, ascending=ascending, limit=limit)
-    async with conn.cursor(row_factory=class_row(EventRow)) as cursor:
+    # Ids, times and bytes come faster as they are than as text.
+    async with conn.cursor(binary=True, row_factory=args_row(EventRow)) as cursor:
         await cursor.execute(text, parameters)
         return await cursor.fetchall()
 

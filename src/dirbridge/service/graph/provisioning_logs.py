@@ -116,6 +116,19 @@ def ends(job: JobNames | None) -> Ends:
     )
 
 
+class _Identity(msgspec.Struct, gc=False, rename="camel"):
+    id: str
+    display_name: str
+    identity_type: str
+    details: dict[str, str] = {}
+
+
+class _Modified(msgspec.Struct, gc=False, rename="camel"):
+    display_name: str
+    old_value: str | None
+    new_value: str | None
+
+
 _INITIATOR = {"id": "", "displayName": INITIATOR, "initiatorType": "system"}
 
 
@@ -142,21 +155,15 @@ def render(request: Request, caller: Caller, row: EventRow, of: Ends) -> dict[st
         "targetSystem": of.target,
         "initiatedBy": _INITIATOR,
         "servicePrincipal": of.principal,
-        "sourceIdentity": _identity(row.source_id, row.source_name, row.source_type),
-        "targetIdentity": _identity(row.target_id, row.target_name, row.target_type),
+        "sourceIdentity": _Identity(row.source_id, row.source_name, row.source_type),
+        "targetIdentity": _Identity(row.target_id, row.target_name, row.target_type),
         "provisioningStatusInfo": status,
         "provisioningSteps": [steps.render(step, scene) for step in detail.steps],
-        "modifiedProperties": [
-            {"displayName": each.name, "oldValue": each.old, "newValue": each.new} for each in detail.modified
-        ],
+        "modifiedProperties": [_Modified(each.name, each.old, each.new) for each in detail.modified],
     }
     if version(request) == "beta":
         shown |= {"action": row.action[:1].upper() + row.action[1:], "statusInfo": status}
     return shown
-
-
-def _identity(id: str, name: str, kind: str) -> dict[str, Any]:
-    return {"id": id, "displayName": name, "identityType": kind, "details": {}}
 
 
 def _application(job: JobNames | None) -> dict[str, str]:

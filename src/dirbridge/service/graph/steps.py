@@ -23,7 +23,6 @@ Unknown names are shown as they are: a new step in the engine is readable before
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 
@@ -146,31 +145,34 @@ _FAILED: dict[str, Sentence] = {
     "EntryExportUpdate": lambda s, _: f"{s.target} could not be updated in {s.target_system}.",
     "EntryExportDelete": lambda s, _: f"{s.target} could not be deleted in {s.target_system}.",
 }
-_BY_TYPE: dict[tuple[str, StepType], Sentence] = {("EntryImport", StepType.MATCHING): _matched}
 
 
 def describe(step: Step, scene: Scene) -> str:
     """Put a step into a sentence, with what the target had to remark behind it."""
-    sentence = _BY_TYPE.get((step.code, step.type))
-    if sentence is None and step.status is Status.FAILURE:
-        sentence = _FAILED.get(step.code)
-    if sentence is None:
-        sentence = _SENTENCES.get(step.code)
+    sentence = _SENTENCES.get(step.code)
+    if step.code == "EntryImport" and step.type is StepType.MATCHING:
+        sentence = _matched
+    elif step.status is Status.FAILURE:
+        sentence = _FAILED.get(step.code, sentence)
     said = sentence(scene, step.details) if sentence else f"{step.code} for {scene.source}: {step.status}."
-    notes = sorted(name for name in step.details if name == "reason" or name.startswith("note"))
-    return " ".join([said, *(step.details[name] for name in notes)]) if notes else said
+    notes = [name for name in step.details if name == "reason" or name.startswith("note")]
+    return " ".join([said, *(step.details[name] for name in sorted(notes))]) if notes else said
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def render(step: Step, scene: Scene) -> dict[str, Any]:
-    """Show a step as Graph's provisioningStep."""
-    return {
-        "name": step.code,
-        "provisioningStepType": step.type,
-        "status": step.status,
-        "description": describe(step, scene),
-        "details": step.details,
-    }
+class ProvisioningStep(msgspec.Struct, gc=False, rename="camel"):
+    """A step as Graph's provisioningStep."""
+
+    name: str
+    provisioning_step_type: StepType
+    status: Status
+    description: str
+    details: Mapping[str, str]
+
+
+def render(step: Step, scene: Scene) -> ProvisioningStep:
+    """Show a step."""
+    return ProvisioningStep(step.code, step.type, step.status, describe(step, scene), step.details)
