@@ -107,7 +107,8 @@ def test_pages_of_what_changed(conn: Connection) -> None:
         ("", "_pkey"),
         ("jobId eq 'AD2AADProvisioning.most' and activityDateTime gt 2026-06-01T01:00:00Z", "_pkey"),
         ("jobId eq 'AD2AADProvisioning.other'", "_pkey"),
-        ("provisioningStatusInfo/status eq 'failure'", "_pkey"),
+        ("provisioningStatusInfo/status eq 'Failure'", "_status"),
+        ("provisioningAction eq 'update' and statusInfo/status ne 'failure'", "_pkey"),
         ("sourceIdentity/id eq 'entry 77'", "_source"),
     ],
 )

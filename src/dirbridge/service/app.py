@@ -90,6 +90,7 @@ def build(
     app.state.reach = contexts.reach(database, listener, stopping, contexts.PROMPT)
     app.state.courier = courier
     app.state.door = Door(database, listener, identity.authority, identity.tokens)
+    app.router.routes.extend(graph.routes())
     app.include_router(health.router(database))
     app.include_router(rendering.router)
     app.include_router(sign_in.router)
@@ -104,7 +105,6 @@ def build(
     app.include_router(door.router)
     app.include_router(administration.router)
     app.include_router(notifications.router)
-    app.include_router(graph.router())
     app.include_router(openapi.router)
     errors.register(app)
     app.add_middleware(Leave, stopping=stopping)

@@ -7,7 +7,7 @@ No text of the asker becomes SQL: names are looked up, values are parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, LiteralString
@@ -133,6 +133,8 @@ class Property:
         plain: operators that need no advanced query. Others need one where the collection tells them apart.
         allowed: operators that can be asked at all.
         words: its words as an index has them, where it is searched by word.
+        codes: for TEXT, the only values that it has; they are found by equality as they are spelled in the row, so that
+            an index on the bare column serves, and the planner knows how frequent each is.
     """
 
     name: str
@@ -142,6 +144,11 @@ class Property:
     plain: frozenset[Operator] = EVERY
     allowed: frozenset[Operator] = EVERY
     words: sql.Composable | None = None
+    codes: tuple[str, ...] = ()
+
+    def coded(self) -> Property:
+        """Give it as it is compared with one of its codes."""
+        return replace(self, kind=Kind.EXACT) if self.codes else self
 
     def compared(self) -> sql.Composable:
         """Give the value as it is compared.
@@ -344,6 +351,8 @@ class _Compiler:
             return _null(subject, operator, literal)
         if operator in _TEXT_ONLY:
             return self._part(subject, operator, literal)
+        if operator in {Operator.EQ, Operator.NE}:
+            subject = subject.coded()
         value = self._bind(subject, literal)
         if operator is Operator.EQ:
             return sql.SQL("{} = {}").format(subject.compared(), value)
@@ -352,6 +361,7 @@ class _Compiler:
         return sql.SQL("{} {} {}").format(subject.ordered(), sql.SQL(_ORDER[operator]), value)
 
     def _membership(self, subject: Property, condition: Comparison) -> sql.Composable:
+        subject = subject.coded()
         parts: list[sql.Composable] = []
         values: list[sql.Composable] = []
         for literal in condition.values:
@@ -427,7 +437,8 @@ def _misfit(subject: Property, literal: Literal, expected: str) -> UnsupportedCo
 def _text(subject: Property, literal: Literal) -> str:
     if literal.kind != "text":
         raise _misfit(subject, literal, "a text in quotes")
-    return str(literal.value)
+    text = str(literal.value)
+    return next((code for code in subject.codes if code.lower() == text.lower()), text)
 
 
 def _boolean(subject: Property, literal: Literal) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -11,7 +12,8 @@ import msgspec
 from psycopg import AsyncConnection, sql
 from psycopg.rows import args_row, class_row
 
-from dirbridge.contract.event import Detail
+from dirbridge.contract.event import Detail, Status
+from dirbridge.contract.export import Action
 from dirbridge.store import timeline
 from dirbridge.store.conditions import EVERYTHING, Kind, Property, Where
 from dirbridge.store.events import unpack
@@ -72,6 +74,10 @@ def _column(name: str, column: str, kind: Kind = Kind.EXACT) -> Property:
     return Property(name, kind, sql.SQL("r.{}").format(sql.Identifier(column)))
 
 
+def _code(name: str, column: str, codes: type[StrEnum]) -> Property:
+    return Property(name, Kind.TEXT, sql.SQL("r.{}").format(sql.Identifier(column)), codes=tuple(codes))
+
+
 def _constant(name: str, value: str) -> Property:
     return Property(name, Kind.EXACT, sql.SQL("{}::text").format(sql.Literal(value)))
 
@@ -94,10 +100,10 @@ PROPERTIES: Mapping[str, Property] = {
         _column("jobId", "job"),
         _column("cycleId", "cycle", Kind.GUID),
         _column("changeId", "change", Kind.GUID),
-        _column("provisioningAction", "action", Kind.TEXT),
-        _column("action", "action", Kind.TEXT),
-        _column("provisioningStatusInfo/status", "status", Kind.TEXT),
-        _column("statusInfo/status", "status", Kind.TEXT),
+        _code("provisioningAction", "action", Action),
+        _code("action", "action", Action),
+        _code("provisioningStatusInfo/status", "status", Status),
+        _code("statusInfo/status", "status", Status),
         _column("provisioningStatusInfo/errorInformation/errorCode", "reason"),
         _column("durationInMilliseconds", "duration", Kind.NUMBER),
         _column("sourceIdentity/id", "source_id"),

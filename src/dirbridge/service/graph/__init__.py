@@ -6,7 +6,14 @@ the store or `tenant`, and answers; whatever is raised ends in `errors`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import Match
+from starlette.types import Scope
 
 from dirbridge.service.graph import (
     account,
@@ -102,11 +109,46 @@ def router() -> APIRouter:
     return routes
 
 
+class _Route(APIRoute):
+    """A route that is passed by where the path begins otherwise, as most are at each request."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self._beginning = path.partition("{")[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Say whether a request is for this route."""
+        if not scope["path"].startswith(self._beginning):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+@cache
+def routes() -> tuple[APIRoute, ...]:
+    """Give all routes in one row.
+
+    In an application they stand as they are, not as routers in routers: these are searched from end to end at each
+    level, and once more by the level above, which took longer than most answers.
+    """
+    return tuple(
+        _Route(
+            str(each.path),
+            each.endpoint,
+            methods=each.methods,
+            name=each.name,
+            dependencies=each.dependencies,
+            include_in_schema=each.include_in_schema,
+        )
+        for each in iter_route_contexts(router().routes)
+        if each.endpoint is not None
+    )
+
+
 def install(app: FastAPI) -> None:
     """Give an application that has nothing of Graph yet its routes, error envelope and gate.
 
     Its state must hold `database`, `base_url`, `tokens` and `sealing`.
     """
-    app.include_router(router())
+    app.router.routes.extend(routes())
     errors.register(app)
     app.add_middleware(GraphGate)

@@ -146,6 +146,9 @@ _FAILED: dict[str, Sentence] = {
     "EntryExportDelete": lambda s, _: f"{s.target} could not be deleted in {s.target_system}.",
 }
 
+_FILLING = frozenset({"type", "name", "passed", "clause", "matched", "evidence", "written", "waiting", "SkipReason"})
+"""Details that most steps have none beside; none of them stands behind the sentence."""
+
 
 def describe(step: Step, scene: Scene) -> str:
     """Put a step into a sentence, with what the target had to remark behind it."""
@@ -155,8 +158,10 @@ def describe(step: Step, scene: Scene) -> str:
     elif step.status is Status.FAILURE:
         sentence = _FAILED.get(step.code, sentence)
     said = sentence(scene, step.details) if sentence else f"{step.code} for {scene.source}: {step.status}."
-    notes = [name for name in step.details if name == "reason" or name.startswith("note")]
-    return " ".join([said, *(step.details[name] for name in sorted(notes))]) if notes else said
+    if _FILLING.issuperset(step.details):
+        return said
+    notes = sorted(name for name in step.details if name == "reason" or name.startswith("note"))
+    return " ".join([said, *(step.details[name] for name in notes)])
 
 
 def _capital(text: str) -> str:

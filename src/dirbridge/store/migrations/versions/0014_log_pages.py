@@ -1,4 +1,4 @@
-"""What a page of the provisioning log needs of its jobs, at hand."""
+"""What a page of the provisioning log needs."""
 
 from dirbridge.store.migrations import script
 

@@ -1,4 +1,4 @@
--- What a page of the provisioning log needs of its jobs, at hand.
+-- What a page of the provisioning log needs.
 
 -- The ends of a schema's first rule: name and id of its source and of its target directory.
 create function ends_of(jsonb) returns text[] language sql immutable parallel safe as $$
@@ -11,3 +11,6 @@ create function ends_of(jsonb) returns text[] language sql immutable parallel sa
 $$;
 -- Worked out when a schema is stored: a document of hundreds of kilobytes is too much to unpack for two names.
 alter table jobs add column ends text[] not null generated always as (ends_of(schema)) stored;
+
+-- The failures of a month among a million successes.
+create index events_status on events (tenant, status, at, id);
