@@ -2,7 +2,9 @@
 
 import asyncio
 from pathlib import Path
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from dirbridge.contract.errors import ConfigurationError
@@ -10,7 +12,8 @@ from dirbridge.service import setup
 from dirbridge.service.auth import secrets
 from dirbridge.service.settings import Settings, load
 from dirbridge.service.setup import Initialised, Wishes
-from dirbridge.store import audits, identity, people
+from dirbridge.store import applications, audits, identity, people
+from dirbridge.store.applications import Application
 from dirbridge.store.database import Database
 from tests.service.conftest import BASE_URL
 
@@ -146,3 +149,34 @@ async def test_base_url_that_was_given_stays_and_one_that_was_derived_follows(
     assert loaded.tenant.base_url == expected
     assert loaded.tokens.issuer == f"{expected}/{loaded.tenant.id}/v2.0"
     assert (await setup.load(database, load({"data": tmp_path}, {}))).tenant.base_url == expected
+
+
+async def _sign_in_client(database: Database, tenant: UUID) -> Application | None:
+    async with database.connection() as conn:
+        return await applications.find(conn, tenant, setup.SIGN_IN_CLIENT, "app_id")
+
+
+async def test_application_for_people_at_command_lines(
+    database: Database, settings: Settings, made: Initialised
+) -> None:
+    """It is made with the tenant, again where it is missing; what an administrator took from it stays away."""
+    tenant = made.tenant.id
+    found = await _sign_in_client(database, tenant)
+    assert found is not None
+    assert (found.is_public, found.redirect_uris, found.app_roles) == (True, ["http://localhost"], [])
+    assert set(setup.PERMISSIONS) < set(found.delegated_permissions)
+    assert len(found.required_permissions[0]["resourceAccess"]) == len(found.delegated_permissions)
+    async with database.transaction() as conn:
+        await applications.change(conn, tenant, msgspec.structs.replace(found, delegated_permissions=["User.Read"]))
+    await setup.load(database, settings)
+    narrowed = await _sign_in_client(database, tenant)
+    assert narrowed is not None
+    assert narrowed.delegated_permissions == ["User.Read"]
+    await setup.initialise(database, settings, Wishes())
+    completed = await _sign_in_client(database, tenant)
+    assert completed is not None
+    assert completed.delegated_permissions == found.delegated_permissions
+    async with database.transaction() as conn:
+        await applications.delete(conn, tenant, found.id)
+    await setup.load(database, settings)
+    assert await _sign_in_client(database, tenant) is not None

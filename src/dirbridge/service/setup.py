@@ -24,7 +24,7 @@ import msgspec
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import ConfigurationError
-from dirbridge.service.auth import authority, key_rings, secrets, tokens
+from dirbridge.service.auth import authority, graph_resource, key_rings, secrets, tokens
 from dirbridge.service.auth.authority import Authority
 from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.auth.tokens import Tokens
@@ -148,6 +148,7 @@ async def initialise(
         tenant = await identity.get_tenant(conn, await identity.only_tenant(conn))
         client, secret = await _client(conn, tenant.id, wishes)
         await _ensure_sign_in_client(conn, tenant.id)
+        await _complete_sign_in_client(conn, tenant.id)
         administrator = (await people.administrators(conn, tenant.id))[0]
         sealing = Sealing.open(settings.sealing_key)
         opened = await authority.open_stored(conn, tenant.id, sealing)
@@ -306,16 +307,30 @@ async def _client(conn: AsyncConnection[Any], tenant: UUID, wishes: Wishes) -> t
 
 
 async def _ensure_sign_in_client(conn: AsyncConnection[Any], tenant: UUID) -> None:
-    """Make the application by which people sign in at command lines, or give it what a later release needs."""
-    found = await identity.service_principal_by_app(conn, tenant, SIGN_IN_CLIENT)
-    if found is None:
-        await identity.add_service_principal(
-            conn, tenant, uuid4(), app_id=SIGN_IN_CLIENT, display_name=SIGN_IN_APPLICATION, is_public=True,
-            redirect_uris=["http://localhost"], delegated_permissions=DELEGATED_PERMISSIONS,
+    """Make the application by which people sign in at command lines; one that is there stays as it is."""
+    if await identity.service_principal_by_app(conn, tenant, SIGN_IN_CLIENT) is None:
+        new = Application(
+            id=uuid4(), app_id=SIGN_IN_CLIENT, display_name=SIGN_IN_APPLICATION, created_at=datetime.now(UTC),
+            is_public=True, redirect_uris=["http://localhost"], public_redirect_uris=["http://localhost"],
+            required_permissions=_required(DELEGATED_PERMISSIONS), delegated_permissions=list(DELEGATED_PERMISSIONS),
         )  # fmt: skip
-    elif not set(DELEGATED_PERMISSIONS) <= set(found.delegated_permissions):
-        wanted = sorted({*found.delegated_permissions, *DELEGATED_PERMISSIONS})
-        await identity.set_delegated_permissions(conn, tenant, found.id, wanted)
+        await applications.add(conn, tenant, new)
+
+
+async def _complete_sign_in_client(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    """Give that application what a later release's command line needs, as `dirbridge init` was asked to."""
+    found = await applications.find(conn, tenant, SIGN_IN_CLIENT, "app_id", lock=True)
+    if found is not None and not set(DELEGATED_PERMISSIONS) <= set(found.delegated_permissions):
+        held = sorted({*found.delegated_permissions, *DELEGATED_PERMISSIONS})
+        after = msgspec.structs.replace(found, delegated_permissions=held, required_permissions=_required(held))
+        await applications.change(conn, tenant, after)
+
+
+def _required(permissions: Sequence[str]) -> list[dict[str, Any]]:
+    """Give delegated permissions as Graph shows them at an application: requiredResourceAccess."""
+    ids = {name: id for id, name in graph_resource.scopes().items()}
+    access = [{"id": str(ids[name]), "type": "Scope"} for name in permissions]
+    return [{"resourceAppId": str(graph_resource.APP_ID), "resourceAccess": access}]
 
 
 def _checked_domain(name: str) -> str:

@@ -3,8 +3,8 @@
 Whatever a client carries is known here by its SHA-256 digest only. Every function takes an open connection and the
 tenant, and leaves the commit to its caller.
 
-Who makes a grant holds the administrator's row first (`hold`), who ends an administrator's grants changes it first: so
-none is made beside the one that ends them all.
+Who makes a grant holds the rows of administrator and application first (`hold`), who ends all grants of one of them
+changes its row first: so none is made beside that.
 """
 
 from __future__ import annotations
@@ -80,9 +80,15 @@ class Code(msgspec.Struct, frozen=True):
     grant_id: UUID | None = None
 
 
-async def hold(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID) -> None:
-    """Wait for whoever is ending an administrator's grants, and make the next one wait for us."""
+async def hold(
+    conn: AsyncConnection[Any], tenant: UUID, administrator: UUID, service_principal: UUID | None = None
+) -> None:
+    """Wait for whoever is ending grants of an administrator or to an application, and make the next one wait for us."""
     await conn.execute("select from administrators where tenant = %s and id = %s for share", [tenant, administrator])
+    if service_principal is not None:
+        await conn.execute(
+            "select from service_principals where tenant = %s and id = %s for share", [tenant, service_principal]
+        )
 
 
 # Grants --------------------------------------------------------------------------------------------------------------
@@ -175,6 +181,24 @@ async def behind(
     row = await cursor.fetchone()
     assert row is not None
     return Behind(None if row[0] is None else Standing(*row[:3]), *row[3:])
+
+
+async def end_of_application(
+    conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, because: str, at: datetime
+) -> None:
+    """End all that was granted to an application, codes included. Its row must have been changed before."""
+    values = {"tenant": tenant, "application": service_principal, "because": because, "at": at}
+    await conn.execute(
+        """update grants set ended_at = %(at)s, ended_because = %(because)s
+           where tenant = %(tenant)s and service_principal = %(application)s and ended_at is null""",
+        values,
+    )
+    await conn.execute(
+        "delete from authorization_codes where tenant = %(tenant)s and service_principal = %(application)s", values
+    )
+    await conn.execute(
+        "delete from device_codes where tenant = %(tenant)s and service_principal = %(application)s", values
+    )
 
 
 # Refresh tokens ------------------------------------------------------------------------------------------------------
@@ -305,6 +329,11 @@ async def consent(
                 consented_at = excluded.consented_at""",
         [tenant, service_principal, administrator, scopes, at],
     )
+
+
+async def forget_consents(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID) -> None:
+    """Have people asked again whatever an application asks for."""
+    await conn.execute("delete from consents where tenant = %s and service_principal = %s", [tenant, service_principal])
 
 
 # Housekeeping --------------------------------------------------------------------------------------------------------

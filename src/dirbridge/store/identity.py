@@ -258,16 +258,6 @@ async def add_service_principal(
     )  # fmt: skip
 
 
-async def set_delegated_permissions(
-    conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, permissions: Sequence[str]
-) -> None:
-    """Replace what an application may be allowed to do for people."""
-    await conn.execute(
-        "update service_principals set delegated_permissions = %s where tenant = %s and id = %s",
-        [list(permissions), tenant, service_principal],
-    )
-
-
 async def set_app_roles(
     conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, app_roles: Sequence[str]
 ) -> None:

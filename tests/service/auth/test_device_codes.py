@@ -7,7 +7,6 @@ import httpx2
 import pytest
 
 from dirbridge.service.auth import device_codes
-from dirbridge.service.setup import SIGN_IN_CLIENT
 from dirbridge.store import device_codes as store
 from dirbridge.store import people
 from tests.service.auth.doors import SCOPE, Door, refused
@@ -154,9 +153,3 @@ async def test_application_with_a_secret_proves_itself(door: Door) -> None:
     another = await door.register(is_public=False)
     answer = await door.post("devicecode", scope="User.Read", client_id=str(another))
     assert refused(answer) == (401, 7000218, "invalid_client")
-
-
-async def test_the_command_lines_client_is_made_once(door: Door) -> None:
-    """At `init` and at every start, with what it may do for people."""
-    found = await door.run("select is_public, redirect_uris from service_principals where app_id = %s", SIGN_IN_CLIENT)
-    assert found == [(True, ["http://localhost"])]

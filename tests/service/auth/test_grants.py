@@ -3,18 +3,20 @@
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from dirbridge.service.auth import grants
+from dirbridge.service.auth import grants, registrations
 from dirbridge.service.auth import people as acts
 from dirbridge.service.auth.people import Act
 from dirbridge.service.setup import SIGN_IN_CLIENT
-from dirbridge.store import housekeeping, people
+from dirbridge.store import applications, housekeeping, people
 from tests.service.auth.doors import CHALLENGE, SCOPE, VERIFIER, Door, refused
 
 
@@ -291,6 +293,31 @@ async def test_change_of_an_administrator_ends_their_grants(door: Door, how: str
     assert refused(await door.refresh(given["refresh_token"])) == (400, 50173, "invalid_grant")
     assert refused(await door.redeem(code)) == (400, 70000, "invalid_grant")
     assert (await door.asks(given["access_token"])).status_code == 401
+
+
+async def test_application_that_is_shut_out_keeps_no_grant(door: Door) -> None:
+    """Disabled or removed, and made again: people sign in anew. Removed, they are asked for consent again."""
+    given, code = await door.tokens(), await door.code()
+    async with door.database.transaction() as conn:
+        act = Act(conn, door.tenant, "test", door.at)
+        found = await applications.find(conn, door.tenant, SIGN_IN_CLIENT, "app_id")
+        assert found is not None
+        await grants.store.consent(conn, door.tenant, found.id, door.person.id, ["User.Read"], door.at)
+        await registrations.change(act, found, msgspec.structs.replace(found, is_enabled=False))
+    assert refused(await door.refresh(given["refresh_token"]))[1] == 7000112
+    async with door.database.transaction() as conn:
+        disabled = msgspec.structs.replace(found, is_enabled=False)
+        await registrations.change(replace(act, conn=conn), disabled, found)
+    assert refused(await door.refresh(given["refresh_token"])) == (400, 50173, "invalid_grant")
+    assert refused(await door.redeem(code)) == (400, 70000, "invalid_grant")
+    given = await door.tokens()
+    async with door.database.transaction() as conn:
+        await registrations.remove_principal(replace(act, conn=conn), found)
+    assert refused(await door.refresh(given["refresh_token"]))[1] == 7000229
+    async with door.database.transaction() as conn:
+        await registrations.add_principal(replace(act, conn=conn), found, found)
+    assert refused(await door.refresh(given["refresh_token"])) == (400, 50173, "invalid_grant")
+    assert await door.run("select count(*) from consents") == [(0,)]
 
 
 async def test_code_is_not_exchanged_beside_the_change_that_ends_it(door: Door) -> None:

@@ -133,7 +133,7 @@ async def _redeem(
 ) -> Given | TokenError:
     assert found.administrator is not None
     assert found.signed_in_at is not None
-    await grant_store.hold(conn, asked.tokens.tenant, found.administrator)
+    await grant_store.hold(conn, asked.tokens.tenant, found.administrator, found.service_principal)
     if not await store.redeem(conn, asked.tokens.tenant, carried):
         return TokenError(54005, "invalid_grant", "The device code was already redeemed, or what it stood for ended.")
     signed = Code(

@@ -199,7 +199,7 @@ async def _exchange(
     tenant = asked.tokens.tenant
     code = await store.code(conn, tenant, carried)
     if code is not None:
-        await store.hold(conn, tenant, code.administrator)
+        await store.hold(conn, tenant, code.administrator, code.service_principal)
     if code is None or code.service_principal != client.principal.id:
         return _no_code()
     if code.expires_at <= asked.at:

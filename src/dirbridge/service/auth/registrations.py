@@ -15,7 +15,7 @@ import msgspec
 from dirbridge.contract.errors import ConfigurationError
 from dirbridge.service.auth import secrets
 from dirbridge.service.auth.people import Act
-from dirbridge.store import application_owners, applications, identity
+from dirbridge.store import application_owners, applications, grants, identity
 from dirbridge.store.applications import Application, Certificate
 
 LONGEST_SECRET = timedelta(days=730)
@@ -45,6 +45,8 @@ async def change(act: Act, before: Application, after: Application, activity: st
     loses = not set(before.delegated_permissions) <= set(after.delegated_permissions)
     if loses or (before.is_enabled and not after.is_enabled):
         await applications.revoke_tokens(act.conn, act.tenant, before.id)
+    if before.is_enabled and not after.is_enabled:
+        await grants.end_of_application(act.conn, act.tenant, before.id, "the application was disabled.", act.at)
     await act.record(activity, str(before.id), changed=names)
 
 
@@ -64,6 +66,8 @@ async def remove_principal(act: Act, application: Application) -> None:
     after = msgspec.structs.replace(application, has_principal=False, app_roles=[], is_enabled=True)
     await applications.change(act.conn, act.tenant, after)
     await applications.revoke_tokens(act.conn, act.tenant, application.id)
+    await grants.end_of_application(act.conn, act.tenant, application.id, "the application was removed.", act.at)
+    await grants.forget_consents(act.conn, act.tenant, application.id)
     await act.record("Remove service principal", str(application.id), displayName=application.display_name)
 
 
