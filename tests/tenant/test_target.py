@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from dirbridge.contract.export import Action, Export, Outcome, Reference, TargetValue
-from dirbridge.store import directory, unique
+from dirbridge.store import directory, tenant_settings, unique
 from dirbridge.store.database import ValueRejected, savepoint
 from dirbridge.store.unit import Unit
 from dirbridge.tenant import administration, rules
@@ -219,6 +219,40 @@ async def test_no_soft_match(world: World) -> None:
         ("e2", person("eve", ProxyAddresses=("SMTP:dan.office@contoso.test",))),
     )
     assert found == {"e1": cloud, "e2": cloud}
+
+
+async def _switch(world: World, feature: str, on: bool) -> None:
+    async with world.database.transaction() as conn:
+        document = {"features": {feature: on}}
+        await tenant_settings.put(conn, world.tenant, tenant_settings.ON_PREMISES, document)
+
+
+async def test_soft_match_that_is_switched_off(world: World) -> None:
+    """Not by sign-in name only, or not at all; what is synchronized is found by its anchor as ever."""
+    by_name = await _cloud(world, userPrincipalName="ann@contoso.test")
+    by_address = await _cloud(world, userPrincipalName="x@contoso.test", mail="bob.office@contoso.test")
+    ours = await made(world, "cat")
+    wanted = (
+        ("a", person("ann")),
+        ("b", person("bob", ProxyAddresses=("SMTP:bob.office@contoso.test",))),
+        ("c", person("cat")),
+    )
+    assert await find(world, *wanted) == {"a": by_name, "b": by_address, "c": ours}
+    await _switch(world, "softMatchOnUpnEnabled", on=False)
+    assert await find(world, *wanted) == {"b": by_address, "c": ours}
+    await _switch(world, "blockSoftMatchEnabled", on=True)
+    assert await find(world, *wanted) == {"c": ours}
+
+
+async def test_hard_match_that_is_switched_off(world: World) -> None:
+    """An object of the cloud is not taken over by its anchor, also not in the bin; a synchronized one still is."""
+    await _cloud(world, userPrincipalName="old@contoso.test", onPremisesImmutableId="anchor-ann")
+    await _switch(world, "blockCloudObjectTakeoverThroughHardMatchEnabled", on=True)
+    ours = await made(world, "bob")
+    wanted = (("a", person("ann", UserPrincipalName="new@contoso.test")), ("b", person("bob")))
+    assert await find(world, *wanted) == {"b": ours}
+    await export(world, delete("b", ours))
+    assert await find(world, *wanted) == {"b": ours}
 
 
 async def test_matching_attributes(world: World) -> None:

@@ -52,14 +52,24 @@ async def read(
 
 
 async def by_immutable_id(
-    conn: AsyncConnection[Any], tenant: UUID, object_type: str, immutable_ids: Sequence[str]
+    conn: AsyncConnection[Any],
+    tenant: UUID,
+    object_type: str,
+    immutable_ids: Sequence[str],
+    *,
+    only_synchronized: bool = False,
 ) -> dict[str, UUID]:
-    """Find objects by source anchor, live ones before deleted ones."""
+    """Find objects by source anchor, live ones before deleted ones.
+
+    Args:
+        only_synchronized: not those that were made in the cloud, or handed over to people.
+    """
     cursor = await conn.execute(
         f"""select distinct on (immutable_id) immutable_id, id from directory_objects o
            where tenant = %s and object_type = %s and immutable_id = any(%s) and {_NO_ACCOUNT}
+             and (not %s or sync_job is not null and not cloud_managed)
            order by immutable_id, deleted_at desc nulls first, id""",
-        (tenant, object_type, list(immutable_ids)),
+        (tenant, object_type, list(immutable_ids), only_synchronized),
     )
     return {row[0]: row[1] for row in await cursor.fetchall()}
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from dirbridge.contract.export import Match, TargetValue
-from dirbridge.store import directory, unique
+from dirbridge.store import directory, tenant_settings, unique
 from dirbridge.store.unit import Unit
+from dirbridge.tenant import features, rules
 from dirbridge.tenant import properties as shapes
-from dirbridge.tenant import rules
 
 Wanted = Sequence[tuple[str, Mapping[str, TargetValue]]]
 
@@ -27,8 +27,10 @@ async def find(unit: Unit, kind: str, wanted: Wanted, attributes: Sequence[str])
     """Match new entries with objects that exist.
 
     By the attributes in their order; then by source anchor (hard match), the recycle bin included; then, among objects
-    made in the cloud, by sign-in name or primary address (soft match; groups and contacts by address only).
+    made in the cloud, by sign-in name or primary address (soft match; groups and contacts by address only). What the
+    tenant switched off of these two does not happen.
     """
+    switches = features.of(await tenant_settings.get(unit.conn, unit.tenant, tenant_settings.ON_PREMISES))
     found: dict[str, Match] = {}
     immutable: set[TargetValue] = set()
     for attribute in (*attributes, *(_ANCHORS[:1] if _ANCHORS[0] not in attributes else ())):
@@ -37,11 +39,14 @@ async def find(unit: Unit, kind: str, wanted: Wanted, attributes: Sequence[str])
             # Mostly the two are the same: who was not found by one is not looked for by the other.
             rest = [(anchor, values) for anchor, values in rest if values.get(attribute) not in immutable]
             immutable |= {values.get(attribute) for _, values in rest}
-        found |= await _by(unit, kind, attribute, rest)
-    return found | await _soft(unit, kind, [(anchor, values) for anchor, values in wanted if anchor not in found])
+        found |= await _by(unit, kind, attribute, rest, switches)
+    if switches[features.BLOCK_SOFT_MATCH]:
+        return found
+    left = [(anchor, values) for anchor, values in wanted if anchor not in found]
+    return found | await _soft(unit, kind, left, by_name=switches[features.SOFT_MATCH_ON_NAME])
 
 
-async def _by(unit: Unit, kind: str, attribute: str, wanted: Wanted) -> dict[str, Match]:
+async def _by(unit: Unit, kind: str, attribute: str, wanted: Wanted, switches: Mapping[str, bool]) -> dict[str, Match]:
     """Match by the value of one attribute."""
     asked: dict[str, list[str]] = {}
     fold = _folding(attribute)
@@ -51,7 +56,7 @@ async def _by(unit: Unit, kind: str, attribute: str, wanted: Wanted) -> dict[str
             asked.setdefault(fold(value), []).append(anchor)
     if not asked:
         return {}
-    there = await _holders(unit, kind, attribute, list(asked))
+    there = await _holders(unit, kind, attribute, list(asked), switches)
     return {
         anchor: Match(attribute, tuple(str(id) for id in ids))
         for value, ids in there.items()
@@ -67,9 +72,13 @@ def _folding(attribute: str) -> Callable[[TargetValue], str]:
     return lambda value: shapes.text_at(attribute, value).lower()
 
 
-async def _holders(unit: Unit, kind: str, attribute: str, values: Sequence[str]) -> Mapping[str, Sequence[UUID]]:
+async def _holders(
+    unit: Unit, kind: str, attribute: str, values: Sequence[str], switches: Mapping[str, bool]
+) -> Mapping[str, Sequence[UUID]]:
     if attribute in _ANCHORS:
-        hard = await directory.by_immutable_id(unit.conn, unit.tenant, kind, values)
+        hard = await directory.by_immutable_id(
+            unit.conn, unit.tenant, kind, values, only_synchronized=switches[features.BLOCK_HARD_MATCH]
+        )
         return {value: [id] for value, id in hard.items()}
     if attribute in _CLAIMED:
         claimed = _CLAIMED[attribute]
@@ -78,8 +87,8 @@ async def _holders(unit: Unit, kind: str, attribute: str, values: Sequence[str])
     return await directory.by_property(unit.conn, unit.tenant, kind, shapes.path(attribute), values)
 
 
-async def _soft(unit: Unit, kind: str, wanted: Wanted) -> dict[str, Match]:
-    names = {anchor: keys for anchor, values in wanted if (keys := _soft_keys(kind, values))}
+async def _soft(unit: Unit, kind: str, wanted: Wanted, *, by_name: bool) -> dict[str, Match]:
+    names = {anchor: keys for anchor, values in wanted if (keys := _soft_keys(kind, values, by_name=by_name))}
     if not names:
         return {}
     asked = sorted({key for keys in names.values() for _, key in keys})
@@ -91,10 +100,10 @@ async def _soft(unit: Unit, kind: str, wanted: Wanted) -> dict[str, Match]:
     }
 
 
-def _soft_keys(kind: str, values: Mapping[str, TargetValue]) -> list[tuple[str, unique.Key]]:
+def _soft_keys(kind: str, values: Mapping[str, TargetValue], *, by_name: bool) -> list[tuple[str, unique.Key]]:
     keys: list[tuple[str, unique.Key]] = []
     name = values.get("UserPrincipalName")
-    if kind == "user" and isinstance(name, str):
+    if kind == "user" and by_name and isinstance(name, str):
         keys.append(("UserPrincipalName", (rules.UPN, rules.fold(name))))
     addresses = values.get("ProxyAddresses")
     if isinstance(addresses, tuple):

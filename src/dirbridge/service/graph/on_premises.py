@@ -19,6 +19,7 @@ from dirbridge.service.graph.context import context, database, exact_body, versi
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
 from dirbridge.store import audits, tenant_settings
+from dirbridge.tenant import features
 
 router = APIRouter()
 
@@ -27,17 +28,6 @@ _WRITE = "OnPremDirectorySynchronization.ReadWrite.All"
 Lister = Annotated[Caller, Depends(require("OnPremDirectorySynchronization.Read.All", _WRITE, roles=HYBRID))]
 Writer = Annotated[Caller, Depends(require(_WRITE, roles=HYBRID))]
 
-ON = ("quarantineUponProxyAddressesConflictEnabled", "quarantineUponUpnConflictEnabled", "softMatchOnUpnEnabled",
-      "synchronizeUpnForManagedUsersEnabled")  # fmt: skip
-OFF = (
-    "allowOnPremUpdateOfOnPremisesObjectIdentifierEnabled", "blockCloudObjectTakeoverThroughHardMatchEnabled",
-    "blockSoftMatchEnabled", "bypassDirSyncOverridesEnabled", "cloudPasswordPolicyForPasswordSyncedUsersEnabled",
-    "concurrentCredentialUpdateEnabled", "concurrentOrgIdProvisioningEnabled", "deviceWritebackEnabled",
-    "directoryExtensionsEnabled", "fopeConflictResolutionEnabled", "groupWriteBackEnabled", "passwordSyncEnabled",
-    "passwordWritebackEnabled", "unifiedGroupWritebackEnabled", "userForcePasswordChangeOnLogonEnabled",
-    "userWritebackEnabled",
-)  # fmt: skip
-"""Features, as they are until somebody changes them."""
 NEVER = {
     "passwordSyncEnabled": "password hashes are not synchronized",
     "passwordWritebackEnabled": "Graph does not let it be changed either",
@@ -130,8 +120,8 @@ async def _shown(request: Request, caller: Caller) -> dict[str, Any]:
     configuration = {"accidentalDeletionPrevention": PREVENTION | kept.get("accidentalDeletionPrevention", {})}
     if version(request) == "beta":
         configuration |= dict.fromkeys(_BETA) | {name: value for name, value in kept.items() if name in _BETA}
-    features = dict.fromkeys(ON, True) | dict.fromkeys(OFF, False) | stored.get("features", {})
-    return {"id": str(caller.tenant), "configuration": configuration, "features": dict(sorted(features.items()))}
+    shown = dict(sorted(features.of(stored).items()))
+    return {"id": str(caller.tenant), "configuration": configuration, "features": shown}
 
 
 _INTERVAL = "customerRequestedSynchronizationInterval"
@@ -195,10 +185,11 @@ def _kind(text: str) -> str:
 
 def _features(wanted: dict[str, Any]) -> dict[str, bool]:
     """Read the features that are to be changed; null leaves one as it is, as in Graph."""
-    given = {name: value for name, value in wanted.items() if value is not None and "@odata." not in name}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    known = features.ON + features.OFF
     for name, value in given.items():
-        if name not in ON + OFF or not isinstance(value, bool):
-            what = "true or false" if name in ON + OFF else f"names of {', '.join(sorted(ON + OFF))}"
+        if name not in known or not isinstance(value, bool):
+            what = "true or false" if name in known else f"names of {', '.join(sorted(known))}"
             raise bad_request(f"features expects {what}; found '{name}': {value!r:.80}.", target=f"features/{name}")
         if value and name in NEVER:
             raise bad_request(f"'{name}' cannot be turned on: {NEVER[name]}.", target=f"features/{name}")
