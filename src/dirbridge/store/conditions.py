@@ -31,6 +31,7 @@ class Kind(StrEnum):
     TIME = "time"
     GUID = "GUID"
     TEXTS = "collection of texts"
+    OBJECTS = "collection of objects"
 
 
 class Operator(StrEnum):
@@ -135,6 +136,7 @@ class Property:
         words: its words as an index has them, where it is searched by word.
         codes: for TEXT, the only values that it has; they are found by equality as they are spelled in the row, so that
             an index on the bare column serves, and the planner knows how frequent each is.
+        elements: for OBJECTS, the properties of each by name in lower case; `value` is the table that has them.
     """
 
     name: str
@@ -145,6 +147,7 @@ class Property:
     allowed: frozenset[Operator] = EVERY
     words: sql.Composable | None = None
     codes: tuple[str, ...] = ()
+    elements: Mapping[str, Property] = field(default_factory=dict)
 
     def coded(self) -> Property:
         """Give it as it is compared with one of its codes."""
@@ -288,6 +291,8 @@ class _Compiler:
 
     def _any(self, condition: AnyOf, depth: int) -> sql.Composable:
         collection = self._property(condition)
+        if collection.kind is Kind.OBJECTS:
+            return self._any_object(collection, condition, depth)
         if collection.kind is not Kind.TEXTS:
             raise UnsupportedCondition(
                 f"'{collection.name}' is no collection, so any() cannot be asked of it.", condition.position
@@ -308,6 +313,15 @@ class _Compiler:
         text = inner.compile(condition.condition, depth + 1)
         return sql.SQL("exists (select from {} as element where {})").format(elements, text)
 
+    def _any_object(self, collection: Property, condition: AnyOf, depth: int) -> sql.Composable:
+        if condition.condition is None:
+            return sql.SQL("exists (select from {})").format(collection.value)
+        elements = {f"{condition.variable.lower()}/{name}": each for name, each in collection.elements.items()}
+        inner = _Compiler(elements, f"an element of {collection.name}", self.advanced, self.prefix)
+        inner.parameters = self.parameters
+        text = inner.compile(condition.condition, depth + 1)
+        return sql.SQL("exists (select from {} where {})").format(collection.value, text)
+
     def _whole(self, collection: Property, element: Property, condition: Condition) -> sql.Composable | None:
         """Ask for an element with one of some values by the index on the collection, where there is one."""
         match condition:
@@ -324,6 +338,11 @@ class _Compiler:
 
     def _compare(self, subject: Property, condition: Comparison) -> sql.Composable:
         operator = condition.operator
+        if subject.kind is Kind.OBJECTS:
+            raise UnsupportedCondition(
+                f"'{subject.name}' is a collection: ask {subject.name}/any(x:x/property eq 'value').",
+                condition.position,
+            )
         if subject.kind is Kind.TEXTS:
             raise UnsupportedCondition(
                 f"'{subject.name}' is a collection: ask {subject.name}/any(x:x eq 'value').", condition.position

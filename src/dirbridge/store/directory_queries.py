@@ -16,6 +16,7 @@ import msgspec
 from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
 
+from dirbridge.store import provisioning_errors
 from dirbridge.store.conditions import EVERY, EVERYTHING, Kind, Operator, Property, Where
 
 Conn = AsyncConnection[Any]
@@ -110,6 +111,23 @@ def _table(*properties: Property) -> Mapping[str, Property]:
     return {each.name.lower(): each for each in properties}
 
 
+def _table_of_errors() -> Property:
+    """What a job cannot bring to an object, each with its own properties."""
+
+    def text(name: str, column: str) -> Property:
+        return Property(
+            name, Kind.TEXT, sql.SQL("error.{}").format(sql.Identifier(column)), plain=_operators("eq ge le")
+        )
+
+    inner = _table(
+        text("category", "category"),
+        text("propertyCausingError", "property"),
+        text("value", "value"),
+        _time("occurredDateTime", sql.SQL("error.occurred")),
+    )
+    return Property("onPremisesProvisioningErrors", Kind.OBJECTS, provisioning_errors.OF_OBJECT, elements=inner)
+
+
 _LAST_SYNC = sql.SQL("(case when o.sync_job is not null then date_trunc('second', o.modified_at) end)")
 _DISPLAY_NAME = Property(
     "displayName", Kind.TEXT, sql.SQL("o.display_name"), folded=SORTED_NAME,
@@ -125,6 +143,7 @@ _COMMON = (
     _time("onPremisesLastSyncDateTime", _LAST_SYNC, ""),
     _boolean("onPremisesSyncEnabled"),
     _texts("proxyAddresses"),
+    _table_of_errors(),
 )
 _PRINCIPAL = (_text("onPremisesSecurityIdentifier", _EQUALITY, kind=Kind.EXACT),)
 

@@ -135,20 +135,58 @@ async def delete_object(conn: Conn, tenant: UUID, id: UUID, object_type: str | N
     return True
 
 
-async def restore_object(conn: Conn, tenant: UUID, id: UUID, at: datetime) -> bool:
+async def restore_object(
+    conn: Conn, tenant: UUID, id: UUID, at: datetime, *, reconcile: bool = False, name: str | None = None
+) -> bool:
     """Bring an object back from the recycle bin with its id and its unique values. False where it does not lie there.
+
+    Args:
+        reconcile: leave out the addresses that another live object has taken meanwhile.
+        name: the userPrincipalName to come back with.
 
     Raises:
         ConflictingValue: another live object has taken one of its values meanwhile.
+        EntryError: the object cannot have that name.
     """
     row = (await directory.read(conn, tenant, [id], lock=True)).get(id)
     if row is None or row.deleted_at is None:
         return False
+    if name is not None:
+        row = await _renamed(conn, tenant, row, name)
+    if reconcile:
+        row = await _without_taken(conn, tenant, row)
     await _take(conn, tenant, row, set())
     await directory.update(conn, tenant, [row], at)
     await _changed_by_hand(conn, tenant, id)
     await _mended(conn, tenant, id)
     return True
+
+
+async def _renamed(conn: Conn, tenant: UUID, row: ObjectRow, name: str) -> ObjectRow:
+    if row.object_type != "user":
+        raise EntryError("Only a user has a userPrincipalName.", code="Request_BadRequest")
+    if row.sync_job is not None:
+        raise Mastered(
+            "The userPrincipalName of a synchronized user is its source's.",
+            recommended_action="Change it in the source directory, or restore the user without a new name.",
+        )
+    await _check_name({rules.UPN: name}, *await directory.verified_domains(conn, tenant))
+    return msgspec.structs.replace(row, properties={**row.properties, rules.UPN: name})
+
+
+async def _without_taken(conn: Conn, tenant: UUID, row: ObjectRow) -> ObjectRow:
+    """Give an object without the addresses that others hold."""
+    wanted = {key for key in rules.claims(row.object_type, row.properties) if key[0] == rules.ADDRESS}
+    holders = await unique.holders(conn, tenant, wanted)
+    taken = {value for (_, value), owner in holders.items() if owner != row.id}
+    properties = dict(row.properties)
+    if rules.fold(properties.get("mail") or "") in taken:
+        del properties["mail"]
+    addresses = properties.get("proxyAddresses") or []
+    kept = [each for each in addresses if rules.fold(rules.smtp(each) or "") not in taken]
+    if kept != addresses:
+        properties["proxyAddresses"] = kept
+    return msgspec.structs.replace(row, properties=properties)
 
 
 async def purge(conn: Conn, tenant: UUID, id: UUID) -> bool:

@@ -83,7 +83,7 @@ async def test_each_type_asks_for_its_own_permission(world: World) -> None:
 async def test_live_objects_are_not_in_the_bin(world: World) -> None:
     """A live or unknown id is 404; a list needs a cast that is known."""
     id = await world.user("Ada")
-    for key in (str(id), str(uuid4()), "graph.device"):
+    for key in (str(id), str(uuid4()), "graph.planet"):
         assert (await world.get(f"directory/deletedItems/{key}")).status_code == 404
         assert (await world.client.post(f"directory/deletedItems/{key}/restore")).status_code == 404
         assert (await world.client.delete(f"directory/deletedItems/{key}")).status_code == 404
@@ -124,3 +124,43 @@ async def test_role_that_an_object_asks_for(world: World, role: str, reads: int,
     headers = registered.person(world.tokens, administrator, "a@contoso.test", [role], ["User.ReadWrite.All"])
     assert (await world.client.get(f"directory/deletedItems/{id}", headers=headers)).status_code == reads
     assert (await world.client.delete(f"directory/deletedItems/{id}", headers=headers)).status_code == purges
+
+
+async def test_restore_without_what_others_took(world: World) -> None:
+    """Addresses that another object holds by now are left out where that is asked for, and a new name is taken."""
+    addresses = ["SMTP:ada@contoso.test", "smtp:a@contoso.test", "x500:/o=contoso"]
+    id = await world.user("Ada", mail="ada@contoso.test", proxyAddresses=addresses)
+    await world.client.delete(f"users/{id}")
+    await world.user("New Ada", userPrincipalName="ada@contoso.test", mail="ada@contoso.test")
+    path = f"{BIN}/{id}/microsoft.graph.restore"
+    for refused in ({}, {"autoReconcileProxyConflict": True}, {"newUserPrincipalName": "ada2@contoso.test"}):
+        assert (await world.client.post(path, json=refused)).status_code == 409
+    wrong = {"autoReconcileProxyConflict": True, "newUserPrincipalName": "ada2@elsewhere.test"}
+    answer = await world.client.post(path, json=wrong)
+    assert (answer.status_code, code(answer)) == (400, "Request_BadRequest")
+    wanted = {"autoReconcileProxyConflict": True, "newUserPrincipalName": "ada2@contoso.test"}
+    answer = await world.client.post(path, json=wanted)
+    assert answer.status_code == 200, answer.text
+    back = (await world.get(f"users/{id}", select="userPrincipalName,mail,proxyAddresses")).json()
+    assert (back["userPrincipalName"], back["mail"], back["proxyAddresses"]) == (
+        "ada2@contoso.test", None, ["smtp:a@contoso.test", "x500:/o=contoso"],
+    )  # fmt: skip
+
+
+async def test_name_of_what_a_source_masters_stays_at_its_restore(world: World) -> None:
+    """And a group has none."""
+    await add_job(world, "job")
+    user = await world.put("user", "Ada", job="job", deleted=True, userPrincipalName="ada@contoso.test")
+    group = await world.put("group", "Staff", deleted=True)
+    for id in (user, group):
+        answer = await world.client.post(f"{BIN}/{id}/restore", json={"newUserPrincipalName": "new@contoso.test"})
+        assert (answer.status_code, code(answer)) == (400, "Request_BadRequest")
+
+
+async def test_types_of_which_nothing_is_kept_are_empty(world: World) -> None:
+    """As lists; who may read users only does not see even that."""
+    for kind in ("device", "administrativeUnit"):
+        answer = await world.get(f"{BIN}/microsoft.graph.{kind}")
+        assert (answer.status_code, answer.json()["value"]) == (200, [])
+    world.client.headers.update(world.bearer("User.Read.All"))
+    assert (await world.get(f"{BIN}/graph.device")).status_code == 403

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request
 from starlette.responses import Response
@@ -12,9 +13,11 @@ from dirbridge.service.auth.access import Caller
 from dirbridge.service.graph import changes, expansions, objects, odata
 from dirbridge.service.graph.context import context, database, root
 from dirbridge.service.graph.errors import bad_request
-from dirbridge.service.graph.responses import GraphResponse, TextResponse
-from dirbridge.store import directory_queries
+from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment
+from dirbridge.store import directory_queries, provisioning_errors
 from dirbridge.store.directory_queries import After, Collection, Conn, DirectoryObject, Order
+
+_ERRORS = "onPremisesProvisioningErrors"
 
 CASTS = {f"graph.{name}": kind for kind, name in objects.GRAPH_TYPES.items()}
 FOREIGN_CASTS = {f"graph.{name}": name for name in objects.FOREIGN_TYPES}
@@ -69,13 +72,18 @@ async def listing(
         total = await directory_queries.count(conn, collection, where) if counted else None
         shown = [row.id for row in rows[: query.top]]
         expanded = await expansions.read(request, conn, caller, query, relation, shown) if caller else {}
+        errors = await _errors(request, conn, collection.parameters["tenant"], object_type, select, shown)
     return GraphResponse(
         odata.page(
             request,
             query,
             rows,
             fragment=odata.with_select(fragment, query),
-            render=lambda row: {**objects.render(request, row, select, typed=typed), **expanded.get(row.id, {})},
+            render=lambda row: {
+                **objects.render(request, row, select, typed=typed),
+                **errors.get(row.id, {}),
+                **expanded.get(row.id, {}),
+            },
             key=lambda row: After(row.id, row.sort_key),
             total=total,
         )
@@ -167,9 +175,12 @@ async def single(
     async with database(request).connection() as conn:
         row = await find(conn)
         expanded = await expansions.read(request, conn, caller, query, relation, [row.id])
+        errors = await _errors(request, conn, caller.tenant, object_type, select, [row.id])
     if relation is None and changes.is_known(request, row):
         return Response(status_code=304, headers={"ETag": changes.tag(row)})
-    return entity(request, row, query, select, f"{object_type}s", expanded=expanded.get(row.id))
+    return entity(
+        request, row, query, select, f"{object_type}s", expanded={**errors.get(row.id, {}), **expanded.get(row.id, {})}
+    )
 
 
 def entity(
@@ -186,6 +197,28 @@ def entity(
     address = context(request, odata.with_select(fragment, query) + "/$entity")
     shown = {**objects.render(request, row, select, typed=typed), **(expanded or {})}
     return GraphResponse({"@odata.context": address, **shown}, headers={"ETag": changes.tag(row)})
+
+
+async def _errors(
+    request: Request,
+    conn: Conn,
+    tenant: UUID,
+    object_type: str | None,
+    select: Sequence[str] | None,
+    ids: Sequence[UUID],
+) -> dict[UUID, dict[str, Any]]:
+    """Give what is to be laid over objects that a job cannot bring up to date, where that is shown at all."""
+    if not objects.shows(request, _ERRORS, object_type, select):
+        return {}
+    found: dict[UUID, dict[str, Any]] = {}
+    for each in await provisioning_errors.of(conn, tenant, ids):
+        found.setdefault(each.id, {_ERRORS: []})[_ERRORS].append({
+            "category": each.category,
+            "occurredDateTime": moment(each.occurred),
+            "propertyCausingError": each.property,
+            "value": each.value,
+        })  # fmt: skip
+    return found
 
 
 def object_type_of(cast: str) -> str:

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import ANYONE, GROUP_WRITERS, USER_WRITERS, Roles
 from dirbridge.service.graph import collections, objects, odata
-from dirbridge.service.graph.context import context, database, guid
+from dirbridge.service.graph.context import body, context, database, guid
 from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
 from dirbridge.store import audits, directory_queries
@@ -23,6 +24,14 @@ from dirbridge.store.directory_queries import Conn, DirectoryObject
 from dirbridge.tenant import administration
 
 router = APIRouter()
+
+
+class Restoring(msgspec.Struct, rename="camel"):
+    """How to bring an object back."""
+
+    auto_reconcile_proxy_conflict: bool = False
+    new_user_principal_name: Annotated[str, msgspec.Meta(min_length=3, max_length=113)] | None = None
+
 
 # What each type asks for; an object's type is known only once it was found.
 _WRITE = {
@@ -36,6 +45,8 @@ _READ = {
 }
 
 
+_FOREIGN = ("Directory.Read.All", "Directory.ReadWrite.All")
+"""Who may ask for types of which nothing is kept."""
 _ROLES = {"user": USER_WRITERS, "group": GROUP_WRITERS}
 
 
@@ -61,6 +72,11 @@ async def get_or_list(request: Request, key: str, caller: Reader) -> Response:
             object_type=kind,
             orders=collections.DELETED_ORDERS[kind],
         )
+    if key in collections.FOREIGN_CASTS:
+        caller.need(_FOREIGN)
+        return await collections.related(
+            request, lambda kind: directory_queries.deleted(caller.tenant, kind or ""), key
+        )
     query = odata.read(request, odata.ITEM)
     async with database(request).connection() as conn:
         row = await _find(conn, caller, key)
@@ -80,10 +96,14 @@ async def count(request: Request, cast: str, caller: Reader) -> Response:
 @router.post("/directory/deletedItems/{key}/restore")
 async def restore(request: Request, key: str, caller: Restorer) -> Response:
     """Bring an object back with its id."""
+    wanted = await body(request, Restoring, optional=True)
     async with database(request).transaction() as conn:
         row = await _find(conn, caller, key)
         caller.need(_RESTORE[row.object_type], _ROLES[row.object_type])
-        await administration.restore_object(conn, caller.tenant, row.id, datetime.now(UTC))
+        await administration.restore_object(
+            conn, caller.tenant, row.id, datetime.now(UTC),
+            reconcile=wanted.auto_reconcile_proxy_conflict, name=wanted.new_user_principal_name,
+        )  # fmt: skip
         await audits.record(
             conn, caller.tenant, actor=caller.actor, activity=f"Restore {row.object_type}", target=str(row.id)
         )

@@ -127,6 +127,15 @@ def render(
     return shown
 
 
+def shows(request: Request, name: str, object_type: str | None, select: Sequence[str] | None) -> bool:
+    """Say whether objects are shown with a property; those of several types are where one of them is."""
+    if select is not None:
+        return name in select
+    if object_type is None or version(request) != "v1.0":
+        return True
+    return name in _DEFAULT[object_type]
+
+
 def value(row: DirectoryObject, name: str) -> Any:
     """Give one property of an object."""
     match name:

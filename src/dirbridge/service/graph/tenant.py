@@ -51,20 +51,21 @@ class NewDomain(msgspec.Struct):
 @router.get("/organization")
 async def list_organizations(request: Request, caller: OrganizationReader) -> Response:
     """Give the tenant, as a list of one."""
-    odata.read(request, odata.ITEM)
-    return GraphResponse({
-        "@odata.context": context(request, "organization"), "value": [await _organization(request, caller)],
-    })  # fmt: skip
+    query = odata.read(request, odata.ITEM)
+    shown = _chosen(query, await _organization(request, caller), "organization")
+    address = context(request, odata.with_select("organization", query))
+    return GraphResponse({"@odata.context": address, "value": [shown]})
 
 
 @router.get("/organization/{key}")
 async def get_organization(request: Request, key: str, caller: OrganizationReader) -> Response:
     """Give the tenant."""
-    odata.read(request, odata.ITEM)
+    query = odata.read(request, odata.ITEM)
     if key.lower() != str(caller.tenant):
         raise not_found("organization", key)
-    shown = await _organization(request, caller)
-    return GraphResponse({"@odata.context": context(request, "organization/$entity"), **shown})
+    shown = _chosen(query, await _organization(request, caller), "organization")
+    address = context(request, odata.with_select("organization", query) + "/$entity")
+    return GraphResponse({"@odata.context": address, **shown})
 
 
 @router.patch("/organization/{key}")
@@ -90,6 +91,12 @@ async def change_organization(request: Request, key: str, caller: OrganizationWr
             detail=detail,
         )
     return no_content()
+
+
+def _chosen(query: odata.Query, shown: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Keep what `$select` asks for, and the id."""
+    select = odata.selected(query, {name.lower(): name for name in shown}, f"microsoft.graph.{kind}")
+    return odata.chosen(shown, select if select is None else select | {"id"})
 
 
 async def _organization(request: Request, caller: Caller) -> dict[str, Any]:
@@ -128,23 +135,25 @@ def _show_organization(row: Organization, domains: list[Domain]) -> dict[str, An
 @router.get("/domains")
 async def list_domains(request: Request, caller: DomainReader) -> Response:
     """List the tenant's domains."""
-    odata.read(request, frozenset({"format", "top"}))
+    query = odata.read(request, odata.ITEM | {"top"})
     async with database(request).connection() as conn:
         found = await identity.domains(conn, caller.tenant)
+    address = context(request, odata.with_select("domains", query))
     return GraphResponse(
-        {"@odata.context": context(request, "domains"), "value": [show_domain(each) for each in found]}
+        {"@odata.context": address, "value": [_chosen(query, show_domain(each), "domain") for each in found]}
     )
 
 
 @router.get("/domains/{name}")
 async def get_domain(request: Request, name: str, caller: DomainReader) -> Response:
     """Give one domain by its name."""
-    odata.read(request, frozenset({"format"}))
+    query = odata.read(request, odata.ITEM)
     async with database(request).connection() as conn:
         found = await identity.domains(conn, caller.tenant)
     for each in found:
         if each.name.lower() == name.lower():
-            return GraphResponse({"@odata.context": context(request, "domains/$entity"), **show_domain(each)})
+            address = context(request, odata.with_select("domains", query) + "/$entity")
+            return GraphResponse({"@odata.context": address, **_chosen(query, show_domain(each), "domain")})
     raise not_found("domain", name)
 
 

@@ -22,7 +22,7 @@ class VerifiedDomain(Shape, kw_only=True):
     type: str
 
 
-class Organization(Entity, kw_only=True):
+class Organization(Selectable, kw_only=True):
     """The tenant."""
 
     id: str
@@ -35,7 +35,7 @@ class Organization(Entity, kw_only=True):
     verified_domains: list[VerifiedDomain]
 
 
-class Domain(Entity, kw_only=True):
+class Domain(Selectable, kw_only=True):
     """A domain of the tenant; its name is its id."""
 
     id: str

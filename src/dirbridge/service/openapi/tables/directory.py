@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dirbridge.service.graph import (
     collections,
+    deleted_items,
     delta_options,
     expansions,
     groups,
@@ -153,6 +154,8 @@ _BINNED = {f"graph.{kind}": _list(kind, orders) for kind, orders in collections.
 DELETED: Table = {
     "graph.deleted_items.get_or_list": Variants("key", _BINNED, otherwise=_one(None)),
     "graph.deleted_items.count": Variants("cast", dict.fromkeys(_BINNED, _COUNT)),
-    "graph.deleted_items.restore": gives(ANY, None, refusals=(409,)),
+    "graph.deleted_items.restore": Operation(
+        answer=ANY, body=Body(deleted_items.Restoring, optional=True), refusals=(409,)
+    ),
     "graph.deleted_items.purge": acts(),
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from dirbridge.service.graph import batch, directory_audits, odata, on_premises, provisioning_logs, tenant
 from dirbridge.service.openapi.operations import (
-    FEW,
     Operation,
     Options,
     Table,
@@ -14,6 +15,7 @@ from dirbridge.service.openapi.operations import (
     lists,
     makes,
 )
+from dirbridge.service.openapi.shapes import Selectable
 from dirbridge.service.openapi.shapes.batch import BatchAnswers
 from dirbridge.service.openapi.shapes.logs import DirectoryAudit, ProvisioningObjectSummary
 from dirbridge.service.openapi.shapes.tenant import (
@@ -24,6 +26,12 @@ from dirbridge.service.openapi.shapes.tenant import (
 
 _ITEM = Options(odata.ITEM)
 _SETTINGS = Options(odata.ITEM, select=("id", "configuration", "features"))
+
+
+def _selectable(of: type[Selectable], *more: str) -> Options:
+    """The options of a resource that `$select` cuts down."""
+    names = [field.encode_name for field in msgspec.structs.fields(of)]
+    return Options(odata.ITEM | set(more), select=[name for name in names if not name.startswith("@")])
 
 
 def log_options(names: frozenset[str], select: tuple[str, ...], most: int) -> Options:
@@ -39,11 +47,11 @@ def _log(module: str, of: type, names: tuple[str, ...], most: int, one: str, man
 
 
 TENANT: Table = {
-    "graph.tenant.list_organizations": lists(Organization, _ITEM),
-    "graph.tenant.get_organization": gives(Organization, _ITEM),
+    "graph.tenant.list_organizations": lists(Organization, _selectable(Organization)),
+    "graph.tenant.get_organization": gives(Organization, _selectable(Organization)),
     "graph.tenant.change_organization": acts(tenant.OrganizationChange, refusals=(409,)),
-    "graph.tenant.list_domains": lists(Domain, FEW),
-    "graph.tenant.get_domain": gives(Domain),
+    "graph.tenant.list_domains": lists(Domain, _selectable(Domain, "top")),
+    "graph.tenant.get_domain": gives(Domain, _selectable(Domain)),
     "graph.tenant.add_domain": makes(Domain, tenant.NewDomain),
     "graph.on_premises.list_settings": lists(OnPremisesDirectorySynchronization, _SETTINGS),
     "graph.on_premises.get_settings": gives(OnPremisesDirectorySynchronization, _SETTINGS),
