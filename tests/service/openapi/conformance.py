@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -58,6 +59,7 @@ class Prober:
         self.sent = 0
         self.answered: dict[str, set[int]] = {}
         self._world = world
+        self._document = document
         self._loop = loop
 
     def operations(self, wanted: Callable[[str], bool]) -> list[Operation]:
@@ -73,6 +75,9 @@ class Prober:
             briefly: with a sound request on what there is, and no more.
         """
         filled = {name: self._world.key(end) for name, end in _ends(operation.path)}
+        if self._takes_document(operation):
+            self._try(self._documents(operation, filled), CHECKS)
+            return
         self._try(operation.as_strategy(GenerationMode.POSITIVE, path_parameters=filled), CHECKS)
         if briefly:
             return
@@ -81,6 +86,21 @@ class Prober:
         if operation.body or operation.query:
             rejected = [*CHECKS, checks.negative_data_rejection]
             self._try(operation.as_strategy(GenerationMode.NEGATIVE, path_parameters=filled), rejected)
+
+    def _takes_document(self, operation: Operation) -> bool:
+        """Whether a schema document is sent, which has hundreds of parts in each other."""
+        item = self._document["paths"][operation.path][operation.method.lower()]
+        shown = json.dumps(item.get("requestBody", {}))
+        return any(f'/{name}"' in shown for name in ("WholeSchema", "PartOfSchema", "ChangedTemplate"))
+
+    def _documents(self, operation: Operation, filled: dict[str, str]) -> st.SearchStrategy[Case[Any]]:
+        """Make requests with the job's schema document, one place of it changed: made anew, none would be near one."""
+        whole = "template}" in operation.path.rpartition("/")[2]
+        return changed(self._world.schema).flatmap(
+            lambda body: operation.as_strategy(
+                path_parameters=filled, body={"schema": body} if whole else body, media_type="application/json"
+            )
+        )
 
     def _try(self, cases: st.SearchStrategy[Case[Any]], judged: list[Any]) -> None:
         @settings(
@@ -102,7 +122,8 @@ class Prober:
         each()
 
     def _send(self, case: Case[Any]) -> httpx2.Response:
-        told = case.as_transport_kwargs(base_url=BASE_URL, headers=dict(self._world.client.headers))
+        headers = {**self._world.client.headers, "authorization": self._world.bearer(case.operation.path)}
+        told = case.as_transport_kwargs(base_url=BASE_URL, headers=headers)
         names = ("method", "url", "headers", "params", "data", "json", "cookies")
         made = requests.Request(**{name: told[name] for name in names if name in told}).prepare()
         assert made.method is not None
@@ -114,6 +135,24 @@ class Prober:
         self.sent += 1
         self.answered.setdefault(case.operation.label, set()).add(answer.status_code)
         return answer
+
+
+ODD = (None, "", "\x00", "x" * 300, "[", 0, -1, 1.5, True, [], [None], {}, {"a": {}})
+
+
+@st.composite
+def changed(draw: st.DrawFn, document: Any) -> Any:
+    """Change one place of a document, or none."""
+    found = copy.deepcopy(document)
+    place = found
+    while draw(st.integers(0, 9)) and place:
+        key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if isinstance(place[key], dict | list) and draw(st.integers(0, 9)):
+            place = place[key]
+        else:
+            place[key] = draw(st.sampled_from(ODD))
+            break
+    return found
 
 
 def _ends(path: str) -> Iterator[tuple[str, str]]:

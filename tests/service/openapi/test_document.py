@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from typing import Any
@@ -18,6 +19,7 @@ from dirbridge.service.openapi.document import Document, Undescribed
 from tests.service.conftest import BASE_URL
 from tests.service.openapi.conftest import SmallWorld
 
+_DECODED = re.compile(r"\bbody\(request, ([\w.]+)")
 _NAMES = re.compile(r"\$([a-z]+)")
 
 
@@ -54,6 +56,20 @@ def test_every_entry_has_its_route(service: FastAPI) -> None:
     }
     stale = {key for area in tables.AREAS for key in area.table} - used
     assert not stale, f"dirbridge/service/openapi/tables has entries for functions that answer no route: {stale}"
+
+
+def test_bodies_are_those_that_routes_decode(service: FastAPI) -> None:
+    """The type that a function reads its body as is the one that its entry names."""
+    read = 0
+    for each in document.operations(service):
+        assert each.route.endpoint is not None
+        for decoded in _DECODED.findall(inspect.getsource(each.route.endpoint)):
+            body = each.operation.body
+            assert body is not None, f"{each.key} reads a body, and its entry names none"
+            name = decoded.rpartition(".")[2]
+            assert name == "dict" or getattr(body.form, "__name__", body.form) == name, f"{each.key} reads {name}"
+            read += 1
+    assert read > 50
 
 
 def test_route_without_an_entry_is_named() -> None:
@@ -126,7 +142,8 @@ async def test_options_are_those_that_routes_take(small_world: SmallWorld, descr
         documented = {each["name"] for each in item.get("get", {}).get("parameters", ()) if each["in"] == "query"}
         if "get" not in item or not path.startswith(("/v1.0", "/beta")) or path.endswith("/delta"):
             continue
-        answer = await small_world.client.get(filled(small_world, path), params={"$apply": "x"})
+        headers = {"Authorization": small_world.bearer(path)}
+        answer = await small_world.client.get(filled(small_world, path), params={"$apply": "x"}, headers=headers)
         message = answer.json()["error"]["message"] if answer.status_code == 400 else ""
         if "Supported: " in message:
             asked += 1
