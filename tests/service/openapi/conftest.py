@@ -158,7 +158,9 @@ async def _job(world: SmallWorld) -> None:
     world.schema = schema = (await world.client.get(f"{tree}/jobs/{job}/schema")).json()
     log = (await world.client.get("/v1.0/auditLogs/provisioning")).json()["value"]
     audits = (await world.client.get("/v1.0/auditLogs/directoryAudits")).json()["value"]
-    world.keys |= {"/servicePrincipals/{sp}": principal["id"], "/applications/{sp}": made["application"]["appId"]}
+    world.keys |= {"/servicePrincipals/{sp}": principal["id"], "/applications/{sp}": made["application"]["id"]}
+    world.keys |= {"/servicePrincipals/{key}": principal["id"], "/applications/{key}": made["application"]["id"]}
+    world.keys["{assignment}"] = "none"
     world.keys |= {"{job}": job, "{directory}": schema["directories"][0]["id"], "/previews/{key}": preview["id"]}
     world.keys |= {"/provisioning/{key}": log[0]["id"], "/directoryAudits/{key}": audits[0]["id"]}
 

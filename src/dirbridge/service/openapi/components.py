@@ -71,10 +71,9 @@ class Components:
         """Give the schema of a request's body."""
         return {"$ref": _PREFIX + (body.name or self._name(body.form))}
 
-    def of_answer(self, operation: Operation) -> Schema:
+    def of_answer(self, form: Form, *, many: bool) -> Schema:
         """Give the schema of an answer."""
-        assert operation.answer is not None
-        return {"$ref": _PREFIX + self._name(operation.answer) + ("Collection" if operation.many else "")}
+        return {"$ref": _PREFIX + self._name(form) + ("Collection" if many else "")}
 
     def _property(self, operation: Operation) -> str:
         assert operation.answer is not None
@@ -85,6 +84,7 @@ class Components:
 
 
 def _forms(operation: Operation) -> Iterable[Form]:
+    yield from (form for form in operation.otherwise.values() if form is not None)
     if operation.answer is not None:
         yield operation.answer
     if operation.body is not None:

@@ -23,7 +23,7 @@ from dirbridge.service.auth.permissions import PERMISSIONS, Roles
 from dirbridge.service.graph.gate import VERSIONS
 from dirbridge.service.openapi import parameters, tables
 from dirbridge.service.openapi.components import Components
-from dirbridge.service.openapi.operations import Area, Body, Entry, Operation
+from dirbridge.service.openapi.operations import Area, Body, Entry, Form, Operation
 from dirbridge.service.openapi.refusals import RESPONSES, reference
 
 Document = dict[str, Any]
@@ -198,7 +198,11 @@ def _operation(each: Described, components: Components) -> Document:
         "operationId": re.sub(r"\W+", "_", f"{each.method.lower()}{each.path}").strip("_"),
         "summary": summary,
         "tags": [each.area.tag],
-        "parameters": [*parameters.of_path(each.path, each.values), *asked],
+        "parameters": [
+            *parameters.of_path(each.path, each.values),
+            *asked,
+            *parameters.of_headers(each.operation.asks),
+        ],
         "responses": _responses(each, components),
         "security": _security(each),
     }
@@ -235,23 +239,26 @@ def _body(body: Body, components: Components) -> Document:
 def _responses(each: Described, components: Components) -> Document:
     oauth = each.area is tables.OAUTH and each.permissions is None
     refusals = {str(status): reference(status, oauth=oauth) for status in _refusals(each)}
-    if each.operation.status is None:
-        return refusals
-    return {str(each.operation.status): _good(each.operation, components)} | refusals
+    operation = each.operation
+    good = {} if operation.status is None else {operation.status: operation.answer}
+    told = {
+        str(status): _good(operation, status, form, components)
+        for status, form in sorted({**good, **operation.otherwise}.items())
+    }
+    return told | refusals
 
 
-def _good(operation: Operation, components: Components) -> Document:
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("request-id", *operation.headers)}
-    good: Document = {"description": _said(operation), "headers": headers}
-    if operation.answer is not None:
-        good["content"] = {operation.media: {"schema": components.of_answer(operation)}}
+def _good(operation: Operation, status: int, form: Form | None, components: Components) -> Document:
+    names = ("request-id", *(operation.headers if status == operation.status else ()))
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    good: Document = {"description": _SAID.get(status, "What was asked for." if form else "Done."), "headers": headers}
+    if form is not None:
+        many = operation.many and status == operation.status
+        good["content"] = {operation.media: {"schema": components.of_answer(form, many=many)}}
     return good
 
 
-def _said(operation: Operation) -> str:
-    if operation.answer is None:
-        return "Done."
-    return {201: "What was made.", 202: "What was taken up."}.get(operation.status or 200, "What was asked for.")
+_SAID = {201: "What was made.", 202: "What was taken up.", 204: "Done.", 304: "The client has it."}
 
 
 def _refusals(each: Described) -> Sequence[int]:
@@ -264,6 +271,8 @@ def _refusals(each: Described) -> Sequence[int]:
         found |= {404} if "{" in each.path else set()
     if each.operation.body is not None:
         found |= {413}
+    if "If-Match" in each.operation.asks:
+        found |= {412}
     return sorted(found)
 
 

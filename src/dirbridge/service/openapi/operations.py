@@ -83,6 +83,8 @@ class Operation:
         body: what the request brings.
         options: the query options that it takes; None where it looks at none.
         permissions: that the function itself asks for; None where what its route asks for is all.
+        otherwise: the form of the answer by further statuses where all goes well; None for one without a body.
+        asks: headers of the request that make a difference.
         headers: of the answer, beside those that all have.
         refusals: further statuses of refusals, beside those that follow from the route.
     """
@@ -94,6 +96,8 @@ class Operation:
     body: Body | None = None
     options: Options | None = None
     permissions: tuple[str, ...] | None = None
+    otherwise: Mapping[int, Form | None] = field(default_factory=dict)
+    asks: Collection[str] = ()
     headers: Collection[str] = ()
     refusals: Collection[int] = ()
 

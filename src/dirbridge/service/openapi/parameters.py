@@ -6,7 +6,7 @@ Source: Graph's query parameter guide; what is accepted is decided in `graph.oda
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dirbridge.service.openapi.operations import Options
@@ -20,6 +20,7 @@ _PATH: Mapping[str, str] = {
     "/organization/{key}": "The tenant's id.",
     "/onPremisesSynchronization/{key}": "The tenant's id.",
     "{agent}": _KEY,
+    "{assignment}": "The id of the assignment.",
     "{directory}": "The id of a directory in the schema document.",
     "{group}": "The id of the group.",
     "{job}": "The job's id, such as `AD2AADProvisioning.…`.",
@@ -78,11 +79,9 @@ def of_query(options: Options, select: Schema | None = None) -> list[Schema]:
     for name, text in options.plain.items():
         found.append({"name": name, "in": "query", "description": text, "schema": {"type": "string"}})
     if options.eventual:
-        found.append(_header("ConsistencyLevel", "`eventual` asks for an advanced query.", "eventual"))
+        found += of_headers(["ConsistencyLevel"])
     if options.prefer:
-        found.append(
-            _header("Prefer", "`odata.maxpagesize=…` for the size of a page, `return=minimal`.", "return=minimal")
-        )
+        found.append(_header("Prefer", "`odata.maxpagesize=…` for the size of a page, `return=minimal`."))
     return found
 
 
@@ -92,10 +91,21 @@ def _option(name: str, options: Options) -> Schema:
     return described | ({"style": "form", "explode": False} if schema.get("type") == "array" else {})
 
 
-def _header(name: str, text: str, example: str) -> Schema:
-    return {
-        "name": name, "in": "header", "description": text, "schema": {"type": "string"}, "example": example,
-    }  # fmt: skip
+def of_headers(names: Iterable[str]) -> list[Schema]:
+    """Describe headers of a request."""
+    return [_header(name, _HEADERS[name]) for name in names]
+
+
+def _header(name: str, text: str) -> Schema:
+    return {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+
+
+_HEADERS: Mapping[str, str] = {
+    "ConsistencyLevel": "`eventual` asks for an advanced query.",
+    "If-Match": "The ETag that it must still have; `*` for any.",
+    "If-None-Match": "The ETag that the client has: where it is the same still, the answer is 304.",
+    "Prefer": "`return=minimal` or `return=representation`: without or with what was made or changed.",
+}
 
 
 def _select(_: Options) -> tuple[str, Schema]:

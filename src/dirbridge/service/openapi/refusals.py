@@ -53,6 +53,7 @@ _TOLD = {
     405: "This cannot be done with it.",
     409: "It contradicts what there is now.",
     410: "The token is too old: begin anew at the address in `Location`.",
+    412: "It is not what `If-Match` names any more: read it again.",
     413: "The body is too large.",
     429: "Too many requests: wait.",
     501: "Changes of this relationship are not tracked.",

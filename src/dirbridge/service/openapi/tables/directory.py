@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dirbridge.service.graph import (
     collections,
@@ -63,6 +64,18 @@ def _one(kind: str | None, *, expands: bool = False) -> Operation:
     return gives(COMPONENTS[kind] if kind else ANY, asked)
 
 
+def _known(kind: str) -> Operation:
+    return replace(_one(kind, expands=True), otherwise={304: None}, asks=("If-None-Match",))
+
+
+def _made(of: str, body: Body) -> Operation:
+    return makes(of, body, otherwise={204: None}, asks=("Prefer",), refusals=(409,))
+
+
+def _changed(of: str, body: type) -> Operation:
+    return acts(body, otherwise={200: of}, asks=("If-Match", "Prefer"), refusals=(409,))
+
+
 def _delta(kind: str | None, links: Sequence[str]) -> Operation:
     asked = Options(
         frozenset({"select", "filter", "expand", "deltatoken", "skiptoken", "format"}),
@@ -95,10 +108,10 @@ USERS: Table = {
     "graph.me.me": _one("user"),
     "graph.users.list_users": _list("user", collections.LIVE_ORDERS["user"], expands=True),
     "graph.users.count_users": _COUNT,
-    "graph.users.create_user": makes(USER, _NEW_USER, refusals=(409,)),
-    "graph.users.get_user": _one("user", expands=True),
-    "graph.users.update_user": acts(users.UserChange, refusals=(409,)),
-    "graph.users.delete_user": acts(),
+    "graph.users.create_user": _made(USER, _NEW_USER),
+    "graph.users.get_user": _known("user"),
+    "graph.users.update_user": _changed(USER, users.UserChange),
+    "graph.users.delete_user": acts(asks=("If-Match",)),
     **{f"graph.users.{name}": operation for name, operation in _MANAGER.items()},
     **_related("graph.users.direct_reports"),
     **_related("graph.users.member_of"),
@@ -113,10 +126,10 @@ USERS: Table = {
 GROUPS: Table = {
     "graph.groups.list_groups": _list("group", collections.LIVE_ORDERS["group"], expands=True),
     "graph.groups.count_groups": _COUNT,
-    "graph.groups.create_group": makes(GROUP, _NEW_GROUP, refusals=(409,)),
-    "graph.groups.get_group": _one("group", expands=True),
-    "graph.groups.update_group": acts(groups.GroupChange, refusals=(409,)),
-    "graph.groups.delete_group": acts(),
+    "graph.groups.create_group": _made(GROUP, _NEW_GROUP),
+    "graph.groups.get_group": _known("group"),
+    "graph.groups.update_group": _changed(GROUP, groups.GroupChange),
+    "graph.groups.delete_group": acts(asks=("If-Match",)),
     **_related("graph.groups.members"),
     **_related("graph.groups.transitive_members"),
     **_related("graph.groups.member_of"),
@@ -141,7 +154,7 @@ GROUPS: Table = {
 CONTACTS: Table = {
     "graph.contacts.list_contacts": _list("contact", collections.LIVE_ORDERS["contact"], expands=True),
     "graph.contacts.count_contacts": _COUNT,
-    "graph.contacts.get_contact": _one("contact", expands=True),
+    "graph.contacts.get_contact": _known("contact"),
     **{f"graph.contacts.{name}": operation for name, operation in _MANAGER.items()},
     **_related("graph.contacts.direct_reports"),
     **_related("graph.contacts.member_of"),
