@@ -49,9 +49,9 @@ def test_settings_of_a_job(command: Command, job: dict[str, Any]) -> None:
 
 
 def test_quarantine_by_a_persons_word(command: Command, job: dict[str, Any]) -> None:
-    """Imposed with a reason, shown with it, cleared; run brings the next cycle forward and a paused job refuses."""
+    """Imposed with a reason, shown with it, cleared; run brings the next cycle forward. One that is off refuses."""
     assert "start it first" in command("jobs", "run", code=1)
-    assert "is paused" in command("jobs", "quarantine", job["id"], code=1)
+    assert "is disabled" in command("jobs", "quarantine", job["id"], code=1)
     command("jobs", "start")
     imposed = command.json("jobs", "quarantine", "--reason", "The directory is moved.")
     assert imposed["status"]["code"] == "Quarantine"

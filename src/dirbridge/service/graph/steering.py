@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from dirbridge.engine import quarantine
+from dirbridge.service.auth import ownership
 from dirbridge.service.auth.access import Caller
 from dirbridge.service.graph.context import body, database
 from dirbridge.service.graph.errors import GraphError
@@ -77,6 +78,7 @@ async def _job(conn: Conn, caller: Caller, job: str, *, lock: bool = False) -> J
     found = await jobs.get(conn, caller.tenant, job, lock=lock)
     if found is None:
         raise GraphError(404, "NotFound", f"The synchronization job '{job}' does not exist.")
+    await ownership.need_owner(conn, caller, found.service_principal)
     return found
 
 

@@ -2,12 +2,13 @@
 
 -- The schema document that new jobs of an application begin with, where somebody changed the template's own.
 create table template_schemas (
-    tenant uuid not null references tenants,
+    tenant uuid not null,
     application uuid not null,                  -- the client id that an application and its service principal share
     template text not null,
     schema jsonb not null,
     changed_at timestamptz not null default now(),
-    primary key (tenant, application, template)
+    primary key (tenant, application, template),
+    foreign key (tenant, application) references service_principals (tenant, app_id) on delete cascade
 );
 
 -- The agents of the groups that a domain is assigned to. A domain without a row is served by every agent that is
