@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from dirbridge.cli.admin_app import app
 from dirbridge.cli.admin_keys import keys
 from dirbridge.cli.admin_user import user
 
@@ -15,3 +16,4 @@ def admin() -> None:
 
 admin.add_command(user)
 admin.add_command(keys)
+admin.add_command(app)

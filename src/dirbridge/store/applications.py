@@ -13,7 +13,6 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +24,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
         has_principal: False where it is registered only, and nobody can act as it.
         app_roles: the application permissions that it was granted, by name.
         public_redirect_uris: those of `redirect_uris` that lead to a device.
-        required_permissions: Graph's requiredResourceAccess: what it says that it needs.
+        required_permissions: the application permissions that it says it needs, by name; nobody need have granted them.
         delegated_permissions: what it may be allowed to do for people, by name.
     """
 
@@ -41,7 +40,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     redirect_uris: list[str] = []
     public_redirect_uris: list[str] = []
     tags: list[str] = []
-    required_permissions: list[dict[str, Any]] = []
+    required_permissions: list[str] = []
     delegated_permissions: list[str] = []
     has_principal: bool = True
     built_in: str | None = None
@@ -147,7 +146,7 @@ async def add(conn: AsyncConnection[Any], tenant: UUID, new: Application) -> Non
         [
             tenant, new.id, new.app_id, new.display_name, new.description, new.app_roles, new.template_id,
             new.is_enabled, new.created_at, new.is_public, new.redirect_uris, new.public_redirect_uris, new.tags,
-            Jsonb(new.required_permissions), new.delegated_permissions, new.has_principal, new.built_in,
+            new.required_permissions, new.delegated_permissions, new.has_principal, new.built_in,
         ],
     )  # fmt: skip
 
@@ -161,7 +160,7 @@ async def change(conn: AsyncConnection[Any], tenant: UUID, changed: Application)
            where tenant = %s and id = %s""",
         [
             changed.display_name, changed.description, changed.app_roles, changed.is_enabled, changed.is_public,
-            changed.redirect_uris, changed.public_redirect_uris, changed.tags, Jsonb(changed.required_permissions),
+            changed.redirect_uris, changed.public_redirect_uris, changed.tags, changed.required_permissions,
             changed.delegated_permissions, changed.has_principal, tenant, changed.id,
         ],
     )  # fmt: skip

@@ -89,6 +89,12 @@ def app_role_ids() -> dict[str, UUID]:
     return {name: id for id, name in app_roles().items()}
 
 
+@cache
+def scope_ids() -> dict[str, UUID]:
+    """Give the ids of delegated permissions by name."""
+    return {name: id for id, name in scopes().items()}
+
+
 def _id(name: str, which: int) -> UUID:
     published = _PUBLISHED.get(name, (None, None))[which]
     return UUID(published) if published else uuid5(_OURS, f"{which}:{name}")

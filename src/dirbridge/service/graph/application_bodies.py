@@ -219,7 +219,8 @@ def _required(wanted: list[RequiredResourceAccess]) -> dict[str, Any]:
             if access.id not in known[access.type]:
                 raise _unknown(f"There is no permission '{access.id}' of the type {access.type}")
     delegated = {known["Scope"][one.id] for each in wanted for one in each.resource_access if one.type == "Scope"}
-    return {"required_permissions": msgspec.to_builtins(wanted), "delegated_permissions": sorted(delegated)}
+    own = {known["Role"][one.id] for each in wanted for one in each.resource_access if one.type == "Role"}
+    return {"required_permissions": sorted(own), "delegated_permissions": sorted(delegated)}
 
 
 def _unknown(said: str) -> GraphError:

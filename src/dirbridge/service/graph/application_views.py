@@ -63,7 +63,7 @@ def application(row: Application, known: Credentials) -> dict[str, Any]:
         "api": {"oauth2PermissionScopes": []},
         "appRoles": [],
         "publicClient": {"redirectUris": row.public_redirect_uris},
-        "requiredResourceAccess": row.required_permissions,
+        "requiredResourceAccess": _required(row),
         "spa": {"redirectUris": []},
         "web": {"redirectUris": web, "homePageUrl": None, "logoutUrl": None},
         **known.shown(row.id),
@@ -98,6 +98,14 @@ def principal(row: Application, known: Credentials, tenant: UUID, version: str) 
         scopes: permission_scopes() if is_graph else [],
         **known.shown(row.id),
     }
+
+
+def _required(row: Application) -> list[dict[str, Any]]:
+    """Show what an application says that it needs, for itself and for people."""
+    roles, scopes = graph_resource.app_role_ids(), graph_resource.scope_ids()
+    access = [{"id": str(roles[name]), "type": "Role"} for name in row.required_permissions if name in roles]
+    access += [{"id": str(scopes[name]), "type": "Scope"} for name in row.delegated_permissions if name in scopes]
+    return [{"resourceAppId": str(graph_resource.APP_ID), "resourceAccess": access}] if access else []
 
 
 @cache

@@ -15,7 +15,7 @@ alter table service_principals
     add column description text,
     add column tags text[] not null default '{}',
     add column public_redirect_uris text[] not null default '{}',   -- those of redirect_uris that lead to a device
-    add column required_permissions jsonb not null default '[]';    -- Graph's requiredResourceAccess
+    add column required_permissions text[] not null default '{}';   -- application permissions that it says it needs
 create unique index service_principals_built_in on service_principals (tenant, built_in);
 create index service_principals_display_name
     on service_principals (tenant, (lower(display_name) collate "C"), id);
