@@ -24,7 +24,7 @@ import msgspec
 from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import ConfigurationError
-from dirbridge.service.auth import authority, graph_resource, key_rings, secrets, tokens
+from dirbridge.service.auth import authority, key_rings, secrets, tokens
 from dirbridge.service.auth.authority import Authority
 from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.auth.tokens import Tokens
@@ -312,7 +312,7 @@ async def _ensure_sign_in_client(conn: AsyncConnection[Any], tenant: UUID) -> No
         new = Application(
             id=uuid4(), app_id=SIGN_IN_CLIENT, display_name=SIGN_IN_APPLICATION, created_at=datetime.now(UTC),
             is_public=True, redirect_uris=["http://localhost"], public_redirect_uris=["http://localhost"],
-            required_permissions=_required(DELEGATED_PERMISSIONS), delegated_permissions=list(DELEGATED_PERMISSIONS),
+            delegated_permissions=list(DELEGATED_PERMISSIONS),
         )  # fmt: skip
         await applications.add(conn, tenant, new)
 
@@ -322,15 +322,7 @@ async def _complete_sign_in_client(conn: AsyncConnection[Any], tenant: UUID) -> 
     found = await applications.find(conn, tenant, SIGN_IN_CLIENT, "app_id", lock=True)
     if found is not None and not set(DELEGATED_PERMISSIONS) <= set(found.delegated_permissions):
         held = sorted({*found.delegated_permissions, *DELEGATED_PERMISSIONS})
-        after = msgspec.structs.replace(found, delegated_permissions=held, required_permissions=_required(held))
-        await applications.change(conn, tenant, after)
-
-
-def _required(permissions: Sequence[str]) -> list[dict[str, Any]]:
-    """Give delegated permissions as Graph shows them at an application: requiredResourceAccess."""
-    ids = {name: id for id, name in graph_resource.scopes().items()}
-    access = [{"id": str(ids[name]), "type": "Scope"} for name in permissions]
-    return [{"resourceAppId": str(graph_resource.APP_ID), "resourceAccess": access}]
+        await applications.change(conn, tenant, msgspec.structs.replace(found, delegated_permissions=held))
 
 
 def _checked_domain(name: str) -> str:
