@@ -67,6 +67,15 @@ async def add(
     return added.rowcount == 1
 
 
+async def count_waiting(conn: AsyncConnection[Any], tenant: UUID, at: datetime) -> int:
+    """Count the codes that wait for a person."""
+    cursor = await conn.execute(
+        "select count(*) from device_codes where tenant = %s and state = 'pending' and expires_at > %s", [tenant, at]
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 async def waiting(conn: AsyncConnection[Any], tenant: UUID, user_code: str, at: datetime) -> DeviceCode | None:
     """Give the code that waits for a person; None where there is none, or it was answered or has expired."""
     async with conn.cursor(row_factory=class_row(DeviceCode)) as cursor:

@@ -153,3 +153,17 @@ async def test_application_with_a_secret_proves_itself(door: Door) -> None:
     another = await door.register(is_public=False)
     answer = await door.post("devicecode", scope="User.Read", client_id=str(another))
     assert refused(answer) == (401, 7000218, "invalid_client")
+
+
+async def test_waiting_devices_are_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can ask for a code; those that were answered or have expired do not count."""
+    monkeypatch.setattr(device_codes, "MOST_WAITING", 2)
+    first = await begin(door)
+    door.wait(minutes=10)
+    await begin(door)
+    assert refused(await door.post("devicecode", scope=SCOPE)) == (429, 90055, "temporarily_unavailable")
+    await respond(door, first["user_code"])
+    await begin(door)
+    assert refused(await door.post("devicecode", scope=SCOPE))[1] == 90055
+    door.wait(minutes=15)
+    await begin(door)

@@ -30,6 +30,9 @@ INTERVAL = timedelta(seconds=5)
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 
+MOST_WAITING = 10_000
+"""Codes that wait at once. Anybody can ask for one, so that without a bound anybody could fill the database."""
+
 WAITING = 70016
 """The number of both answers that mean: ask again later."""
 
@@ -54,12 +57,19 @@ async def begin(asked: TokenRequest) -> Mapping[str, object]:
     """Give a device its code, and the one that a person enters.
 
     Raises:
-        TokenError: the client is not to be trusted, or what it asks for none of its permissions.
+        TokenError: the client is not to be trusted, what it asks for is none of its permissions, or too many wait.
     """
     client = await clients.authenticate(asked, public=True)
     scopes = delegated_scopes.read(asked, asked.needed("scope"), client.principal.delegated_permissions)
     device_code = grants.new_secret()
     async with asked.database.transaction() as conn:
+        if await store.count_waiting(conn, asked.tokens.tenant, asked.at) >= MOST_WAITING:
+            raise TokenError(
+                90055,
+                "temporarily_unavailable",
+                "There are too many incoming requests: too many devices wait for their code to be entered.",
+                status=429,
+            )
         user_code = await _add(conn, asked, client, device_code, sorted(scopes.names))
     page = f"{asked.tokens.base_url}/device"
     return {
