@@ -32,6 +32,8 @@ from tests.service.openapi.conftest import SmallWorld
 
 EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "3"))
 """Requests of each kind for each operation."""
+LONG = 10
+"""From so many examples on, the limits of every value are tried as well."""
 
 CHECKS = [
     not_a_server_error,
@@ -66,7 +68,7 @@ class Prober:
         """Give the operations on the paths that are wanted."""
         found = [each.ok() for each in self.schema.get_all_operations()]
         chosen = [each for each in found if wanted(each.path)]
-        return sorted(chosen, key=lambda each: ORDER.index(each.method.upper()))
+        return sorted(chosen, key=_turn)
 
     def probe(self, operation: Operation, *, briefly: bool = False) -> None:
         """Try an operation: with what it takes on what there is and is not, and with what it does not take.
@@ -86,6 +88,17 @@ class Prober:
         if operation.body or operation.query:
             rejected = [*CHECKS, checks.negative_data_rejection]
             self._try(operation.as_strategy(GenerationMode.NEGATIVE, path_parameters=filled), rejected)
+        if EXAMPLES >= LONG:
+            self._try_limits(operation, filled)
+
+    def _try_limits(self, operation: Operation, filled: dict[str, str]) -> None:
+        """Try each value at and beyond its limits, one at a time."""
+        config = self.schema.config.generation_for(operation=operation, phase="coverage")
+        modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+        for case in self.schema.iter_coverage_cases(operation, generation_modes=modes, generation_config=config):
+            if case.method == operation.method.upper():
+                case.path_parameters = dict(filled)
+                self._judge(case, CHECKS)
 
     def _takes_document(self, operation: Operation) -> bool:
         """Whether a schema document is sent, which has hundreds of parts in each other."""
@@ -113,13 +126,16 @@ class Prober:
         )
         @given(case=cases)
         def each(case: Case[Any]) -> None:
-            answer = self._send(case)
-            try:
-                case.validate_response(answer, checks=judged)
-            except FailureGroup as fault:
-                self.faults.setdefault(f"{case.operation.label} {answer.status_code}", str(fault))
+            self._judge(case, judged)
 
         each()
+
+    def _judge(self, case: Case[Any], judged: list[Any]) -> None:
+        answer = self._send(case)
+        try:
+            case.validate_response(answer, checks=judged)
+        except FailureGroup as fault:
+            self.faults.setdefault(f"{case.operation.label} {answer.status_code}", str(fault))
 
     def _send(self, case: Case[Any]) -> httpx2.Response:
         headers = {**self._world.client.headers, "authorization": self._world.bearer(case.operation.path)}
@@ -153,6 +169,12 @@ def changed(draw: st.DrawFn, document: Any) -> Any:
             place[key] = draw(st.sampled_from(ODD))
             break
     return found
+
+
+def _turn(operation: Operation) -> tuple[int, int]:
+    """Order operations; what takes away more comes after what takes away a part of it."""
+    method = operation.method.upper()
+    return ORDER.index(method), -operation.path.count("/") if method == "DELETE" else 0
 
 
 def _ends(path: str) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ ERROR: Schema = {
                 "innerError": {
                     "type": "object",
                     "properties": {
+                        "code": {"type": "string"},
                         "date": {"type": "string"},
                         "request-id": {"type": "string"},
                         "client-request-id": {"type": "string"},
