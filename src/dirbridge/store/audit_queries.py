@@ -23,10 +23,8 @@ APPLICATION = "application "
 """What an actor begins with that is an application; its client id follows."""
 OTHER = "Other"
 
-REFUSALS = ("Refuse sign-in", "Lock out")
-"""Activities that did not come about."""
 _CATEGORIES = (
-    ("Authentication", "sign in|sign out|sign-in|session|sessions|second factor|lock out"),
+    ("Authentication", "sign in|sign out|sign-in|session|second factor|lock out|unlock|device code"),
     ("UserManagement", "user"),
     ("GroupManagement", "group"),
     ("RoleManagement", "role"),
@@ -57,7 +55,7 @@ class AuditRow(msgspec.Struct, frozen=True):
     @property
     def is_refusal(self) -> bool:
         """Whether somebody was kept from doing something."""
-        return self.activity in REFUSALS
+        return self.operation == "Refuse" or self.activity == "Lock out"
 
 
 _CATEGORY = sql.SQL("case {} else {} end").format(

@@ -81,6 +81,23 @@ async def test_an_act_through_the_api_is_in_the_trail(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("activity", "result"),
+    [
+        ("Refuse sign-in", "failure"),
+        ("Lock out", "failure"),
+        ("Sign in", "success"),
+        ("Unlock administrator", "success"),
+    ],
+)
+async def test_what_was_refused_is_a_failure(world: World, activity: str, result: str) -> None:
+    """With its reason, where one was noted."""
+    await write(world, activity)
+    await world.run("update audits set detail = %s", [Jsonb({"reason": "wrong password"})])
+    (shown,) = (await world.get(AUDITS)).json()["value"]
+    assert (shown["result"], shown["resultReason"]) == (result, "wrong password" if result == "failure" else "")
+
+
+@pytest.mark.parametrize(
     ("activity", "category"),
     [
         ("Add user", "UserManagement"),
@@ -89,6 +106,8 @@ async def test_an_act_through_the_api_is_in_the_trail(world: World) -> None:
         ("Add verified domain", "DirectoryManagement"),
         ("Restart job", "ProvisioningManagement"),
         ("Revoke agent", "ProvisioningManagement"),
+        ("Sign in", "Authentication"),
+        ("Reset second factor of administrator", "Authentication"),
         ("Something else", "Other"),
     ],
 )
