@@ -291,6 +291,20 @@ async def test_where_it_lies_is_judged(entrance: Entrance, issuer: Issuer) -> No
     assert visitor.code == "TlsFailed"
 
 
+async def test_whoever_must_prove_themselves_again_does_so_there(entrance: Entrance, issuer: Issuer) -> None:
+    """The provider is told, also after a wrong password."""
+    visitor = entrance.browser()
+    link = 'href="/sign-in/external?continue=%2Fwanted&amp;reauthenticate=1"'
+    await visitor.get("/sign-in?continue=/wanted&reauthenticate=1")
+    assert link in visitor.page
+    assert '<input type="hidden" name="reauthenticate" value="1">' in visitor.page
+    await visitor.post("/sign-in", name=ADA, password="wrong", reauthenticate="1", **{"continue": "/wanted"})
+    assert link in visitor.page
+    there = await visitor.get("/sign-in/external?reauthenticate=1")
+    assert "&prompt=login" in there.headers["location"]
+    assert "prompt" not in (await visitor.get("/sign-in/external")).headers["location"]
+
+
 async def test_the_secret_is_sent_as_the_provider_takes_it(entrance: Entrance, issuer: Issuer) -> None:
     """In the form where only that is offered; a wrong one is refused there."""
     issuer.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}

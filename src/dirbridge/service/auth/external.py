@@ -43,7 +43,10 @@ async def begin(request: Request) -> Response:
         nonce=secrets.token_urlsafe(32),
         verifier=secrets.token_urlsafe(48),
     )
-    address = await provider.address(_redirect_uri(request), pending.state, pending.nonce, pending.verifier)
+    address = await provider.address(
+        _redirect_uri(request), pending.state, pending.nonce, pending.verifier,
+        reauthenticate="reauthenticate" in request.query_params,
+    )  # fmt: skip
     answer = RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
     sign_in_pending.lay(request, answer, pending)
     return answer

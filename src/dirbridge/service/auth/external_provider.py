@@ -99,8 +99,17 @@ class Provider:
     _failure: tuple[datetime, TransientError | ConfigurationError] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def address(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
+    async def address(
+        self, redirect_uri: str, state: str, nonce: str, verifier: str, *, reauthenticate: bool = False
+    ) -> str:
         """Give where a browser asks the provider who its person is.
+
+        Args:
+            redirect_uri: where the browser comes back to.
+            state: what it brings along then.
+            nonce: what the token holds.
+            verifier: what the code's exchange will show.
+            reauthenticate: the provider is to ask also whom it knows already.
 
         Raises:
             TransientError: the provider cannot be asked.
@@ -111,7 +120,7 @@ class Provider:
         asked = {
             "response_type": "code", "client_id": self.registration.client_id, "redirect_uri": redirect_uri,
             "scope": "openid profile email", "state": state, "nonce": nonce, "code_challenge": challenge,
-            "code_challenge_method": "S256",
+            "code_challenge_method": "S256", **({"prompt": "login"} if reauthenticate else {}),
         }  # fmt: skip
         joint = "&" if urlsplit(metadata.authorization_endpoint).query else "?"
         return f"{metadata.authorization_endpoint}{joint}{urlencode(asked)}"

@@ -36,7 +36,8 @@ async def form(request: Request) -> Response:
         # Not by a redirect: a browser would hold it, and where it leads to, to the form's policy that came before.
         return browser.page(request, "onward.html", to=continue_to, name=who.administrator.user_name)
     notice = "You are signed out." if "signed_out" in asked else ""
-    return _form(request, continue_to, name=asked.get("login_hint", "")[:256], notice=notice)
+    name, again = asked.get("login_hint", "")[:256], "reauthenticate" in asked
+    return _form(request, continue_to, name=name, again=again, notice=notice)
 
 
 @router.post(SIGN_IN)
@@ -48,7 +49,7 @@ async def sign_in(request: Request) -> Response:
     try:
         whom = await sign_in_password.check(request, name, given.get("password", ""))
     except PageRefusal as refusal:
-        return _form(request, continue_to, name=name, refusal=refusal)
+        return _form(request, continue_to, name=name, again="reauthenticate" in given, refusal=refusal)
     return await go_on(request, whom, Pending(begun_at, continue_to, methods=["pwd"]))
 
 
@@ -126,14 +127,21 @@ async def _half_way(request: Request) -> tuple[Pending, Administrator] | None:
 
 
 def _form(
-    request: Request, continue_to: str, *, name: str, notice: str = "", refusal: PageRefusal | None = None
+    request: Request,
+    continue_to: str,
+    *,
+    name: str,
+    again: bool = False,
+    notice: str = "",
+    refusal: PageRefusal | None = None,
 ) -> Response:
+    asked = {"continue": continue_to, **({"reauthenticate": "1"} if again else {})}
     provider = sign_in_rules.of(request).provider
     answer = browser.page(
         request, "sign-in.html", status=refusal.status if refusal else 200, continue_to=continue_to, name=name,
         notice=notice, message=str(refusal or ""), code=refusal.code if refusal else "",
         provider=provider.registration.label if provider is not None else "",
-        provider_address=f"{SIGN_IN}/external?{urlencode({'continue': continue_to})}",
+        provider_address=f"{SIGN_IN}/external?{urlencode(asked)}", again=again,
     )  # fmt: skip
     answer.headers.update(refusal.headers if refusal else {})
     return answer
