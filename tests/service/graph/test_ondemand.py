@@ -127,6 +127,16 @@ async def test_group_with_named_members(world: World, office: Office) -> None:
     assert await world.names(f"groups/{group}/members") == ["Ann Lee"]
 
 
+async def test_nulls_are_as_good_as_nothing(world: World, office: Office) -> None:
+    """Clients in other languages write every member, null where they have nothing for it."""
+    nothing = {"members": None, "manager": None, "owners": None}
+    subject = {"objectId": office.dn(ANN), "objectTypeName": None, "links": nothing}
+    body = {"parameters": [{"ruleId": None, "subjects": [subject]}]}
+    answer = await world.client.post(f"{office.path}/provisionOnDemand", json=body)
+    assert answer.status_code == 200, answer.text
+    assert '"result":"Success"' in answer.json()["key"]
+
+
 async def test_out_of_scope_only_if_wished(world: World, office: Office) -> None:
     """The clause that it failed is told; the switch is an addition to Graph's body."""
     office.directory.set(ANN, "adminDescription", "User_x")

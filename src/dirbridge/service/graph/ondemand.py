@@ -46,23 +46,23 @@ class Subject(msgspec.Struct, rename="camel"):
     """Who is to be provisioned: the distinguished name, in Graph's words its object id."""
 
     object_id: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-    object_type_name: str = ""
+    object_type_name: str | None = None
     links: Links | None = None
 
 
 class Links(msgspec.Struct):
     """Who is to be provisioned together with a group."""
 
-    members: list[Subject] = []
+    members: list[Subject] | None = None
     manager: Subject | None = None
-    owners: list[Subject] = []
+    owners: list[Subject] | None = None
 
 
 class Parameters(msgspec.Struct, rename="camel"):
     """Subjects, under one rule of the schema."""
 
     subjects: list[Subject]
-    rule_id: str = ""
+    rule_id: str | None = None
 
 
 class Demand(msgspec.Struct, rename="camel"):
@@ -87,8 +87,8 @@ async def provision_on_demand(request: Request, sp: str, job: str, caller: Write
         detail = {"name": subject.object_id}
         await audits.record(conn, caller.tenant, actor=caller.actor, activity=ACTIVITY, target=job, detail=detail)
         names = (await event_queries.job_names(conn, caller.tenant, [job])).get(job)
-    members = [*(subject.links.members if subject.links else [])]
-    for one in members:
+    members = subject.links.members if subject.links else None
+    for one in members or ():
         await _provision(request, caller.tenant, job, one, demand)
     shown = await _provision(request, caller.tenant, job, subject, demand)
     answer = {"key": _text(_outcome(shown)), "value": _text(_document(shown, names))}
@@ -112,8 +112,8 @@ def _subject(demand: Demand, job: Job) -> Subject:
     links = subjects[0].links
     if links is not None and (links.manager is not None or links.owners):
         raise bad_request("links expects members only: manager and owners follow from the subject itself.")
-    if links is not None and len(links.members) > MEMBERS:
-        raise bad_request(f"links.members expects up to {MEMBERS} members; found {len(links.members)}.")
+    if links is not None and len(links.members or ()) > MEMBERS:
+        raise bad_request(f"links.members expects up to {MEMBERS} members; found {len(links.members or ())}.")
     return subjects[0]
 
 
@@ -130,7 +130,7 @@ async def _throttle(conn: Conn, caller: Caller) -> None:
 
 async def _provision(request: Request, tenant: UUID, job: str, subject: Subject, demand: Demand) -> Shown:
     engine: Context = request.app.state.engine
-    wish = Wish(subject.object_id, subject.object_type_name.lower(), demand.regardless_of_scope)
+    wish = Wish(subject.object_id, (subject.object_type_name or "").lower(), demand.regardless_of_scope)
     shown = await ondemand.provision_one(engine, tenant, job, wish)
     if shown is None:
         raise GraphError(404, "NotFound", f"The synchronization job '{job}' does not exist any more.")
