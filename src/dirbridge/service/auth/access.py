@@ -132,7 +132,9 @@ def require(*permissions: str, roles: Roles = ANYONE) -> Callable[[Request], Awa
         throttle: Throttle | None = getattr(request.app.state, "throttle", None)
         if throttle is not None:
             await throttle.admit(request, known)
-        return known.passing(permissions, roles) if permissions else known
+        passed = known.passing(permissions, roles) if permissions else known
+        request.state.caller = passed
+        return passed
 
     check.permissions = permissions  # type: ignore[attr-defined]
     check.roles = roles  # type: ignore[attr-defined]

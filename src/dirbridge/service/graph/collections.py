@@ -10,7 +10,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from dirbridge.service.auth.access import Caller
-from dirbridge.service.graph import changes, expansions, objects, odata
+from dirbridge.service.graph import changes, expansions, objects, odata, visibility
 from dirbridge.service.graph.context import context, database, root
 from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment
@@ -61,8 +61,10 @@ async def listing(
     query = odata.read(request, allowed | {"expand"} if caller else allowed)
     relation = expansions.wanted(query, object_type, caller) if caller and object_type else None
     select = objects.selected(query, object_type)
-    where = query.where(*_properties(object_type))
+    where = query.where(*_properties(request, object_type))
     order, descending = _order(query, orders, plain_orders, objects.type_name(object_type))
+    if order is not Order.ID:
+        visibility.need(request, object_type, order)
     after = _position(query, order)
     async with database(request).connection() as conn:
         rows = await directory_queries.page(
@@ -118,7 +120,7 @@ async def counting(request: Request, collection: Collection, *, object_type: str
     """Answer `/$count`: a bare number."""
     query = odata.read(request, frozenset({"filter", "search"}))
     odata.need_eventual(query)
-    where = query.where(*_properties(object_type), advanced=True)
+    where = query.where(*_properties(request, object_type), advanced=True)
     async with database(request).connection() as conn:
         return TextResponse(str(await directory_queries.count(conn, collection, where)))
 
@@ -191,11 +193,12 @@ def entity(
     fragment: str,
     *,
     typed: bool = False,
+    whole: bool = False,
     expanded: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Answer with one object."""
+    """Answer with one object; `whole` where it is the caller's own."""
     address = context(request, odata.with_select(fragment, query) + "/$entity")
-    shown = {**objects.render(request, row, select, typed=typed), **(expanded or {})}
+    shown = {**objects.render(request, row, select, typed=typed, whole=whole), **(expanded or {})}
     return GraphResponse({"@odata.context": address, **shown}, headers={"ETag": changes.tag(row)})
 
 
@@ -208,7 +211,7 @@ async def _errors(
     ids: Sequence[UUID],
 ) -> dict[UUID, dict[str, Any]]:
     """Give what is to be laid over objects that a job cannot bring up to date, where that is shown at all."""
-    if not objects.shows(request, _ERRORS, object_type, select):
+    if not objects.shows(request, _ERRORS, object_type, select) or not visibility.shows(request, object_type, _ERRORS):
         return {}
     found: dict[UUID, dict[str, Any]] = {}
     for each in await provisioning_errors.of(conn, tenant, ids):
@@ -229,9 +232,9 @@ def object_type_of(cast: str) -> str:
     return CASTS[cast]
 
 
-def _properties(object_type: str | None) -> tuple[Any, str]:
+def _properties(request: Request, object_type: str | None) -> tuple[visibility.Table, str]:
     table = directory_queries.ANY_OBJECT if object_type is None else directory_queries.PROPERTIES[object_type]
-    return table, objects.type_name(object_type)
+    return visibility.Table(request, object_type, table), objects.type_name(object_type)
 
 
 def _typed(row: DirectoryObject) -> str:

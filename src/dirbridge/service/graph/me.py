@@ -36,7 +36,7 @@ async def me(request: Request, caller: Reader) -> Response:
         found = await people.get(conn, caller.tenant, caller.person.id)
     if found is None:  # removed since the token was looked at
         raise not_found("administrator", caller.person.id)
-    return collections.entity(request, _as_user(found), query, select, "users")
+    return collections.entity(request, _as_user(found), query, select, "users", whole=True)
 
 
 def _as_user(found: Administrator) -> DirectoryObject:

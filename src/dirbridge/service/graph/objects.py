@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import Request
 
+from dirbridge.service.graph import visibility
 from dirbridge.service.graph.context import version
 from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.odata import Query
@@ -103,12 +104,18 @@ def type_name(object_type: str | None) -> str:
 
 
 def render(
-    request: Request, row: DirectoryObject, select: tuple[str, ...] | None = None, *, typed: bool = False
+    request: Request,
+    row: DirectoryObject,
+    select: tuple[str, ...] | None = None,
+    *,
+    typed: bool = False,
+    whole: bool = False,
 ) -> dict[str, Any]:
-    """Show an object as JSON.
+    """Show an object as JSON, as far as the caller sees it; the rest is null.
 
     Args:
         typed: it stands where objects of several types may, so it says which it is.
+        whole: it is the caller's own.
     """
     if select is not None:
         # In a mixed list a type shows those of the asked properties that it has.
@@ -122,9 +129,15 @@ def render(
     shown: dict[str, Any] = {"@odata.type": f"#{type_name(row.object_type)}"} if typed else {}
     if typed and "id" not in names:
         shown["id"] = str(row.id)
+    seen = None if whole else visibility.of(request, row.object_type)
     for name in names:
-        shown[name] = value(row, name)
+        shown[name] = value(row, name) if seen is None or name in seen else nothing(name)
     return shown
+
+
+def nothing(name: str) -> list[Any] | None:
+    """Give what a property shows where there is nothing to show."""
+    return [] if name in COLLECTIONS else None
 
 
 def shows(request: Request, name: str, object_type: str | None, select: Sequence[str] | None) -> bool:
@@ -150,9 +163,7 @@ def value(row: DirectoryObject, name: str) -> Any:
         case "phones":
             return _phones(row.properties)
     found = row.properties.get(name)
-    if found is None and name in COLLECTIONS:
-        return []
-    return found
+    return nothing(name) if found is None else found
 
 
 def _addresses(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
