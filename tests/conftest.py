@@ -31,6 +31,17 @@ for name in [*MACHINE_SETTINGS, *(name for name in os.environ if name.startswith
     os.environ.pop(name, None)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Name each test's group where xdist looks for it: it writes that itself, to where pytest no longer reads.
+
+    Source: pytest-xdist issue 1386. Without it, tests that share an expensive part go to any process.
+    """
+    for item in items if config.getoption("loadgroup", default=False) else ():
+        groups = "_".join(sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")}))
+        if groups and not item.nodeid.endswith(f"@{groups}"):
+            item._id = type(item.id).parse(f"{item.nodeid}@{groups}")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a skipped test is a failed one."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dirbridge.store import applications
 from dirbridge.store.embedded import EmbeddedServer
 from tests.clients.cloud import Cloud
 from tests.e2e import made_up
@@ -47,7 +46,7 @@ async def cloud(postgres: EmbeddedServer, template_database: str) -> AsyncIterat
                     "CLIENT_ID": installation.made["clientId"],
                     "CLIENT_SECRET": installation.made["clientSecret"],
                     "CA_FILE": str(installation.data / "ca.pem"),
-                    **await _certificate(installation),
+                    **await _registered(installation),
                 }
                 yield Cloud(installation, directory, values, installation.job.split("/")[2])
     finally:
@@ -59,8 +58,16 @@ def _database(postgres: EmbeddedServer, template: str) -> Iterator[str]:
     yield from _new_database(postgres, template)
 
 
-async def _certificate(installation: Installation) -> dict[str, str]:
-    """Make a key and a certificate, and register the certificate with the application."""
+@dataclass(frozen=True)
+class Made:
+    """A certificate, as DER and as the examples take it with its key."""
+
+    der: bytes
+    values: dict[str, str]
+
+
+def new_certificate(file: Path) -> Made:
+    """Make a key and a certificate for it, and write both to a file."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
     now = datetime.now(UTC)
@@ -74,21 +81,19 @@ async def _certificate(installation: Installation) -> dict[str, str]:
         .not_valid_after(now + timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
-    await _register(installation, certificate.public_bytes(serialization.Encoding.DER))
     pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     private, public = key.private_bytes(*pem).decode(), certificate.public_bytes(pem[0]).decode()
-    file = installation.folder / "client.pem"
     file.write_text(private + public)
-    return {"PRIVATE_KEY": private, "CERTIFICATE": public, "CERTIFICATE_FILE": str(file)}
+    values = {"PRIVATE_KEY": private, "CERTIFICATE": public, "CERTIFICATE_FILE": str(file)}
+    return Made(certificate.public_bytes(serialization.Encoding.DER), values)
 
 
-async def _register(installation: Installation, der: bytes) -> None:
-    made, now = installation.made, datetime.now(UTC)
-    rows = await installation.rows("select id from service_principals where app_id = %s", made["clientId"])
-    sha1, sha256 = hashlib.sha1(der).digest(), hashlib.sha256(der).digest()
-    certificate = applications.Certificate(uuid4(), "client", der, sha1, sha256, now, now + timedelta(days=1))
-    async with await psycopg.AsyncConnection.connect(installation.database_url) as connection:
-        await applications.add_certificate(connection, UUID(made["tenantId"]), rows[0][0], certificate)
+async def _registered(installation: Installation) -> dict[str, str]:
+    """Register a certificate with the application that `dirbridge init` made."""
+    made = new_certificate(installation.folder / "client.pem")
+    key = {"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.b64encode(made.der).decode()}
+    await installation.api.patch(f"/applications(appId='{installation.made['clientId']}')", {"keyCredentials": [key]})
+    return made.values
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -11,6 +11,8 @@ import httpx2
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential
+from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from msgraph import GraphRequestAdapter, GraphServiceClient
 
 from tests.clients.cloud import MARKS, PERSON_CLIENT, Cloud
 from tests.clients.person import waiting_for
@@ -72,3 +74,11 @@ async def test_a_person_approves_a_device(cloud: Cloud) -> None:
     said = claims(left["token"].token)
     assert (said["azp"], said["idtyp"]) == (PERSON_CLIENT, "user")
     assert await cloud.status("/me", left["token"].token) == 200
+    sdk = cloud.run("msgraph-sdk for Python")
+    # Tokens with continuous access evaluation are kept apart: for one of those the person would be asked again.
+    provider = AzureIdentityAuthenticationProvider(left["credential"], scopes=["User.Read"], is_cae_enabled=False)
+    adapter = GraphRequestAdapter(provider, client=sdk["http_client"])
+    adapter.base_url = f"{cloud.values['URL']}/v1.0"
+    me = await GraphServiceClient(request_adapter=adapter).me.get()
+    assert me.user_principal_name == cloud.installation.made["adminUser"]
+    await sdk["http_client"]._transport.transport.aclose()

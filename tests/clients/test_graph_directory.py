@@ -12,12 +12,14 @@ import pytest_asyncio
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.headers_collection import HeadersCollection
 from msgraph.generated.groups.delta.delta_request_builder import DeltaRequestBuilder as GroupsDelta
+from msgraph.generated.groups.groups_request_builder import GroupsRequestBuilder
 from msgraph.generated.models.group import Group
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.models.password_profile import PasswordProfile
 from msgraph.generated.models.reference_create import ReferenceCreate
 from msgraph.generated.models.reference_update import ReferenceUpdate
 from msgraph.generated.models.user import User
+from msgraph.generated.users.count.count_request_builder import CountRequestBuilder
 from msgraph.generated.users.delta.delta_request_builder import DeltaRequestBuilder as UsersDelta
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 
@@ -97,6 +99,26 @@ async def test_users_are_counted_filtered_sorted_and_searched(graph: Any) -> Non
     assert all("Kowalski" in each.display_name for each in found.value)
 
 
+async def test_users_are_counted(graph: Any) -> None:
+    """As text, which the SDK reads as a number; without the header it is refused."""
+    headers = HeadersCollection()
+    headers.add("ConsistencyLevel", "eventual")
+    options = CountRequestBuilder.CountRequestBuilderGetQueryParameters(filter="onPremisesSyncEnabled eq true")
+    assert await graph.users.count.get(RequestConfiguration(query_parameters=options, headers=headers)) == USERS
+    with pytest.raises(ODataError, match="ConsistencyLevel"):
+        await graph.users.count.get()
+
+
+async def test_groups_are_listed_with_their_members(graph: Any) -> None:
+    """Members come as what they are; `$expand` brings them along."""
+    options = GroupsRequestBuilder.GroupsRequestBuilderGetQueryParameters(
+        filter="onPremisesSyncEnabled eq true", expand=["members"]
+    )
+    page = await graph.groups.get(RequestConfiguration(query_parameters=options))
+    assert sorted(each.display_name for each in page.value) == [f"Group {number}" for number in range(GROUPS)]
+    assert {(type(member), len(each.members)) for each in page.value for member in each.members} == {(User, MEMBERS)}
+
+
 async def test_advanced_query_without_its_header_is_refused(graph: Any) -> None:
     """The SDK hands on code, message and ids of the request."""
     with pytest.raises(ODataError) as refused:
@@ -141,6 +163,21 @@ async def test_what_is_synchronized_is_changed_at_its_source(graph: Any) -> None
     with pytest.raises(ODataError) as refused:
         await graph.users.by_user_id(synced.id).patch(User(job_title="Client"))
     assert (refused.value.response_status_code, refused.value.error.code) == (400, "Request_BadRequest")
+
+
+async def test_a_group_is_changed_and_goes(cloud: Cloud, graph: Any, user: Any) -> None:
+    """Made, changed, given members by `members@odata.bind`, deleted."""
+    made = await graph.groups.post(new_group())
+    builder = graph.groups.by_group_id(made.id)
+    change = Group(description="for clients")
+    change.additional_data = {"members@odata.bind": [f"{cloud.values['URL']}/v1.0/directoryObjects/{user.id}"]}
+    assert await builder.patch(change) is None
+    assert (await builder.get()).description == "for clients"
+    assert [each.id for each in (await builder.members.graph_user.get()).value] == [user.id]
+    await builder.delete()
+    with pytest.raises(ODataError) as refused:
+        await builder.get()
+    assert refused.value.response_status_code == 404
 
 
 async def test_a_group_has_members_and_a_user_a_manager(cloud: Cloud, graph: Any, user: Any, group: Any) -> None:

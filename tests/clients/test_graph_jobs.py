@@ -152,6 +152,13 @@ async def test_the_running_job_tells_how_it_is(running: Any) -> None:
     assert (counts["user to User"], counts["group to Group"]) == (USERS, GROUPS)
 
 
+async def test_agents_are_listed(sdk: dict[str, Any]) -> None:
+    """Beta only, and so by the adapter, as docs/clients.md says."""
+    left = await page.run_async("beta", **sdk)
+    (agent,) = json.loads(left["text"])["value"]
+    assert agent["status"] == "active"
+
+
 # Restart --------------------------------------------------------------------------------------------------------------
 
 
