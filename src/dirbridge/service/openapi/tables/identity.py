@@ -21,7 +21,7 @@ OAUTH: Table = {
     "auth.endpoints.keys": gives(SigningKeys, None, refusals=(400,)),
     "auth.endpoints.token": Operation(answer=TokenAnswer, body=Body(TokenRequest, media=FORM), refusals=(400, 401)),
     "auth.endpoints.device_code": Operation(
-        answer=DeviceCode, body=Body(DeviceCodeRequest, media=FORM), refusals=(400, 401)
+        answer=DeviceCode, body=Body(DeviceCodeRequest, media=FORM), refusals=(400, 401, 429)
     ),
     "auth.endpoints.instance": gives(
         Instance,
