@@ -424,6 +424,7 @@ async def crowd(world: World) -> World:
                     'mailNickname', 'nick' || n, 'department', 'Room ' || n %% 900, 'jobTitle', 'Rank ' || n %% 900,
                     'employeeId', n::text, 'onPremisesSamAccountName', 'acc' || n,
                     'onPremisesSecurityIdentifier', 'S-1-5-' || n,
+                    'onPremisesUserPrincipalName', 'source' || n || '@corp.test',
                     'proxyAddresses', jsonb_build_array('SMTP:person' || n || '@contoso.test', 'smtp:p' || n || '@x'),
                     'otherMails', jsonb_build_array('home' || n || '@x.test'))
            from generate_series(1, 20000) n""",
@@ -464,6 +465,10 @@ FILTERED = {
     "directory_objects_employee_id": ["employeeId eq '7'", "startsWith(employeeId,'777')"],
     "directory_objects_account_name": ["onPremisesSamAccountName eq 'ACC7'"],
     "directory_objects_security_identifier": ["onPremisesSecurityIdentifier eq 'S-1-5-7'"],
+    "directory_objects_source_name": [
+        "onPremisesUserPrincipalName eq 'SOURCE7@corp.test'",
+        "startsWith(onPremisesUserPrincipalName,'source777')",
+    ],
     "directory_objects_addresses": [
         "proxyAddresses/any(p:p eq 'smtp:PERSON7@contoso.test')",
         "proxyAddresses/any(p:p in ('smtp:p8@x', 'smtp:p9@x'))",
@@ -526,3 +531,17 @@ async def test_plans_use_the_indexes(crowd: World) -> None:
         assert index in plan, plan
         assert "Seq Scan" not in plan
         assert "Sort" not in plan or index == "directory_references_referenced", plan
+
+
+async def test_page_has_the_size_that_is_preferred(world: World) -> None:
+    """By the header, where `$top` says nothing; a size that is none is ignored."""
+    for name in ("Ada", "Bob", "Cid"):
+        await world.user(name)
+    for prefer, options, expected in (
+        ("odata.maxpagesize=2", {}, 2),
+        ("return=minimal, odata.maxpagesize=2", {"$top": "1"}, 1),
+        ("odata.maxpagesize=0", {}, 3),
+        ("odata.maxpagesize=many", {}, 3),
+    ):
+        answer = await world.client.get("users", params=options, headers={"Prefer": prefer})
+        assert (answer.status_code, len(answer.json()["value"])) == (200, expected)

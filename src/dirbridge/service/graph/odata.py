@@ -33,6 +33,8 @@ ITEM = frozenset({"select", "format"})
 
 _EXPANDED = re.compile(r"([A-Za-z]\w*)(?:\(\s*\$?select=([^();]*)\))?", re.IGNORECASE)
 
+_PAGE_SIZE = re.compile(r"odata\.maxpagesize\s*=\s*([1-9]\d*)", re.IGNORECASE)
+
 Key = TypeVar("Key")
 Row = TypeVar("Row")
 
@@ -112,7 +114,7 @@ def read(
         select=_select(options.get("select")),
         filter=None if text is None else filters.parse(text),
         search=_search(options.get("search"), eventual),
-        top=_top(options.get("top"), default_top, max_top),
+        top=_top(options.get("top") or _preferred_size(request), default_top, max_top),
         count=count,
         order=_order(options.get("orderby")),
         after=options.get("skiptoken"),
@@ -187,6 +189,13 @@ def _top(text: str | None, default: int, most: int) -> int:
     if not (text.isascii() and text.isdigit()) or int(text[:9]) < 1:
         raise bad_request(f"Invalid page size specified: '{text}'. Must be between 1 and {most} inclusive.")
     return min(int(text[:9]), most)
+
+
+def _preferred_size(request: Request) -> str | None:
+    """Give the size of a page that the client prefers, where it is a number: a preference is met or ignored."""
+    preferred = request.headers.get("prefer")
+    found = _PAGE_SIZE.search(preferred) if preferred else None
+    return found[1] if found else None
 
 
 def _boolean(name: str, text: str) -> bool:

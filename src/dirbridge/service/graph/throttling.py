@@ -108,9 +108,9 @@ def _of_options(query: bytes) -> int:
     return change
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Limit:
-    """What is allowed in a time.
+    """What is allowed in a time. Each is itself only, so that a bucket is found by it in no time.
 
     Attributes:
         scope: who shares it: `Tenant_Application`, `Application` or `Tenant`.
@@ -227,7 +227,7 @@ class Throttle:
         if now >= self._sweep_at:
             self._full_at = {key: at for key, at in self._full_at.items() if at > now}
             self._sweep_at = now + SWEEP
-        nearest: Verdict | None = None
+        nearest: tuple[float, float, Limit, int] | None = None  # wait and share come first
         after: dict[Key, float] = {}
         for limit in self._limits[price.kind]:
             most = units if limit.most is None else limit.most
@@ -235,15 +235,16 @@ class Throttle:
             taken = min(price.units, most) if limit.what is _UNITS else 1
             full_at = max(self._full_at.get(key, now), now) + taken * limit.period / most
             # A bucket holds what it regains in a period; the millionth is for sums that do not come out even.
-            wait = full_at - now - limit.period - 1e-6
-            found = Verdict((full_at - now) / limit.period, max(wait, 0.0), limit, most)
-            if nearest is None or (found.wait, found.share) > (nearest.wait, nearest.share):
-                nearest = found
+            wait = max(full_at - now - limit.period - 1e-6, 0.0)
+            share = (full_at - now) / limit.period
+            if nearest is None or (wait, share) > nearest[:2]:
+                nearest = (wait, share, limit, most)
             after[key] = full_at
         assert nearest is not None
-        if not nearest.wait:
+        wait, share, limit, most = nearest
+        if not wait:
             self._full_at |= after
-        return nearest
+        return Verdict(share, wait, limit, most)
 
     async def _units(self, request: Request, tenant: UUID) -> int:
         """Give what an application may take, by the number of the tenant's users, which is looked up now and then."""
