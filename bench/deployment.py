@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +97,12 @@ class Service:
 
 
 @asynccontextmanager
-async def served(domain: str, folder: Path) -> AsyncIterator[Service]:
-    """Make a tenant with one domain in a folder, and start its service."""
+async def served(domain: str, folder: Path, environment: Mapping[str, str] | None = None) -> AsyncIterator[Service]:
+    """Make a tenant with one domain in a folder, and start its service.
+
+    Args:
+        environment: settings of the service.
+    """
     data = folder / "data"
     made = json.loads(
         await children.command(["init", "--data", str(data), "--domain", domain, "--json"], {}, folder / "init.log")
@@ -107,7 +111,7 @@ async def served(domain: str, folder: Path) -> AsyncIterator[Service]:
         "service",
         ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--json"],
         folder / "service.log",
-        {"DIRBRIDGE_TICK_INTERVAL": "0.1", **_GENEROUS},
+        {**_GENEROUS, **(environment or {})},
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(service.stop)
@@ -143,7 +147,7 @@ async def deployed(domain: str, settings: str, secrets: dict[str, str] | None = 
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(text)
         async with AsyncExitStack() as stack:
-            service = await stack.enter_async_context(served(domain, folder))
+            service = await stack.enter_async_context(served(domain, folder, {"DIRBRIDGE_TICK_INTERVAL": "0.1"}))
             api = service.api
             toml = folder / "agent.toml"
             toml.write_text(settings.replace("{folder}", str(folder)))
