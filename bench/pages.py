@@ -35,7 +35,7 @@ from bench.measures import MADE_UP, Figure
 from dirbridge.service.graph import odata
 from dirbridge.store import directory_queries, event_queries, feed
 
-ROUNDS, WARM_UP = 100, 40
+ROUNDS, WARM_UP = 60, 40
 """A connection prepares a statement when it runs it for the sixth time, and the service has several."""
 GOAL = "3 times its SQL at most"
 CHANGED = 20
