@@ -165,7 +165,6 @@ async def test_application_for_people_at_command_lines(
     assert found is not None
     assert (found.is_public, found.redirect_uris, found.app_roles) == (True, ["http://localhost"], [])
     assert set(setup.PERMISSIONS) < set(found.delegated_permissions)
-    assert len(found.required_permissions[0]["resourceAccess"]) == len(found.delegated_permissions)
     async with database.transaction() as conn:
         await applications.change(conn, tenant, msgspec.structs.replace(found, delegated_permissions=["User.Read"]))
     await setup.load(database, settings)
