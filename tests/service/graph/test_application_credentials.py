@@ -177,6 +177,12 @@ async def test_pem_is_as_good(world: World) -> None:
     assert len((await shown(world, app["id"]))["keyCredentials"]) == 2
 
 
+def _with_a_broken_name(found: x509.Certificate) -> str:
+    """The certificate with a name that is no text of its kind."""
+    coded = found.public_bytes(serialization.Encoding.DER)
+    return base64.b64encode(coded.replace(b"\x0c\x07reports", b"\x0c\x07\xff\xff\xff\xff\xff\xff\xff")).decode()
+
+
 def _bad() -> dict[str, tuple[dict[str, Any], str]]:
     sound = certificate(rsa_key())
     private = rsa_key().private_bytes(
@@ -197,6 +203,7 @@ def _bad() -> dict[str, tuple[dict[str, Any], str]]:
         "sign": ({"key": der(sound), "usage": "Sign"}, "Sign"),
         "longer than itself": ({"key": der(sound), "endDateTime": far}, "no longer than that"),
         "before itself": ({"key": der(sound), "startDateTime": "2020-01-01T00:00:00Z"}, "no longer than that"),
+        "a name that is none": ({"key": _with_a_broken_name(sound)}, "cannot be read"),
         "no zone": ({"key": der(sound), "endDateTime": "2027-01-01T00:00:00"}, "no zone"),
     }
 
@@ -257,6 +264,7 @@ async def test_proofs_that_prove_nothing(world: World) -> None:
             proof(own, app["appId"], nbf=now - 3600, exp=now - 1800),
             proof(own, app["appId"], exp=now + 7200),
             proof(own, app["appId"], nbf=now + 1800, exp=now + 2000),
+            proof(own, app["appId"], nbf=-62135596800, exp=253402300799),
         ],
         "times in seconds": [proof(own, app["appId"], exp="soon"), proof(own, app["appId"], nbf=True)],
     }

@@ -53,8 +53,9 @@ def read(wish: KeyCredential, id: UUID, now: datetime) -> Certificate:
         )
     certificate = _parsed(wish.key or "")
     _check_key(certificate)
-    starts, ends = _lifetime(wish, certificate, now)
-    name = wish.display_name or certificate.subject.rfc4514_string() or "certificate"
+    subject, first, last = _described(certificate)
+    starts, ends = _lifetime(wish, first, last, now)
+    name = wish.display_name or subject or "certificate"
     return Certificate(
         id=id,
         display_name="".join(letter for letter in name if letter.isprintable())[:256],
@@ -64,6 +65,18 @@ def read(wish: KeyCredential, id: UUID, now: datetime) -> Certificate:
         starts_at=starts,
         expires_at=ends,
     )
+
+
+def _described(certificate: x509.Certificate) -> tuple[str, datetime, datetime]:
+    """Give whom a certificate names, and from when until when; the library reads these as late as now."""
+    try:
+        return (
+            certificate.subject.rfc4514_string(),
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+        )
+    except Exception as error:  # whatever a stranger's bytes make of it
+        raise _refuse("its subject or its times cannot be read") from error
 
 
 def _parsed(text: str) -> x509.Certificate:
@@ -92,9 +105,8 @@ def _check_key(certificate: x509.Certificate) -> None:
         raise _refuse(f"its key has {key.key_size:,} bits, {LEAST_BITS:,} to {MOST_BITS:,} are expected")
 
 
-def _lifetime(wish: KeyCredential, certificate: x509.Certificate, now: datetime) -> tuple[datetime, datetime]:
+def _lifetime(wish: KeyCredential, first: datetime, last: datetime, now: datetime) -> tuple[datetime, datetime]:
     """Give from when until when it is good: as it says itself, or less where the client wishes so."""
-    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     for given in (wish.start_date_time, wish.end_date_time):
         if given is not None and given.tzinfo is None:
             raise _refuse(f"the time {given.isoformat()} has no zone; one such as 2027-01-31T00:00:00Z is expected")

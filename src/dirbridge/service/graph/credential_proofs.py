@@ -61,7 +61,7 @@ def _check_times(claims: dict[str, Any], now: datetime) -> None:
     begins, ends = _time(claims.get("nbf", 0)), _time(claims.get("exp"))
     if begins is None or ends is None:
         raise _refuse("'nbf' and 'exp' are times in seconds")
-    if not begins - SKEW <= now < ends + SKEW or ends > now + LONGEST + SKEW:
+    if begins > now + SKEW or not now - SKEW < ends <= now + LONGEST + SKEW:
         raise _refuse(f"it is not good now, or for longer than {LONGEST.seconds // 60} minutes")
 
 
