@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from dirbridge.service.auth import graph_resource
-from dirbridge.service.auth.permissions import PERMISSIONS, ROLES
+from dirbridge.service.auth.permissions import BEYOND_APPLICATIONS, PERMISSIONS, ROLES
 from tests.service import registered
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
 
@@ -188,6 +188,18 @@ def test_ids_are_the_published_ones_where_there_are() -> None:
         assert (application is not None, delegated is not None) == (
             PERMISSIONS[name].application, PERMISSIONS[name].delegated,
         ), name  # fmt: skip
+
+
+def test_every_permission_that_writes_is_of_one_kind() -> None:
+    """One that is added later is not granted by application administrators by oversight."""
+    within = {
+        "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Synchronization.ReadWrite.All",
+        "SynchronizationData-User.Upload", "SynchronizationData-User.Upload.OwnedBy",
+        "email", "offline_access", "openid", "profile",
+    }  # fmt: skip
+    reading = {name for name in PERMISSIONS if ".Read." in name or ".ReadBasic." in name or name == "User.Read"}
+    assert PERMISSIONS.keys() == within | reading | BEYOND_APPLICATIONS
+    assert not BEYOND_APPLICATIONS & (within | reading)
 
 
 async def test_nobody_changes_graph(world: World) -> None:

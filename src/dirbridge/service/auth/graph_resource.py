@@ -25,6 +25,10 @@ _PUBLISHED: dict[str, tuple[str | None, str | None]] = {
     "Directory.ReadWrite.All": ("19dbc75e-c2e2-444c-a770-ec69d8559fc7", "c5366453-9fb0-48a5-a156-24f0c49a4b84"),
     "Domain.Read.All": ("dbb9058a-0e50-45d7-ae91-66909b5d4664", "2f9ee017-59c1-4f1d-9472-bd5529a7b311"),
     "Domain.ReadWrite.All": ("7e05723c-0bb0-42da-be95-ae9f08a6e53c", "0b5d694c-a244-4bde-86e6-eb5cd07730fe"),
+    "Group-OnPremisesSyncBehavior.ReadWrite.All": (
+        "2d9bd318-b883-40be-9df7-63ec4fcdc424",
+        "37e00479-5776-4659-aecf-4841ec5d590a",
+    ),
     "Group.Create": ("bf7b1a76-6e77-406b-b258-bf5c7720e98f", None),
     "Group.Read.All": ("5b567255-7703-4780-807c-7be8301ae99b", "5f8c59db-677d-491f-a6b8-5f174b11ec1d"),
     "Group.ReadWrite.All": ("62a82d76-70ea-41e2-9197-370581804d09", "4e46008b-f24c-477d-8fff-7bb4ec7aafe0"),
@@ -55,6 +59,10 @@ _PUBLISHED: dict[str, tuple[str | None, str | None]] = {
     "Synchronization.ReadWrite.All": ("9b50c33d-700f-43b1-b2eb-87e89b703581", "7bb27fa3-ea8f-4d67-a916-87715b6188bd"),
     "SynchronizationData-User.Upload": ("db31e92a-b9ea-4d87-bf6a-75a37a9ca35a", "1a2e7420-4e92-4d2b-94cb-fb2952e9ddf7"),
     "SynchronizationData-User.Upload.OwnedBy": ("25c32ff3-849a-494b-b94f-20a8ac4e6774", None),
+    "User-OnPremisesSyncBehavior.ReadWrite.All": (
+        "a94a502d-0281-4d15-8cd2-682ac9362c4c",
+        "7ff9afdd-0cdb-439d-a61c-fea3e9339e89",
+    ),
     "User.DeleteRestore.All": ("eccc023d-eccf-4e7b-9683-8813ab36cecc", "4bb440cd-2cf2-4f90-8004-aa2acd2537c5"),
     "User.Read": (None, "e1fe6dd8-ba31-4d61-89e7-88639da4683d"),
     "User.Read.All": ("df021288-bdef-4463-88db-98f22de89214", "a154be20-db9c-4678-8ab7-66f6cc099a59"),

@@ -118,6 +118,7 @@ BEYOND_APPLICATIONS: frozenset[str] = frozenset({
     "AppRoleAssignment.ReadWrite.All",
     "Directory.ReadWrite.All",
     "Domain.ReadWrite.All",
+    "Group-OnPremisesSyncBehavior.ReadWrite.All",
     "Group.Create",
     "Group.ReadWrite.All",
     "GroupMember.ReadWrite.All",
@@ -126,6 +127,7 @@ BEYOND_APPLICATIONS: frozenset[str] = frozenset({
     "Organization.ReadWrite.All",
     "Policy.ReadWrite.HybridAuthentication",
     "RoleManagement.ReadWrite.Directory",
+    "User-OnPremisesSyncBehavior.ReadWrite.All",
     "User.DeleteRestore.All",
     "User.ReadWrite.All",
 })  # fmt: skip
