@@ -155,7 +155,7 @@ class ChangedTemplate(Shape, kw_only=True):
     schema: Schema
 
 
-class Pinged(Shape, kw_only=True):
+class Pinged(Entity, kw_only=True):
     """That a configuration answers."""
 
     value: str
