@@ -164,6 +164,8 @@ async def test_certificates_are_replaced_as_a_whole(world: World) -> None:
     assert refused.status_code == 401
     unknown = {"keyCredentials": [{"keyId": str(uuid4())}]}
     assert (await world.client.patch(where, json=unknown, headers=headers)).status_code == 404
+    nameless = await world.client.patch(where, json={"keyCredentials": [{}]}, headers=headers)
+    assert (nameless.status_code, code(nameless)) == (400, "InvalidKeyCredential")
 
 
 async def test_pem_is_as_good(world: World) -> None:

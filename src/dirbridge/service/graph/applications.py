@@ -114,7 +114,7 @@ async def certify(
     """Replace the certificates of an application: those that are named stay, those with a key are new, others go.
 
     Raises:
-        GraphError: 400 where one is none, or names one that is not there.
+        GraphError: 400 where one is none, 404 where one names one that is not there.
         HTTPException: 403 where the application may do more than the caller may.
     """
     if isinstance(wanted, msgspec.UnsetType):
@@ -127,6 +127,12 @@ async def certify(
         if wish.key_id in there:
             kept.add(there[wish.key_id].id)
             continue
+        if wish.key is None and wish.key_id is None:
+            raise bad_request(
+                "keyCredentials names each certificate by key, or one that is there by keyId; one has neither.",
+                code="InvalidKeyCredential",
+                target="keyCredentials",
+            )
         if wish.key is None:
             raise not_found("certificate", wish.key_id)
         certificate = credential_keys.read(wish, new_id(), act.at)

@@ -63,7 +63,9 @@ APPLICATIONS: Table = {
     "graph.applications.count_applications": _COUNT,
     "graph.applications.get_application": _one(Application, "application"),
     "graph.applications.create": makes(
-        Application, Body(application_bodies.ApplicationWish, required=("displayName",), name="NewApplicationWish")
+        Application,
+        Body(application_bodies.ApplicationWish, required=("displayName",), name="NewApplicationWish"),
+        refusals=(404,),
     ),
     "graph.applications.change": acts(application_bodies.ApplicationWish),
     "graph.applications.remove": acts(),
