@@ -121,7 +121,7 @@ def _expand(options: Options) -> tuple[str, Schema]:
     if not options.relations:
         return "Is not looked at: everything is shown.", {"type": "string"}
     told = ", ".join(f"`{name}`" for name in options.relations)
-    return f"What to show with it: {told}.", {"type": "string", "minLength": 1}
+    return f"What to show with it: {told}.", {"type": "string"}
 
 
 def _top(options: Options) -> tuple[str, Schema]:
