@@ -1,11 +1,16 @@
 """An application that every test of the API may act as: its tokens are signed by hand, with any permission."""
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
+
+from psycopg import AsyncConnection
 
 from dirbridge.service.auth.permissions import ROLES
 from dirbridge.service.auth.tokens import Tokens
-from dirbridge.store import identity
+from dirbridge.store import applications, identity
+from dirbridge.store.applications import Application
 from dirbridge.store.database import Database
 
 CLIENT = UUID("c11e4700-0000-4000-8000-000000000001")
@@ -16,7 +21,15 @@ async def register(database: Database, tenant: UUID) -> None:
     """Make the application known, unless it is."""
     async with database.transaction() as conn:
         if await identity.service_principal(conn, tenant, PRINCIPAL) is None:
-            await identity.add_service_principal(conn, tenant, PRINCIPAL, app_id=CLIENT, display_name="tests")
+            await add(conn, tenant, PRINCIPAL, app_id=CLIENT, display_name="tests")
+
+
+async def add(
+    conn: AsyncConnection[Any], tenant: UUID, principal: UUID, *, app_id: UUID, display_name: str, **more: Any
+) -> None:
+    """Store an application; `more` is what else is said of it."""
+    made = Application(id=principal, app_id=app_id, display_name=display_name, created_at=datetime.now(UTC), **more)
+    await applications.add(conn, tenant, made)
 
 
 def bearer(tokens: Tokens, *permissions: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -89,14 +89,17 @@ class Standing(msgspec.Struct, frozen=True):
     tokens_not_before: float
 
 
+def standing_query(tenant: UUID, app_id: UUID) -> tuple[LiteralString, Sequence[Any]]:
+    """Build the statement of how an application stands, by its key: every request of the API asks it."""
+    text = """select id, is_enabled, extract(epoch from tokens_not_before)::double precision as tokens_not_before
+              from service_principals where tenant = %s and app_id = %s and has_principal"""
+    return text, (tenant, app_id)
+
+
 async def standing(conn: AsyncConnection[Any], tenant: UUID, app_id: UUID) -> Standing | None:
-    """Say how an application stands; None where it is gone. Read by its key, as every request of the API asks."""
+    """Say how an application stands; None where it is gone."""
     async with conn.cursor(row_factory=class_row(Standing)) as cursor:
-        await cursor.execute(
-            """select id, is_enabled, extract(epoch from tokens_not_before)::double precision as tokens_not_before
-               from service_principals where tenant = %s and app_id = %s and has_principal""",
-            [tenant, app_id],
-        )
+        await cursor.execute(*standing_query(tenant, app_id))
         return await cursor.fetchone()
 
 

@@ -233,31 +233,6 @@ _PRINCIPAL = """select id, app_id, display_name, app_roles, template_id, is_enab
 redirect_uris, delegated_permissions, has_principal from service_principals"""
 
 
-async def add_service_principal(
-    conn: AsyncConnection[Any],
-    tenant: UUID,
-    service_principal: UUID,
-    *,
-    app_id: UUID,
-    display_name: str,
-    app_roles: Sequence[str] = (),
-    template_id: UUID | None = None,
-    is_public: bool = False,
-    redirect_uris: Sequence[str] = (),
-    delegated_permissions: Sequence[str] = (),
-) -> None:
-    """Store a new application."""
-    await conn.execute(
-        """insert into service_principals (tenant, id, app_id, display_name, app_roles, template_id, is_public,
-               redirect_uris, delegated_permissions)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-        [
-            tenant, service_principal, app_id, display_name, list(app_roles), template_id, is_public,
-            list(redirect_uris), list(delegated_permissions),
-        ],
-    )  # fmt: skip
-
-
 async def set_app_roles(
     conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, app_roles: Sequence[str]
 ) -> None:

@@ -17,6 +17,7 @@ from dirbridge.store import identity as identities
 from dirbridge.store.database import Database
 from dirbridge.store.grants import Code
 from dirbridge.store.people import Administrator
+from tests.service import registered
 
 VERIFIER = "v" * 64
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -92,9 +93,9 @@ class Door:
         """Another application; gives its client id."""
         app_id = uuid4()
         async with self.database.transaction() as conn:
-            await identities.add_service_principal(
+            await registered.add(
                 conn, self.tenant, uuid4(), app_id=app_id, display_name="another", is_public=is_public,
-                redirect_uris=["https://app.example/callback"], delegated_permissions=permissions,
+                redirect_uris=["https://app.example/callback"], delegated_permissions=list(permissions),
             )  # fmt: skip
         return app_id
 

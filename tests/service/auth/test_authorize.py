@@ -11,6 +11,7 @@ import pytest
 from dirbridge.service.auth import redirects
 from dirbridge.service.setup import SIGN_IN_CLIENT
 from dirbridge.store import identity
+from tests.service import registered
 from tests.service.auth.conftest import ADA, PASSWORD, Browser, Entrance
 from tests.service.auth.doors import CHALLENGE, REDIRECT, VERIFIER
 
@@ -318,7 +319,7 @@ async def test_administrator_consents_for_everybody(entrance: Entrance) -> None:
 async def test_application_sends_people_to_sign_out(entrance: Entrance) -> None:
     """They are asked, and sent back to an address that is registered."""
     async with entrance.database.transaction() as conn:
-        await identity.add_service_principal(
+        await registered.add(
             conn, entrance.tenant, SIGN_IN_CLIENT, app_id=entrance.tenant, display_name="portal",
             redirect_uris=["https://app.example/out?x=1"],
         )  # fmt: skip

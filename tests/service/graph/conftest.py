@@ -167,7 +167,7 @@ async def add_job(world: World, job: str = "AD2AADProvisioning.test", domain: st
         "directories": [{"id": "source-id", "name": "Active Directory"}],
     }
     async with world.database.transaction() as conn:
-        await identity.add_service_principal(conn, TENANT, principal, app_id=uuid4(), display_name=domain)
+        await registered.add(conn, TENANT, principal, app_id=uuid4(), display_name=domain)
         await conn.execute(
             "insert into jobs (tenant, id, service_principal, template_id, domain, schema) values (%s,%s,%s,%s,%s,%s)",
             (TENANT, job, principal, "AD2AADProvisioning", domain, Jsonb(schema)),

@@ -29,6 +29,7 @@ from dirbridge.store.database import Database
 from dirbridge.store.identifiers import new_id
 from dirbridge.store.notifications import Kind, Message, Notice
 from tests.engine.world import default_schema
+from tests.service import registered
 from tests.service.notify.parts import Certificates, Mailbox, Receiver, mail_server, receiver, server_at, way
 
 OPS, BOSS = "ops@contoso.test", "boss@contoso.test"
@@ -74,7 +75,7 @@ class Office:
         principal, job = uuid4(), f"AD2AADProvisioning.{domain}"
         self.principals[domain] = principal
         async with self.database.transaction() as conn:
-            await identity.add_service_principal(conn, self.tenant, principal, app_id=uuid4(), display_name=domain)
+            await registered.add(conn, self.tenant, principal, app_id=uuid4(), display_name=domain)
             await jobs.create(
                 conn,
                 self.tenant,
