@@ -127,6 +127,38 @@ async def test_members_of_a_group_that_was_handed_over_are_peoples(world: World)
     assert await world.fingerprint() == before
 
 
+async def test_account_that_its_source_disables_stays_enabled(world: World) -> None:
+    """It is people's; the next cycles are quiet."""
+    await hand_over(world, ANN)
+    world.directory.set(ANN, "userAccountControl", "514")
+    world.directory.set(ANN, "title", "Director")
+    await world.cycle()
+    ann = (await world.users())[key(ANN)]
+    assert (ann["accountEnabled"], ann.get("jobTitle")) == (True, None)
+    before = await world.fingerprint()
+    await world.cycle()
+    assert await world.fingerprint() == before
+
+
+async def test_what_people_deleted_of_their_own_stays_deleted(world: World) -> None:
+    """No group takes it in again, in fact or in the log, until somebody restores it; the next cycle is quiet."""
+    id = await hand_over(world, ANN)
+    async with world.database.transaction() as conn:
+        assert await administration.delete_object(conn, world.tenant, id, "user", world.clock())
+    told = len(await world.events())
+    await world.cycle()
+    assert not [event for event in (await world.events())[told:] if event["status"] == "success"]
+    before = await world.fingerprint()
+    await world.cycle()
+    assert await world.fingerprint() == before
+    assert await world.references("members") == {(key(SALES), key(BOB))}
+    async with world.database.transaction() as conn:
+        assert await administration.restore_object(conn, world.tenant, id, world.clock())
+    await world.cycle()
+    assert await world.references("members") == {(key(SALES), key(ANN)), (key(SALES), key(BOB))}
+    assert (await world.users())[key(ANN)]["onPremisesSyncEnabled"] is False
+
+
 async def test_restart_leaves_what_was_handed_over(world: World) -> None:
     """A full read with links to be confirmed finds it again, and still does not write it."""
     id = await hand_over(world, ANN)

@@ -125,13 +125,10 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
         work.links[entry.anchor] = unsure(one.link)
         return
     work.settled.add(entry.anchor)
-    if one.link is None or one.link.state != "provisioned":
-        work.appeared.add(entry.anchor)
-    elif export.restore or str(one.link.target) != outcome.target:
-        work.revived.add(entry.anchor)
-    elif one.link.digest == BEHIND:
-        # Deleted by a person and brought back: what refers to it is written again.
-        work.appeared.add(entry.anchor)
+    # What people deleted of their own stays deleted, and nothing refers to it.
+    is_gone = bool(outcome.kept) and export.restore
+    if not is_gone:
+        _there(work, one, export, outcome)
     work.links[entry.anchor] = Link(
         anchor=entry.anchor,
         object_type=entry.object_type,
@@ -140,9 +137,20 @@ def _done(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome)
         target=None if outcome.target is None else UUID(outcome.target),
         state="provisioned",
         reason="",
-        digest=None if step.partial else one.digest,
+        digest=BEHIND if is_gone else None if step.partial else one.digest,
         target_type=one.rule.target_type,
     )
+
+
+def _there(work: Work, one: Inside, export: Export, outcome: Outcome) -> None:
+    """Note that an object is there now, where it was not before: what refers to it is written."""
+    if one.link is None or one.link.state != "provisioned":
+        work.appeared.add(one.entry.anchor)
+    elif export.restore or str(one.link.target) != outcome.target:
+        work.revived.add(one.entry.anchor)
+    elif one.link.digest == BEHIND:
+        # Deleted by a person and brought back: what refers to it is written again.
+        work.appeared.add(one.entry.anchor)
 
 
 def _refused(run: Run, work: Work, step: Planned, export: Export, outcome: Outcome) -> None:

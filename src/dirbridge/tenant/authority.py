@@ -55,7 +55,9 @@ async def to_source(conn: Conn, tenant: UUID, id: UUID, at: datetime) -> bool:
     # Links and references before the object, in the order in which a page takes them.
     await links.forget_targets(conn, tenant, [id])
     await references.lose(conn, tenant, holder.job, [holder.anchor])
-    row = (await directory.read(conn, tenant, [id], lock=True))[id]
+    row = (await directory.read(conn, tenant, [id], lock=True)).get(id)
+    if row is None or row.deleted_at is not None or row.sync_job is not None:
+        return False  # somebody was quicker
     await directory.hand_over(conn, tenant, id, {**row.properties, SYNC_ENABLED: True}, holder.job, at)
     await directory.unrefer_unsourced(conn, tenant, id, holder.job, holder.anchor)
     await jobs.nudge(conn, tenant, holder.job)
