@@ -105,10 +105,36 @@ async def test_what_other_jobs_deleted_counts(world: World) -> None:
     """The guard is the tenant's: two jobs share it."""
     people = await _company(world, 20)
     await _set(world, "enabledForCount", 2)
+    other = await _another_job(world)
+    async with world.database.transaction() as conn:
+        await removals.record(conn, world.tenant, other, _DELETES, world.clock())
+    world.directory.delete(people[0])
+    await world.cycle()
+    assert await _after(world) == (20, "TooManyDeletes", 1)
+
+
+@pytest.mark.parametrize(("state", "left"), [("Active", 20), ("Paused", 19)])
+async def test_what_another_job_is_about_to_delete_counts(world: World, state: str, left: int) -> None:
+    """Two jobs that run at the same time do not each delete as much as both may; one that is paused deletes nothing."""
+    people = await _company(world, 20)
+    await _set(world, "enabledForCount", 2)
+    other = await _another_job(world)
+    async with world.database.transaction() as conn:
+        await removals.put(conn, world.tenant, other, _DELETES)
+        await (jobs.start if state == "Active" else jobs.pause)(conn, world.tenant, other)
+    world.directory.delete(people[0])
+    await world.cycle()
+    assert (await _after(world))[::2] == (left, left - 19)
+
+
+_DELETES = [Removal(f"other{n}", "user", "delete", "Tombstone") for n in range(2)]
+
+
+async def _another_job(world: World) -> str:
+    other = f"AD2AADProvisioning.{uuid4().hex}"
     async with world.database.transaction() as conn:
         own = await jobs.get(conn, world.tenant, world.job)
         assert own is not None
-        other = f"AD2AADProvisioning.{uuid4().hex}"
         await jobs.create(
             conn,
             world.tenant,
@@ -119,11 +145,7 @@ async def test_what_other_jobs_deleted_counts(world: World) -> None:
             schema=own.document(),
             settings={},
         )
-        gone = [Removal(f"other{n}", "user", "delete", "Tombstone") for n in range(2)]
-        await removals.record(conn, world.tenant, other, gone, world.clock())
-    world.directory.delete(people[0])
-    await world.cycle()
-    assert await _after(world) == (20, "TooManyDeletes", 1)
+    return other
 
 
 async def test_it_holds_although_the_jobs_threshold_is_off(world: World) -> None:

@@ -178,21 +178,29 @@ async def record(conn: AsyncConnection[Any], tenant: UUID, job: str, rows: Seque
     )
 
 
-async def pending_by_type(
-    conn: AsyncConnection[Any], tenant: UUID, job: str, action: str | None = None
-) -> dict[str, int]:
-    """Count what is to be removed and was not allowed by a person, by source object type.
-
-    Args:
-        action: `delete` or `disable`; None counts both.
-    """
+async def pending_by_type(conn: AsyncConnection[Any], tenant: UUID, job: str) -> dict[str, int]:
+    """Count what is to be removed and was not allowed by a person, by source object type."""
     cursor = await conn.execute(
         """select object_type, count(*) from removals
-           where tenant = %s and job = %s and state in ('pending', 'staged') and (%s::text is null or action = %s)
+           where tenant = %s and job = %s and state in ('pending', 'staged')
            group by object_type""",
-        (tenant, job, action, action),
+        (tenant, job),
     )
     return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def deletes_to_go(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
+    """Count the deletes that a job wants and no person allowed, and those that other active jobs may do meanwhile."""
+    cursor = await conn.execute(
+        """select count(*) from removals r
+           where r.tenant = %(tenant)s and r.action = 'delete'
+             and (r.job = %(job)s and r.state in ('pending', 'staged')
+               or r.state = 'pending' and exists (
+                 select from jobs j where j.tenant = r.tenant and j.id = r.job and j.state = 'Active'))""",
+        {"tenant": tenant, "job": job},
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def prune(conn: AsyncConnection[Any], tenant: UUID, job: str, before: datetime) -> None:
