@@ -224,6 +224,7 @@ async def test_updater_is_configured(
     "body",
     [
         {"deferUpdateDateTime": "soon"},
+        {"deferUpdateDateTime": "0001-01-01T00:00:00+01:00"},
         {"updateWindow": {"updateWindowStartTime": "0:00"}},
         {"updateWindow": {"updateWindowStartTime": "25:00:00", "updateWindowEndTime": "23:59:00"}},
         {"allowUpdateConfigurationOverride": "yes"},

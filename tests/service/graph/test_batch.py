@@ -84,6 +84,8 @@ async def test_absolute_addresses_and_bodies_in_base64(world: World) -> None:
         {"url": "/$batch", "method": "POST", "headers": JSON, "body": {"requests": []}},
         {"url": "/%24BATCH/", "method": "POST"},
         {"url": "/users", "method": "POST", "body": PERSON},
+        {"url": "https://[dirbridge.test/v1.0/users"},
+        {"url": f"/users?$filter={' ' * 65_536}"},
         {"url": "/users", "headers": {"x": "a\nb"}},
         {"url": "/users", "method": "POST", "headers": {"Content-Type": "image/png"}, "body": "no base64"},
     ],

@@ -168,11 +168,15 @@ async def test_a_token_of_another_epoch(world: World) -> None:
 
 async def test_an_old_token(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that has outlived what is kept leads back to the beginning."""
+    _, named = await follow(world, "groups/delta?$select=extension_\u0436%0d%0ax,id")
     _, link = await follow(world, "groups/delta")
     monkeypatch.setattr(feed, "KEPT", timedelta(0))
     answer = await world.client.get(link)
     assert (answer.status_code, code(answer)) == (410, "syncStateNotFound")
     assert answer.headers["Location"] == "https://dirbridge.test/v1.0/groups/delta?$deltatoken="
+    answer = await world.client.get(named)
+    assert (answer.status_code, code(answer)) == (410, "syncStateNotFound")
+    assert "/delta?$select=extension_%D0%B6%0D%0Ax,id&$deltatoken=" in answer.headers["Location"]
 
 
 async def test_members_need_their_permission(world: World) -> None:

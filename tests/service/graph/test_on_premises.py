@@ -12,6 +12,13 @@ AT = "directory/onPremisesSynchronization"
 RIGHT = "OnPremDirectorySynchronization.ReadWrite.All"
 
 
+def _nested(depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(depth):
+        found = {"x": found}
+    return found
+
+
 @pytest.fixture
 async def holder(world: World) -> World:
     world.client.headers.update(world.bearer(RIGHT))
@@ -97,6 +104,7 @@ async def test_what_was_read_may_come_back(holder: World) -> None:
         ({"configuration": {"writebackConfiguration": {"userContainer": "OU=x"}}}, "cannot be changed"),
         ({"configuration": {"customerRequestedSynchronizationInterval": "soon"}}, "such as PT30M"),
         ({"feature": {"softMatchOnUpnEnabled": False}}, "unknown field `feature`"),
+        ({"features": _nested(700)}, "nests too deeply"),
     ],
 )
 async def test_bad_changes_are_refused(holder: World, body: dict[str, Any], part: str) -> None:

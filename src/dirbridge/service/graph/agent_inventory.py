@@ -159,11 +159,11 @@ def expansion(kind: str, text: str | None, depth: int = 0) -> Expansion:
 
 def _parts(text: str) -> list[str]:
     """Cut at the commas outside of parentheses."""
-    parts, depth = [""], 0
-    for sign in text:
+    parts: list[str] = []
+    begins = depth = 0
+    for at, sign in enumerate(text):
         depth += {"(": 1, ")": -1}.get(sign, 0)
         if sign == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return parts
+            parts.append(text[begins:at])
+            begins = at + 1
+    return [*parts, text[begins:]]

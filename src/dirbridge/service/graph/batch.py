@@ -33,6 +33,8 @@ MOST = 20
 """Requests in a batch, as Graph allows."""
 AT_ONCE = 4
 """Requests of a batch that run at the same time, so that one client does not take all connections to the database."""
+LONGEST = 65_536
+"""Characters of an address, as in a request by itself."""
 
 _INHERITED = ("authorization", "host", "user-agent")
 _REFUSED = frozenset({*_INHERITED, "connection", "content-length", "cookie", "transfer-encoding"})
@@ -168,12 +170,17 @@ def _address(request: Request, url: str) -> tuple[str, bytes]:
     """Give path and query of a request, whose address is relative to the version, or absolute and here.
 
     Raises:
-        GraphError: 400 where it leads elsewhere, or to a batch.
+        GraphError: 400 where it leads elsewhere, or to a batch, or is longer than the web server lets one be.
     """
+    if len(url) > LONGEST:
+        raise bad_request(f"The address has {len(url):,} characters, and {LONGEST:,} are accepted.")
     address, _, query = url.partition("#")[0].partition("?")
     if "://" in address:
         here = urlsplit(root(request))
-        asked = urlsplit(address)
+        try:
+            asked = urlsplit(address)
+        except ValueError as error:
+            raise bad_request(f"'{address:.200}' is no address.") from error
         prefix = f"/{version(request)}/"
         same = asked.netloc.lower() in {here.netloc.lower(), request.headers.get("host", "").lower()}
         if not same or not asked.path.lower().startswith(prefix):

@@ -82,9 +82,11 @@ async def exact_body(request: Request, shape: type[Body], *, optional: bool = Fa
     Raises:
         GraphError: as `body` does; an unknown member is named with its place.
     """
-    plain = _without_annotations(await body(request, dict[str, Any], optional=optional))
+    given = await body(request, dict[str, Any], optional=optional)
     try:
-        return msgspec.convert(plain, shape)
+        return msgspec.convert(_without_annotations(given), shape)
+    except RecursionError as error:
+        raise bad_request("The body nests too deeply.") from error
     except msgspec.ValidationError as error:
         raise bad_request(f"The body does not fit: {error}") from error
 

@@ -25,7 +25,8 @@ _FIRST = frozenset({"select", "filter", "expand", "deltatoken", "skiptoken", "fo
 _PREFERENCE = re.compile(r"(?:odata\.)?maxpagesize\s*=\s*([0-9]{1,9})")
 _CLAUSE = re.compile(r"\s*(?:id\s+eq\s+'?([0-9a-f-]{36})'?|isof\s*\(\s*'([a-z.]+)'\s*\))\s*", re.IGNORECASE)
 _ID_LIST = re.compile(r"\s*id\s+in\s*\(([^()]*)\)\s*", re.IGNORECASE)
-_OR = re.compile(r"\s+or\s+", re.IGNORECASE)
+# What lies before a row of spaces is looked at, or each of them would be tried as its beginning.
+_OR = re.compile(r"(?<!\s)\s+or\s+", re.IGNORECASE)
 _PREFIX = re.compile(r"(?:microsoft\.)?graph\.\w+/", re.IGNORECASE)
 _NAVIGATION = frozenset(
     name.lower()
@@ -201,7 +202,7 @@ def written(options: Options, kind: Kind) -> str:
     """Write the options of a first call anew, to begin again with."""
     text = ""
     if options.select is not None:
-        text += f"$select={','.join((*options.select, *options.links))}&"
+        text += f"$select={quote(','.join((*options.select, *options.links)), safe=',')}&"
     elif set(options.links) - set(kind.default_links):
         text += f"$expand={','.join(options.links)}&"
     clauses = [f"id eq '{id}'" for id in options.ids or ()]

@@ -5,6 +5,8 @@ Source: Graph synchronization: secrets; the set is replaced as a whole, and conf
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -65,8 +67,8 @@ async def replace_secrets(request: Request, sp: str, caller: Writer) -> Response
 
 def values_of(pairs: list[Pair]) -> dict[str, str]:
     """Give values by key; refuses a key that comes twice."""
-    keys = [pair.key.strip().lower() for pair in pairs]
-    twice = [pair.key for pair in pairs if keys.count(pair.key.strip().lower()) > 1]
+    found = Counter(pair.key.strip().lower() for pair in pairs)
+    twice = [pair.key for pair in pairs if found[pair.key.strip().lower()] > 1]
     if twice:
         raise bad_request(f"The secret '{twice[0]}' is given more than once.")
     return {pair.key: pair.value for pair in pairs}

@@ -14,7 +14,7 @@ import msgspec
 from dirbridge.service.graph.errors import bad_request
 
 # One digit will do for the hour; up to seven for parts of a second.
-_TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,7}))?)?")
+_TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,7}))?)?", re.ASCII)
 
 
 class Window(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -81,6 +81,8 @@ def _moment(name: str, text: str) -> str:
     try:
         # Seven digits of a second are one more than Python reads.
         read = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip()))
-    except ValueError as error:
+        # At the edges of the calendar a zone leads out of it.
+        moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise bad_request(f"{name} expects a time such as 2030-08-20T12:00; found '{text}'.", target=name) from error
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
