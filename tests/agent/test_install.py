@@ -22,9 +22,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="accounts are made by 
 def places(tmp_path: Path) -> Iterator[Places]:
     """Places and an account of this test's own; whatever happens, the account goes."""
     account = f"dbx{secrets.token_hex(4)}"
-    unit_folder = tmp_path / "units"
-    unit_folder.mkdir()
-    yield Places(account, tmp_path / "etc" / "agent.toml", tmp_path / "lib" / "agent", unit_folder, starts=False)
+    units_of_its_own = tmp_path / "host" / "units"
+    yield Places(account, tmp_path / "etc" / "agent.toml", tmp_path / "lib" / "agent", units_of_its_own, starts=False)
     subprocess.run(["userdel", account], capture_output=True, check=False, timeout=60)
 
 
@@ -38,7 +37,7 @@ def exists(account: str) -> bool:
 
 @needs_root
 def test_install_and_uninstall_leave_nothing(places: Places, tmp_path: Path) -> None:
-    """Account, folders, settings and unit are made with their owners, and all of them go again with --purge."""
+    """Account, folders, the units' too, settings and unit are made with their owners; --purge takes all away."""
     before = everything(tmp_path)
     said: list[str] = []
     install(places, said.append)
@@ -49,7 +48,7 @@ def test_install_and_uninstall_leave_nothing(places: Places, tmp_path: Path) -> 
     settings = places.settings.stat()
     assert (settings.st_uid, settings.st_gid, settings.st_mode & 0o777) == (0, entry.pw_gid, 0o640)
     assert f"User={places.account}\n" in (places.unit_folder / units.AGENT).read_text()
-    assert len(said) == 6, said
+    assert len(said) == 8, said
     uninstall(places, said.append, purge=True)
     assert everything(tmp_path) == before
     assert not exists(places.account)

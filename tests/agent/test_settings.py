@@ -70,6 +70,11 @@ password = "hunter2"
     assert len(error.details) == said.count("\n")
 
 
+def test_proxy_user_without_a_proxy(tmp_path: Path) -> None:
+    """It would have no effect, and the agent would go out directly."""
+    assert "proxy_user is given without a proxy" in refused(write(tmp_path, f'proxy_user = "x"\n{GENERATED}')).reason
+
+
 def test_domain_named_twice(tmp_path: Path) -> None:
     """Two tables for one domain are a fault."""
     assert "name is 'made-up.test', which an earlier domain has" in refused(write(tmp_path, GENERATED * 2)).reason

@@ -50,6 +50,7 @@ def test_an_application_from_first_to_last(command: Command) -> None:
         assert text in shown
     assert "reports" in command("admin", "app", "list")
     assert app(command, "revoke", "reports", "AuditLog.Read.All")["permissions"] == ["User.Read.All"]
+    assert refusal(command, "remove-secret", "reports", "nobody") == "SecretNotFound"
     app(command, "remove-secret", "reports", secret["keyId"])
     assert "Invalid client secret" in command.run("logs", *theirs).stderr
     app(command, "delete", "reports", "--yes")

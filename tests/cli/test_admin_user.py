@@ -41,6 +41,7 @@ def test_sign_in_is_looked_after(command: Command) -> None:
     left = command.json("admin", "user", "sessions", name, "--end", found[0]["id"])
     assert {each["id"] for each in left} == {each["id"] for each in found[1:]}
     assert command.json("admin", "user", "sessions", name, "--end-all") == []
+    assert command("admin", "user", "sessions", name) == f"{name} is signed in nowhere.\n"
     assert "need not wait" in command("admin", "user", "unlock", name)
     for act, refusal in (("reset-totp", "NoSecondFactor"), ("unlink", "NotLinked")):
         said = command("admin", "user", act, name, "--json", code=1)

@@ -1,5 +1,6 @@
 """The command: what it lists, and how its failures look."""
 
+import io
 import json
 import subprocess
 import sys
@@ -79,11 +80,42 @@ def test_failure_has_its_exit_code_and_form(
     }
 
 
-@pytest.mark.parametrize("arguments", [["nothing"], ["init", "--nothing"], ["serve", "extra"]])
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["init", "--nothing"], ["serve", "extra"], ["agent", "revoke", "host1"]]
+)
 def test_wrong_usage_is_two_and_shows_the_way(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With the help to read."""
     assert main.run(arguments) == 2
     assert "--help'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["admin"], ["admin", "user"]])
+def test_group_alone_shows_its_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, and not as an error; it is wrong usage all the same."""
+    assert main.run(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert (shown.err.count("Usage: dirbridge"), shown.err.count("Commands:"), "Error" in shown.err) == (1, 1, False)
+
+
+def test_question_without_a_yes_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody can answer, the way to do without is named; Ctrl-C while something runs says nothing of it."""
+
+    @click.command()
+    @click.option("--ask", is_flag=True)
+    def act(ask: bool) -> None:
+        if ask:
+            click.confirm("Sure?", abort=True, err=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(main.cli.commands, "act", act)
+    monkeypatch.setattr(main.LazyGroup, "get_command", lambda self, ctx, name: self.commands.get(name))
+    for answer in ("", "n\n"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        assert main.run(["act", "--ask"]) == 130
+        assert "Nothing was done" in capsys.readouterr().err
+    assert main.run(["act"]) == 130
+    assert "Nothing was done" not in capsys.readouterr().err
 
 
 def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +123,7 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setitem(sys.modules, "uvloop", None)
     monkeypatch.delitem(sys.modules, "dirbridge.cli.serve", raising=False)
     assert main.run(["serve"]) == 3
-    assert "dirbridge[service]" in capsys.readouterr().err
+    assert "pip install '.[service]'" in capsys.readouterr().err
 
 
 def test_broken_pipe_is_quiet() -> None:

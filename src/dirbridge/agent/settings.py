@@ -107,6 +107,8 @@ class Common(BaseModel):
     def _fits(self) -> Common:
         if self.proxy_password_file is not None and self.proxy_user is None:
             raise ValueError("proxy_password_file is given without proxy_user")
+        if self.proxy_user is not None and self.proxy is None and self.proxy_config is None:
+            raise ValueError("proxy_user is given without a proxy; set proxy, or proxy_config")
         return self
 
 

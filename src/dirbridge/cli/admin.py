@@ -11,7 +11,7 @@ from dirbridge.cli.admin_user import user
 
 @click.group()
 def admin() -> None:
-    """Manage who administers the tenant."""
+    """Manage administrators, applications and signing keys."""
 
 
 admin.add_command(user)

@@ -42,6 +42,12 @@ def remove_secret(profile: Profile, name: str, key_id: str, as_json: bool) -> No
     """Remove the client secret KEY_ID of NAME, and the tokens that NAME has."""
     with Client.open(profile) as client:
         found = applications.find(client, name)
+        if key_id.lower() not in {each["keyId"] for each in found["passwordCredentials"]}:
+            raise ConfigurationError(
+                f"{found['displayName']} has no secret '{key_id}'.",
+                code="SecretNotFound",
+                recommended_action="`dirbridge admin app show` lists those that it has.",
+            )
         client.post(f"/applications/{found['appId']}/removePassword", {"keyId": key_id})
     _say(f"The secret {plain(key_id)} was removed.", as_json)
 

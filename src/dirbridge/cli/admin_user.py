@@ -136,6 +136,9 @@ def sessions(profile: Profile, name: str, end: str | None, end_all: bool, as_jso
     if as_json:
         print_json(found)
         return
+    if not found:
+        click.echo(f"{plain(name)} is signed in nowhere.")
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Session", "Signed in", "Last seen", "Address", "Browser"):
         table.add_column(heading)

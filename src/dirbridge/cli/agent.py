@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from uuid import UUID
 
 import click
 from rich.table import Column, Table
@@ -279,13 +279,13 @@ def list_agents(profile: Profile, as_json: bool) -> None:
 
 
 @agent.command()
-@click.argument("agent_id")
+@click.argument("agent_id", type=click.UUID)
 @options
-def revoke(profile: Profile, agent_id: str, as_json: bool) -> None:
+def revoke(profile: Profile, agent_id: UUID, as_json: bool) -> None:
     """Shut an agent out, from its next request on."""
     with Client.open(profile) as client:
-        client.post(f"/beta/dirbridge/agents/{quote(agent_id, safe='')}/revoke")
+        client.post(f"/beta/dirbridge/agents/{agent_id}/revoke")
     if as_json:
-        print_json({"id": agent_id, "status": "revoked"})
+        print_json({"id": str(agent_id), "status": "revoked"})
     else:
         click.echo(f"Agent {agent_id} is revoked.")

@@ -35,7 +35,8 @@ async def examine(settings_file: Path | None, state_folder: Path | None, *, as_j
 
 def _show(finding: Any) -> None:
     word, style = _LOOK[finding.outcome]
-    line = Text.assemble((f"{word}  ", style), (f"{plain(finding.name)}: ", "bold"), plain(finding.finding))
+    said = "\n".join(map(plain, finding.finding.splitlines()))  # faults of the settings have a line each
+    line = Text.assemble((f"{word}  ", style), (f"{plain(finding.name)}: ", "bold"), said)
     console().print(line, soft_wrap=True)
     if finding.remedy and finding.outcome != "pass":
         console().print(Text(f"      → {plain(finding.remedy)}"), soft_wrap=True)

@@ -35,12 +35,16 @@ def find(client: Client, wanted: str | None) -> Found:
         found = exact or [job for job in known if str(job["id"]).startswith(wanted)]
     if len(found) == 1:
         return found[0]
-    there = "; ".join(f"{plain(job['domain'])} ({job['id']})" for job in known) or "none"
+    there = "; ".join(f"{plain(job['domain'])} ({job['id']})" for job in known)
     what = "No job" if not found else "More than one job"
     raise DirbridgeError(
-        f"{what} fits{'' if wanted is None else f' {wanted!r}'}. There are: {there}.",
+        f"{what} fits{'' if wanted is None else f' {wanted!r}'}. There are: {there}."
+        if known
+        else "There is no job yet.",
         code="JobNotFound" if not found else "JobAmbiguous",
-        recommended_action="Name one by its id or domain." if known else "Make one by `dirbridge jobs create`.",
+        recommended_action="Name one by its id or domain, as JOB or by --job: --help has it."
+        if known
+        else "Make one by `dirbridge jobs create`.",
     )
 
 

@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "provision": ("dirbridge.cli.provision:provision", "Provision one user or group now."),
     "preview": ("dirbridge.cli.preview:preview", "Show what a job's next whole cycle would do."),
     "notifications": ("dirbridge.cli.notifications:notifications", "See what people were told, and try it."),
-    "admin": ("dirbridge.cli.admin:admin", "Manage who administers the tenant."),
+    "admin": ("dirbridge.cli.admin:admin", "Manage administrators, applications and signing keys."),
     "logs": ("dirbridge.cli.logs:logs", "Show the provisioning log."),
     "demo": ("dirbridge.cli.demo.command:demo", "Show it all with a throw-away domain controller."),
 }
@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
             raise ConfigurationError(
                 f"`dirbridge {cmd_name}` needs the package '{error.name}', which is not installed.",
                 code="PackageMissing",
-                recommended_action=f"Install dirbridge[{_EXTRAS.get(cmd_name, 'service')}].",
+                recommended_action=f"In a checkout of dirbridge: pip install '.[{_EXTRAS.get(cmd_name, 'service')}]'.",
             ) from error
         assert isinstance(command, click.Command)
         return command
@@ -94,13 +94,19 @@ def run(arguments: list[str]) -> int:
         outcome = cli.main(arguments, prog_name="dirbridge", standalone_mode=False)
     except click.exceptions.Exit as leave:
         return leave.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USAGE
     except click.UsageError as error:
         complain(_of_click(error), as_json=_wants_json(arguments), usage=_usage(error))
         return USAGE
     except click.ClickException as error:
         complain(_of_click(error), as_json=_wants_json(arguments))
         return FAILED
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as left:
+        # Without a cause it was a question that nobody answered with yes; Ctrl-C while something ran has one.
+        if isinstance(left, click.Abort) and left.__cause__ is None and not _wants_json(arguments):
+            click.echo("\nNothing was done, as nobody said yes. --yes does it without asking.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output is gone; keep the interpreter from complaining when it flushes.

@@ -292,6 +292,11 @@ async def test_command_leaves_with_one_where_something_failed(
     assert lines.returncode == 1
     assert "FAIL  running: No agent runs in" in lines.stdout
     assert "1 of 1" in lines.stdout
+    agent.settings.with_suffix(".bad").write_text("concurency = 1\nproxy = 'out.test'\n")
+    bad = [*command, "--settings", str(agent.settings.with_suffix(".bad"))]
+    lines = await asyncio.to_thread(subprocess.run, bad, capture_output=True, text=True, timeout=60, check=False)
+    assert "faults:\n  - proxy is 'out.test'" in lines.stdout
+    assert "\N{REPLACEMENT CHARACTER}" not in lines.stdout
     agent.start()
     await agent.logged("agent_started")
     document = await asyncio.to_thread(

@@ -35,8 +35,8 @@ def installation(libraries: tuple[str, ...] = LIBRARIES) -> Finding:
             "installation",
             "fail",
             f"The agent is not whole: {', '.join(broken)} cannot be loaded.",
-            "Install it again with its dependencies: pip install 'dirbridge[agent]'. python-ldap needs the system's "
-            "OpenLDAP library, on Debian libldap-2.5-0.",
+            "Install it again with its dependencies; in a checkout: pip install '.[agent]'. python-ldap needs the "
+            "system's OpenLDAP library, on Debian libldap-2.5-0.",
             "InstallationBroken",
         )
     version = f"dirbridge {dirbridge.__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"

@@ -71,6 +71,7 @@ def install(places: Places, tell: Tell) -> None:
         _write(places.settings, units.SETTINGS, 0, gid, 0o640)
         record.add("files", places.settings)
         tell(f"Wrote {places.settings}: name your domain there.")
+    _folder(places.unit_folder, record, tell)
     for name, text in units.texts(program, places.account, places.settings, places.state).items():
         file = places.unit_folder / name
         known = file.read_text("utf-8") if file.exists() else None
@@ -152,8 +153,8 @@ def _program() -> Path:
         raise ConfigurationError(
             f"There is no command {program} for the unit to start.",
             code="InstallationBroken",
-            recommended_action="Install dirbridge with its agent's part, best into a folder that everybody may read: "
-            "python3 -m venv /opt/dirbridge && /opt/dirbridge/bin/pip install 'dirbridge[agent]'.",
+            recommended_action="Install dirbridge with its agent's part, best into a folder that everybody may read; "
+            "in a checkout of it: python3 -m venv /opt/dirbridge && /opt/dirbridge/bin/pip install '.[agent]'.",
         )
     return program
 
