@@ -9,6 +9,7 @@ changes its row first: so none is made beside that.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -328,6 +329,17 @@ async def consent(
                 scopes = array(select distinct unnest(c.scopes || excluded.scopes) order by 1),
                 consented_at = excluded.consented_at""",
         [tenant, service_principal, administrator, scopes, at],
+    )
+
+
+async def withdraw_consents(
+    conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, scopes: Collection[str]
+) -> None:
+    """Have people asked again for some of what an application was allowed."""
+    await conn.execute(
+        """update consents set scopes = array(select each from unnest(scopes) each where each <> all(%(scopes)s))
+           where tenant = %(tenant)s and service_principal = %(application)s and scopes && %(scopes)s""",
+        {"tenant": tenant, "application": service_principal, "scopes": sorted(scopes)},
     )
 
 

@@ -133,6 +133,36 @@ async def test_consent_form_is_checked_like_the_request(entrance: Entrance) -> N
     assert refusal(answer)[1] == "AADSTS9002325"
 
 
+@pytest.mark.parametrize("for_everybody", [False, True])
+async def test_what_was_not_shown_is_not_allowed(entrance: Entrance, for_everybody: bool) -> None:
+    """An application that asks for more while somebody reads the page has the page shown again."""
+    await may(entrance, "User.Read")
+    browser = entrance.browser()
+    await onward(browser, await go(browser, scope="https://graph.microsoft.com/.default"))
+    if for_everybody:
+        await browser.get(f"/common/adminconsent?{urlencode(wish())}")
+    await may(entrance, "User.Read", "RoleManagement.ReadWrite.Directory")
+    again = await decide(browser)
+    assert (again.status_code, "RoleManagement.ReadWrite.Directory" in browser.text) == (200, True)
+    assert await entrance.run("select from consents") == []
+    assert ("admin_consent" if for_everybody else "code") in told(await decide(browser))
+
+
+async def test_what_belongs_to_sign_in_is_given_beside_the_permissions_of_a_registration(entrance: Entrance) -> None:
+    """A registration may name `openid` or not; msal asks for refresh tokens in any case."""
+    await may(entrance, "User.Read", "openid")
+    browser = entrance.browser()
+    await onward(browser, await go(browser))
+    given = await redeem(entrance, told(await decide(browser))["code"])
+    assert {"refresh_token", "id_token"} <= given.json().keys()
+
+
+async def may(entrance: Entrance, *permissions: str) -> None:
+    """Have the application registered with these permissions for people."""
+    update = "update service_principals set delegated_permissions = %s where app_id = %s"
+    await entrance.run(update, [list(permissions), SIGN_IN_CLIENT])
+
+
 # What is told on a page -----------------------------------------------------------------------------------------------
 
 
@@ -313,6 +343,25 @@ async def test_administrator_consents_for_everybody(entrance: Entrance) -> None:
     assert told(await decide(browser, "decline"))["error"] == "permission_denied"
 
 
+async def test_only_a_global_administrator_allows_everybody_what_reaches_beyond_applications(
+    entrance: Entrance,
+) -> None:
+    """Else an application's maker could have it act for a Global Administrator who was never asked."""
+    await entrance.person("bob@contoso.test", PASSWORD, "Application Administrator")
+    browser = entrance.browser()
+    path = f"/common/adminconsent?{urlencode({'client_id': str(SIGN_IN_CLIENT), 'redirect_uri': REDIRECT})}"
+    await may(entrance, "User.Read")
+    page = await onward(browser, await browser.get(path), "bob@contoso.test")
+    assert page.status_code == 200
+    for permission in ("RoleManagement.ReadWrite.Directory", "Application.ReadWrite.All"):
+        await may(entrance, "User.Read", permission)
+        assert (await decide(browser)).status_code == 403
+        assert permission in browser.text
+        await may(entrance, "User.Read")
+        assert (await browser.get(path)).status_code == 200
+    assert told(await decide(browser))["admin_consent"] == "True"
+
+
 # Signing out ----------------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +384,8 @@ async def test_application_sends_people_to_sign_out(entrance: Entrance) -> None:
     assert await browser.who() is None
     elsewhere = {"post_logout_redirect_uri": "https://evil.example/"}
     assert (await browser.get(f"{path}?{urlencode(elsewhere)}")).headers["location"] == "/sign-in?signed_out=1"
+    odd = await browser.get(f"{path}?post_logout_redirect_uri=https://app.example/%00")
+    assert (odd.status_code, browser.code) == (400, "AADSTS90100")
     answer = await browser.client.post(path, data=back)
     assert answer.headers["location"] == f"{path}?{urlencode(back)}"
 

@@ -444,3 +444,44 @@ async def test_more_than_the_callers_own_is_out_of_reach(world: World) -> None:
         await person(world, "Global Administrator"),
     ):
         assert (await world.client.post(f"{where}/addPassword", json={}, headers=headers)).status_code == 200
+
+
+async def test_what_an_application_may_no_longer_people_are_asked_for_again(world: World) -> None:
+    """Else it could be made small, moved to an address of one's own, and be as large as before without a question."""
+    ids = {name: str(id) for id, name in graph_resource.scopes().items()}
+
+    def needing(*names: str) -> dict[str, Any]:
+        access = [{"id": ids[name], "type": "Scope"} for name in names]
+        return {"requiredResourceAccess": [{"resourceAppId": GRAPH, "resourceAccess": access}]}
+
+    made = await register(world, **needing("User.Read", "User.ReadWrite.All"))
+    other = await register(world, "Other", **needing("User.ReadWrite.All"))
+    ours = [TENANT, made["id"], other["id"]]
+    await world.run(
+        """insert into consents (tenant, service_principal, scopes, consented_at)
+           select tenant, id, '{User.Read,User.ReadWrite.All,openid}', now() from service_principals
+           where tenant = %s and app_id in (%s, %s)""",
+        ours,
+    )
+    maker = await person(world, "Application Administrator")
+    for wish in (needing("User.Read"), needing("User.Read", "User.ReadWrite.All")):
+        answer = await world.client.patch(f"applications/{made['id']}", json=wish, headers=maker)
+        assert answer.status_code == 204, answer.text
+    asked = """select c.scopes from consents c join service_principals p on p.tenant = c.tenant
+        and p.id = c.service_principal where c.tenant = %s and p.app_id in (%s, %s) order by cardinality(c.scopes)"""
+    assert await world.run(asked, ours) == [
+        (["User.Read", "openid"],), (["User.Read", "User.ReadWrite.All", "openid"],),
+    ]  # fmt: skip
+
+
+async def test_address_of_what_manages_applications_for_people_is_moved_by_global_administrators(world: World) -> None:
+    """For one of them it makes credentials of any application, so its codes are theirs alone."""
+    ids = {name: str(id) for id, name in graph_resource.scopes().items()}
+    access = [{"id": ids[WRITE], "type": "Scope"}]
+    needing = [{"resourceAppId": GRAPH, "resourceAccess": access}]
+    made = await register(world, requiredResourceAccess=needing)
+    where, moved = f"applications/{made['id']}", {"web": {"redirectUris": ["https://evil.test/"]}}
+    refused = await world.client.patch(where, json=moved, headers=await person(world, "Application Administrator"))
+    assert (refused.status_code, WRITE in message(refused)) == (403, True)
+    done = await world.client.patch(where, json=moved, headers=await person(world, "Global Administrator"))
+    assert done.status_code == 204

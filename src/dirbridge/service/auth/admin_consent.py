@@ -14,7 +14,7 @@ from dirbridge.service.auth import authorize, browser, redirects, token_requests
 from dirbridge.service.auth.authorize import Wish
 from dirbridge.service.auth.browser import PageRefusal, PageRoute, SignedIn
 from dirbridge.service.auth.delegated_scopes import OF_SIGN_IN
-from dirbridge.service.auth.permissions import APPLICATION_WRITERS
+from dirbridge.service.auth.permissions import APPLICATION_WRITERS, BEYOND_FOR_PEOPLE, GLOBAL_ADMINISTRATOR
 from dirbridge.service.auth.refusals import TokenError
 
 PATH = "/{tenant}/adminconsent"
@@ -29,13 +29,8 @@ async def ask(request: Request, tenant: str) -> Response:
     who = await browser.signed_in(request)
     if who is None:
         return browser.ask(request, f"{PATH.format(tenant=tenant)}?{urlencode(wish.asked.form)}")
-    _check_role(who)
-    return browser.page(
-        request, "consent.html", form_targets=[redirects.origin(wish.redirect_uri)], action=PATH.format(tenant=tenant),
-        asked=urlencode(wish.asked.form), name=who.administrator.user_name, application=wish.principal.display_name,
-        client_id=wish.principal.app_id, everybody=True, permissions=sorted(wish.principal.delegated_permissions),
-        goes_to=redirects.origin(wish.redirect_uri),
-    )  # fmt: skip
+    _check_role(wish, who)
+    return _page(wish, who, tenant)
 
 
 @router.post(PATH)
@@ -50,18 +45,36 @@ async def answer(request: Request, tenant: str) -> Response:
     who = await browser.signed_in(request)
     if who is None:
         return browser.ask(request, f"{PATH.format(tenant=tenant)}?{urlencode(form)}")
-    _check_role(who)
+    _check_role(wish, who)
     if given.get("decision") != "allow":
         return wish.send(error="permission_denied", error_description="The administrator declined to consent.")
+    if not authorize.was_shown(given, wish.principal.delegated_permissions):
+        return _page(wish, who, tenant)
     await _keep(wish, who)
     return wish.send(tenant=str(wish.asked.tokens.tenant), admin_consent="True")
 
 
-def _check_role(who: SignedIn) -> None:
+def _page(wish: Wish, who: SignedIn, tenant: str) -> Response:
+    return browser.page(
+        wish.asked.request, "consent.html", form_targets=[redirects.origin(wish.redirect_uri)],
+        action=PATH.format(tenant=tenant), asked=urlencode(wish.asked.form), name=who.administrator.user_name,
+        application=wish.principal.display_name, client_id=wish.principal.app_id, everybody=True,
+        permissions=sorted(wish.principal.delegated_permissions), goes_to=redirects.origin(wish.redirect_uri),
+    )  # fmt: skip
+
+
+def _check_role(wish: Wish, who: SignedIn) -> None:
+    """Make sure that somebody may allow an application this for everybody, Global Administrators among them."""
     if APPLICATION_WRITERS.isdisjoint(who.administrator.roles):
         raise PageRefusal(
             403, "Authorization_RequestDenied", f"{who.administrator.user_name} cannot allow this for everybody. One "
             f"of these roles is needed: {', '.join(sorted(APPLICATION_WRITERS))}.",
+        )  # fmt: skip
+    beyond = BEYOND_FOR_PEOPLE.intersection(wish.principal.delegated_permissions)
+    if beyond and GLOBAL_ADMINISTRATOR not in who.administrator.roles:
+        raise PageRefusal(
+            403, "Authorization_RequestDenied", f"{who.administrator.user_name} cannot allow this for everybody. The "
+            f"role {GLOBAL_ADMINISTRATOR} is needed, because of: {', '.join(sorted(beyond))}.",
         )  # fmt: skip
 
 

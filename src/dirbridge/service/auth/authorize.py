@@ -10,7 +10,7 @@ Source: RFC 6749 section 4.1; RFC 7636 section 4.3; OpenID Connect Core 1.0 sect
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -139,6 +139,8 @@ async def consent(request: Request, tenant: str) -> Response:
             return _ask(wish, order)
         if given.get("decision") != "allow":
             raise TokenError(65004, "access_denied", "The user declined to consent to access the app.")
+        if not was_shown(given, scopes.names):
+            return _consent_page(wish, who, scopes)
         return await _give(wish, who, scopes, consents=True)
     except TokenError as error:
         return wish.refuse(error)
@@ -187,6 +189,11 @@ async def hold_session(conn: AsyncConnection[Any], request: Request, who: Signed
     await store.hold(conn, tenant, who.administrator.id)
     if await sessions.find(conn, tenant, who.session_digest, rules.clock(), rules.idle) is None:
         raise PageRefusal(400, "SignInOutdated", "Your account was changed while you were asked. Sign in again.")
+
+
+def was_shown(given: Mapping[str, str], permissions: Collection[str]) -> bool:
+    """Tell whether a form's page showed all that it would allow: meanwhile the application may ask for more."""
+    return set(permissions) <= set(given.get("shown", "").split())
 
 
 async def keep_consent(
@@ -253,7 +260,8 @@ def _check(wish: Wish) -> None:
 
 
 def _scopes(wish: Wish) -> Scopes:
-    return delegated_scopes.read(wish.asked, wish.asked.needed("scope"), wish.principal.delegated_permissions)
+    allowed = delegated_scopes.OF_SIGN_IN | {*wish.principal.delegated_permissions}
+    return delegated_scopes.read(wish.asked, wish.asked.needed("scope"), allowed)
 
 
 def _order(wish: Wish) -> Order:

@@ -38,16 +38,21 @@ async def need_owner(conn: AsyncConnection[Any], caller: Caller, principal: UUID
     )
 
 
-def need_reach(caller: Caller, permissions: Iterable[str]) -> None:
+def need_reach(
+    caller: Caller, permissions: Iterable[str], beyond_applications: frozenset[str] = BEYOND_APPLICATIONS
+) -> None:
     """Make sure that whoever acts on what holds, or is to hold, these permissions may do no less.
 
     A person must be Global Administrator where one of them reaches beyond applications. An application that acts for
     itself must hold these, or be allowed to grant anything.
 
+    Args:
+        beyond_applications: which of them do.
+
     Raises:
         HTTPException: 403 that names them.
     """
-    beyond = sorted(BEYOND_APPLICATIONS.intersection(permissions))
+    beyond = sorted(beyond_applications.intersection(permissions))
     if caller.person is not None:
         if beyond and GLOBAL_ADMINISTRATOR not in caller.person.roles:
             raise HTTPException(

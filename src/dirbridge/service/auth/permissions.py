@@ -136,3 +136,9 @@ BEYOND_APPLICATIONS: frozenset[str] = frozenset({
 Only a Global Administrator grants them, and only a Global Administrator makes credentials for an application that holds
 one: whoever knows a credential of an application may do what the application may.
 """
+
+BEYOND_FOR_PEOPLE: frozenset[str] = BEYOND_APPLICATIONS | {"Application.ReadWrite.All"}
+"""Permissions by which an application that acts for a Global Administrator does what no other administrator may.
+
+Application.ReadWrite.All is among them, as a Global Administrator makes credentials for every application.
+"""

@@ -37,13 +37,18 @@ async def create(act: Act, new: Application, owner: UUID | None) -> None:
 
 
 async def change(act: Act, before: Application, after: Application, activity: str = "Update application") -> None:
-    """Write what changed; one that is disabled, or may do less for people, loses its tokens for good."""
+    """Write what changed; one that is disabled, or may do less for people, loses its tokens for good.
+
+    What it may do for people no longer, they are asked for again if it ever may: it may be another's by then.
+    """
     names = [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
     if not names:
         return
     await applications.change(act.conn, act.tenant, after)
-    loses = not set(before.delegated_permissions) <= set(after.delegated_permissions)
-    if loses or (before.is_enabled and not after.is_enabled):
+    lost = set(before.delegated_permissions) - set(after.delegated_permissions)
+    if lost:
+        await grants.withdraw_consents(act.conn, act.tenant, before.id, lost)
+    if lost or (before.is_enabled and not after.is_enabled):
         await applications.revoke_tokens(act.conn, act.tenant, before.id)
     if before.is_enabled and not after.is_enabled:
         await grants.end_of_application(act.conn, act.tenant, before.id, "the application was disabled.", act.at)

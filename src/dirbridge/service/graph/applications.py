@@ -21,7 +21,7 @@ from starlette.responses import Response
 from dirbridge.service.auth import ownership, registrations
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.people import Act
-from dirbridge.service.auth.permissions import APPLICATION_WRITERS
+from dirbridge.service.auth.permissions import APPLICATION_WRITERS, BEYOND_FOR_PEOPLE
 from dirbridge.service.graph import application_bodies, application_lists, credential_keys
 from dirbridge.service.graph.application_bodies import ApplicationWish
 from dirbridge.service.graph.application_lists import READ, WRITE, changeable
@@ -86,6 +86,7 @@ async def change(request: Request, key: str, caller: Writer) -> Response:
         after = application_bodies.application(before, wish)
         if (after.redirect_uris, after.is_public) != (before.redirect_uris, before.is_public):
             ownership.need_reach(caller, before.reach)
+            ownership.need_reach(caller, before.delegated_permissions, BEYOND_FOR_PEOPLE)
         act = act_of(conn, caller)
         await registrations.change(act, before, after)
         await certify(act, caller, before, wish.key_credentials)
