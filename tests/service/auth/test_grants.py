@@ -70,6 +70,13 @@ async def test_what_was_not_asked_for_is_not_given(door: Door) -> None:
     assert "name" not in claims(given["id_token"])
 
 
+async def test_grant_is_not_widened_by_what_belongs_to_sign_in(door: Door) -> None:
+    """Where nothing of sign-in was granted, a client does not get it by asking for it later."""
+    code = await door.code(scopes=["User.Read"], asked="User.Read")
+    given = (await door.redeem(code, scope="User.Read openid profile")).json()
+    assert (given["scope"], claims(given["access_token"])["scp"]) == ("User.Read", "User.Read")
+
+
 async def test_clients_find_their_tokens_by_the_names_that_they_used(door: Door) -> None:
     """The answer's scope has the client's spelling beside ours."""
     asked = "https://graph.microsoft.com/.default offline_access"

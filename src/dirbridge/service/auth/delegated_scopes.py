@@ -49,12 +49,12 @@ def read(asked: TokenRequest, text: str, allowed: Collection[str]) -> Scopes:
 
     Args:
         text: scopes with spaces between them; `.default` after a name of this API is everything allowed.
-        allowed: what may be granted, in our names; more is left away.
+        allowed: what may be granted, in our names, those of sign-in too; more is left away.
 
     Raises:
         TokenError: a scope is of another API or none at all, or nothing of what is asked of this API is allowed.
     """
-    may = frozenset(allowed) | (OF_SIGN_IN if OF_SIGN_IN.isdisjoint(allowed) else frozenset())
+    may = frozenset(allowed)
     names: set[str] = set()
     spelled: list[str] = []
     refused: list[str] = []

@@ -60,7 +60,8 @@ async def begin(asked: TokenRequest) -> Mapping[str, object]:
         TokenError: the client is not to be trusted, what it asks for is none of its permissions, or too many wait.
     """
     client = await clients.authenticate(asked, public=True)
-    scopes = delegated_scopes.read(asked, asked.needed("scope"), client.principal.delegated_permissions)
+    allowed = delegated_scopes.OF_SIGN_IN | {*client.principal.delegated_permissions}
+    scopes = delegated_scopes.read(asked, asked.needed("scope"), allowed)
     device_code = grants.new_secret()
     async with asked.database.transaction() as conn:
         if await store.count_waiting(conn, asked.tokens.tenant, asked.at) >= MOST_WAITING:
