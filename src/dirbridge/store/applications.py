@@ -129,6 +129,29 @@ async def find(
         return await cursor.fetchone()
 
 
+async def hold(conn: AsyncConnection[Any], tenant: UUID, service_principal: UUID, credential: UUID | None) -> bool:
+    """Wait for whoever changes an application, and make the next one wait for us.
+
+    Returns:
+        Whether it has a secret or certificate of this id.
+    """
+    await conn.execute(
+        "select from service_principals where tenant = %s and id = %s for share", [tenant, service_principal]
+    )
+    # A statement of its own: it sees what was done while the one before waited.
+    cursor = await conn.execute(
+        """select exists (
+               select from service_principal_credentials
+               where tenant = %(tenant)s and service_principal = %(application)s and id = %(credential)s
+           ) or exists (
+               select from application_certificates
+               where tenant = %(tenant)s and service_principal = %(application)s and id = %(credential)s
+           )""",
+        {"tenant": tenant, "application": service_principal, "credential": credential},
+    )
+    return await cursor.fetchone() == (True,)
+
+
 async def find_built_in(
     conn: AsyncConnection[Any], tenant: UUID, which: Literal["graph", "command line"]
 ) -> Application | None:

@@ -193,3 +193,45 @@ async def test_many_at_once_are_all_answered(client: httpx2.AsyncClient, made: I
     wanted = [form(made) if number % 2 else form(made, client_secret="wrong") for number in range(20)]
     answers = await asyncio.gather(*(client.post(path(made), data=each) for each in wanted))
     assert [answer.status_code for answer in answers] == [401, 200] * 10
+
+
+async def test_credential_that_is_removed_while_it_is_looked_at_brings_no_token(
+    client: httpx2.AsyncClient, made: Initialised, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sends many requests at once has some of them wait; none outlives the removal."""
+    matches = secrets.matches
+
+    async def slowly(hashed: str, given: str) -> bool:
+        async with database.transaction() as conn:
+            await conn.execute("delete from service_principal_credentials")
+        return await matches(hashed, given)
+
+    monkeypatch.setattr(secrets, "matches", slowly)
+    answer = await client.post(path(made), data=form(made))
+    assert (answer.status_code, answer.json()["error_codes"]) == (401, [7000215])
+
+
+async def test_permission_that_is_taken_while_a_secret_is_looked_at_is_not_in_the_token(
+    client: httpx2.AsyncClient,
+    made: Initialised,
+    identity: Identity,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The token has the permissions of the moment when it was made."""
+    matches = secrets.matches
+
+    async def slowly(hashed: str, given: str) -> bool:
+        async with database.transaction() as conn:
+            await conn.execute("update service_principals set app_roles = '{User.Read.All}'")
+        return await matches(hashed, given)
+
+    monkeypatch.setattr(secrets, "matches", slowly)
+    answer = await client.post(path(made), data=form(made))
+    assert identity.tokens.verify_graph(answer.json()["access_token"])["roles"] == ["User.Read.All"]
+
+
+async def test_text_that_no_database_keeps_is_refused(client: httpx2.AsyncClient, made: Initialised) -> None:
+    """U+0000 anywhere in a form is told as such."""
+    answer = await client.post(path(made), data=form(made, scope=f"{SCOPE}\0"))
+    assert (answer.status_code, answer.json()["error_codes"]) == (400, [90100])

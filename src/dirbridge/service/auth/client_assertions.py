@@ -61,8 +61,14 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is to be remembered of an assertion that proved something: its id, and until when it would be accepted."""
+    """What is to be remembered of an assertion that proved something.
 
+    Attributes:
+        certificate: id of the one whose key signed it.
+        until: when it would be accepted last.
+    """
+
+    certificate: UUID
     jti: str
     until: datetime
 
@@ -117,9 +123,9 @@ def verify(
     _verify_audience(assertion.claims.get("aud"), tokens, tenants)
     until = _verify_times(assertion.claims, now)
     jti = assertion.claims.get("jti")
-    if not isinstance(jti, str) or not 1 <= len(jti) <= 256 or "\x00" in jti:
-        raise _malformed("its 'jti' is missing or not of 1 to 256 characters")
-    return Proof(jti, until)
+    if not isinstance(jti, str) or not 1 <= len(jti) <= 256 or not jti.isprintable():
+        raise _malformed("its 'jti' is missing or not of 1 to 256 printable characters")
+    return Proof(certificate.id, jti, until)
 
 
 def replayed(client_id: UUID) -> TokenError:
@@ -174,7 +180,7 @@ def _verify_signature(assertion: Assertion, certificate: Certificate) -> None:
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
         jws.deserialize_compact(assertion.text, RSAKey.import_key(pem), registry=REGISTRY)
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, TypeError) as error:  # TypeError: the library trusts 'crit' to be a list
         raise TokenError(
             700027,
             "invalid_client",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dirbridge.service.auth import clients
 from dirbridge.service.auth.clients import Client
 from dirbridge.service.auth.refusals import TokenError
 from dirbridge.service.auth.token_requests import TokenRequest
@@ -20,13 +21,14 @@ async def answer(asked: TokenRequest, client: Client) -> Mapping[str, object]:
         TokenError: the scope is for something else.
     """
     _check_scope(asked, asked.needed("scope"))
-    principal = client.principal
-    issued = asked.tokens.issue_app(
-        app_id=principal.app_id,
-        object_id=principal.id,
-        roles=principal.app_roles,
-        authenticated_by="certificate" if client.authenticated_by == "certificate" else "secret",
-    )
+    async with asked.database.transaction() as conn:
+        principal = await clients.hold(conn, asked, client)
+        issued = asked.tokens.issue_app(
+            app_id=principal.app_id,
+            object_id=principal.id,
+            roles=principal.app_roles,
+            authenticated_by="certificate" if client.authenticated_by == "certificate" else "secret",
+        )
     lifetime = int(LIFETIME.total_seconds())
     return {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": issued}
 

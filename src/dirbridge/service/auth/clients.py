@@ -29,10 +29,12 @@ class Client:
 
     Attributes:
         authenticated_by: how it proved itself; `none` is a public client, which cannot.
+        credential: id of the secret or certificate by which it did.
     """
 
     principal: ServicePrincipal
     authenticated_by: Literal["none", "secret", "certificate"]
+    credential: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,9 @@ async def authenticate(asked: TokenRequest, *, public: bool) -> Client:
     claim = _claim(asked)
     principal = await known(asked, claim.id)
     if claim.assertion is not None:
-        await _check_assertion(asked, principal, claim.assertion)
-        return Client(principal, "certificate")
+        return Client(principal, "certificate", await _check_assertion(asked, principal, claim.assertion))
     if claim.secret:
-        await _check_secret(asked, principal, claim.secret)
-        return Client(principal, "secret")
+        return Client(principal, "secret", await _check_secret(asked, principal, claim.secret))
     if public and principal.is_public:
         return Client(principal, "none")
     raise TokenError(
@@ -78,23 +78,47 @@ async def known(asked: TokenRequest, client_id: str) -> ServicePrincipal:
         TokenError: it is unknown, registered only, or disabled.
     """
     async with asked.database.connection() as conn:
-        principal = await _principal(conn, asked.tokens, client_id)
+        return await _principal(conn, asked.tokens, client_id)
+
+
+async def hold(conn: AsyncConnection[Any], asked: TokenRequest, client: Client) -> ServicePrincipal:
+    """Give an application that proved itself as it is now, and as it stays until the transaction ends.
+
+    Proofs take their time, and more so for whoever sends many at once. What is taken away meanwhile must not be in a
+    token that is younger than that.
+
+    Raises:
+        TokenError: it is gone or disabled, or has its credential no longer.
+    """
+    tenant, known = asked.tokens.tenant, client.principal
+    has_credential = await applications.hold(conn, tenant, known.id, client.credential)
+    principal = await _principal(conn, asked.tokens, str(known.app_id))
+    if not has_credential:
+        raise TokenError(
+            7000215,
+            "invalid_client",
+            f"The credential that was presented was just removed from app '{known.app_id}'.",
+            status=401,
+        )
+    return principal
+
+
+def _check_standing(principal: ServicePrincipal, tokens: Tokens) -> None:
     if not principal.has_principal:
         raise TokenError(
             7000229,
             "unauthorized_client",
             f"The client application {principal.app_id} is missing service principal in the tenant "
-            f"{asked.tokens.tenant}. Make one by POST /servicePrincipals.",
+            f"{tokens.tenant}. Make one by POST /servicePrincipals.",
         )
     if not principal.is_enabled:
         raise TokenError(
-            7000112, "unauthorized_client", f"Application '{client_id}'({principal.display_name}) is disabled."
+            7000112, "unauthorized_client", f"Application '{principal.app_id}'({principal.display_name}) is disabled."
         )
-    return principal
 
 
-async def _check_assertion(asked: TokenRequest, principal: ServicePrincipal, assertion: Assertion) -> None:
-    """Verify an assertion, and note that it was used in the same transaction."""
+async def _check_assertion(asked: TokenRequest, principal: ServicePrincipal, assertion: Assertion) -> UUID:
+    """Verify an assertion, and note that it was used in the same transaction; gives its certificate's id."""
     tenant = asked.tokens.tenant
     async with asked.database.transaction() as conn:
         registered = await applications.certificates(conn, tenant, principal.id)
@@ -103,15 +127,16 @@ async def _check_assertion(asked: TokenRequest, principal: ServicePrincipal, ass
         proof = client_assertions.verify(assertion, registered, asked.tokens, names, asked.at)
         if not await assertions.use(conn, tenant, str(principal.app_id), proof.jti, proof.until - asked.at):
             raise client_assertions.replayed(principal.app_id)
+    return proof.certificate
 
 
-async def _check_secret(asked: TokenRequest, principal: ServicePrincipal, secret: str) -> None:
+async def _check_secret(asked: TokenRequest, principal: ServicePrincipal, secret: str) -> UUID:
     async with asked.database.connection() as conn:
         stored = await identity.credentials(conn, asked.tokens.tenant, principal.id)
     for credential in stored:
         if await secrets.matches(credential.secret_hash, secret):
             if credential.expires_at > asked.at:
-                return
+                return credential.id
             raise TokenError(
                 7000222,
                 "invalid_client",
@@ -139,6 +164,7 @@ async def _principal(conn: AsyncConnection[Any], tokens: Tokens, client_id: str)
             "unauthorized_client",
             f"Application with identifier '{client_id[:80]}' was not found in the directory '{tokens.tenant}'.",
         )
+    _check_standing(principal, tokens)
     return principal
 
 
