@@ -151,6 +151,7 @@ async def test_audience_is_accepted_in_each_of_its_forms(
         ({"exp": "soon"}, 50027),
         ({"exp": float("nan")}, 50027),
         ({"jti": None}, 50027),
+        ({"jti": "\ud800"}, 50027),
         ({"sub": "somebody else"}, 50027),
         ({"iss": str(uuid4())}, 50027),
     ],
@@ -179,6 +180,18 @@ async def test_key_that_is_not_registered_is_refused(
     assert [each.json()["error_codes"] for each in (unknown, forged, own)] == [[700027]] * 3
     assert "The key was not found" in unknown.text
     assert "signature" in forged.text
+
+
+@pytest.mark.parametrize("marked", [None, 7, ["exp"]])
+async def test_header_that_marks_something_as_critical_is_refused(
+    client: httpx2.AsyncClient, made: Initialised, database: Database, marked: object
+) -> None:
+    """We know no extension, and what stands there need not even be a list."""
+    await register(database, made)
+    _, rest = sign(PS256, claims(made)).split(".", 1)
+    marking = coded(json.dumps({**PS256, "crit": marked}).encode(), padded=False)
+    answer = await ask(client, made, f"{marking}.{rest}")
+    assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
 
 
 async def test_other_algorithms_are_refused(client: httpx2.AsyncClient, made: Initialised, database: Database) -> None:

@@ -259,7 +259,7 @@ async def test_proofs_that_prove_nothing(world: World) -> None:
         headers=world.bearer(WRITE),
     )  # fmt: skip
     wrong = {
-        "no JWT": ["", "a.b.c", "x" * 100, proof(foreign, app["appId"])],
+        "no JWT": ["", "a.b.c", "x" * 100, "eyJhbGciOiJSUzI1NiIsImNyaXQiOm51bGx9.e30.AA", proof(foreign, app["appId"])],
         "'iss'": [proof(own, bare["appId"])],
         "'aud'": [proof(own, app["appId"], aud="https://elsewhere.test")],
         "not good now": [

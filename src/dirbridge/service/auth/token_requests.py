@@ -103,7 +103,7 @@ def parse(body: bytes) -> Mapping[str, str]:
     """Read a URL-encoded form; fields that are empty are left away.
 
     Raises:
-        TokenError: it is none, or has a field twice.
+        TokenError: it is none, or has a field twice, or a character that is in no text.
     """
     try:
         text = body.decode("ascii")
@@ -114,4 +114,7 @@ def parse(body: bytes) -> Mapping[str, str]:
     repeated = [name for name in fields if len(fields.getlist(name)) > 1]
     if repeated:  # RFC 6749 section 3.2
         raise TokenError(90100, "invalid_request", f"The parameter '{repeated[0][:60]}' is given more than once.")
+    odd = [name for name, value in fields.items() if "\0" in name or "\0" in str(value)]
+    if odd:  # which no database keeps as text
+        raise TokenError(90100, "invalid_request", f"The parameter {odd[0][:60]!r} has the character U+0000 in it.")
     return {name: str(value) for name, value in fields.items() if value}

@@ -234,7 +234,7 @@ class Tokens:
             rules.validate(decoded.claims)
         except ExpiredTokenError as error:
             raise _invalid("the token is expired.", lifetime="Lifetime validation failed, ") from error
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, TypeError) as error:  # TypeError: the library trusts 'crit' to be a list
             raise _invalid(_reason(error)) from error
         if decoded.header.get("typ") != kind:
             raise _invalid(f"its type is {decoded.header.get('typ')!r}, {kind!r} is expected.")
@@ -275,7 +275,7 @@ _REASONS = {
 """What is wrong with a token, by the claim."""
 
 
-def _reason(error: JoseError | ValueError) -> str:
+def _reason(error: JoseError | ValueError | TypeError) -> str:
     """Say what is wrong with a token that does not verify."""
     match error:
         case ClaimError():

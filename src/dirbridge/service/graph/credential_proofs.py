@@ -52,7 +52,7 @@ def _claims(proof: str, certificate: Certificate) -> dict[str, Any] | None:
     try:
         signed = jws.deserialize_compact(proof, RSAKey.import_key(pem), registry=REGISTRY)
         claims = json.loads(signed.payload)
-    except (JoseError, ValueError, RecursionError):
+    except (JoseError, ValueError, TypeError, RecursionError):  # TypeError: the library trusts 'crit' to be a list
         return None
     return claims if isinstance(claims, dict) else None
 
