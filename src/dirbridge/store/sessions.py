@@ -60,7 +60,7 @@ async def add(conn: AsyncConnection[Any], tenant: UUID, session: Session, proved
            from administrators
            where tenant = %(tenant)s and id = %(administrator)s and not is_disabled
                and tokens_not_before <= %(proved_at)s
-           for share""",
+           for no key update""",
         {"tenant": tenant, "proved_at": proved_at, **msgspec.structs.asdict(session)},
     )
     return added.rowcount == 1

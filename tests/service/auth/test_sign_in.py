@@ -8,9 +8,11 @@ from http.cookies import SimpleCookie
 import pytest
 from argon2 import PasswordHasher
 
+from dirbridge.contract.errors import TransientError
 from dirbridge.service.auth import browser, rendering
 from dirbridge.service.auth.browser import SESSION, VISITOR
-from dirbridge.store import people
+from dirbridge.store import people, sessions
+from dirbridge.store.sessions import Session
 from tests.service.auth.conftest import ADA, PASSWORD, Entrance, code
 
 
@@ -26,6 +28,20 @@ async def test_a_name_and_its_password_open_a_session(entrance: Entrance) -> Non
     assert await entrance.trail() == [(ADA, "Sign in")]
     ((last,),) = await entrance.run("select last_sign_in from administrators where user_name = %s", [ADA])
     assert last == entrance.now
+
+
+async def test_sign_ins_at_once_wait_for_one_another(entrance: Entrance) -> None:
+    """Each writes the account's row after it looked at it: two that share it would each wait for the other to end."""
+    await entrance.browser().sign_in()
+    async with entrance.database.transaction() as conn:
+        ((ada, _),) = await entrance.run("select id, user_name from administrators where user_name = %s", [ADA])
+        session = Session(
+            digest=b"1", id=ada, administrator=ada, signed_in_at=entrance.now, last_seen_at=entrance.now,
+            expires_at=entrance.now, methods=[], address="", browser="",
+        )  # fmt: skip
+        assert await sessions.add(conn, entrance.tenant, session, entrance.now)
+        with pytest.raises(TransientError):
+            await entrance.run("select from administrators for share nowait")
 
 
 async def test_the_cookie_is_for_this_host_only(entrance: Entrance) -> None:
