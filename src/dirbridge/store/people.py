@@ -68,12 +68,16 @@ async def get(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID) -> 
 
 
 async def find(conn: AsyncConnection[Any], tenant: UUID, user_name: str) -> Administrator | None:
-    """Give an administrator by sign-in name, in any case."""
+    """Give an administrator by sign-in name, in any case.
+
+    Some databases take more letters for one than whoever counts attempts at a name does, such as U+0130 for an i.
+    """
     async with conn.cursor(row_factory=class_row(Administrator)) as cursor:
         await cursor.execute(
             f"{_ADMINISTRATOR} where tenant = %s and lower(user_name) = lower(%s)", [tenant, user_name]
         )
-        return await cursor.fetchone()
+        found = await cursor.fetchone()
+    return found if found is not None and found.user_name.casefold() == user_name.casefold() else None
 
 
 async def lock(conn: AsyncConnection[Any], tenant: UUID) -> None:
@@ -115,6 +119,13 @@ async def change(
                is_disabled = coalesce(%s, is_disabled)
            where tenant = %s and id = %s""",
         [display_name, None if roles is None else list(roles), is_disabled, tenant, administrator],
+    )
+
+
+async def hold(conn: AsyncConnection[Any], tenant: UUID, administrator: UUID) -> None:
+    """Wait for whoever changes an administrator, and make the next one wait for us."""
+    await conn.execute(
+        "select from administrators where tenant = %s and id = %s for no key update", [tenant, administrator]
     )
 
 

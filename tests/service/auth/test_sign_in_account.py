@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from dirbridge.service.auth import second_factor
+from dirbridge.service.auth import people, second_factor
 from dirbridge.service.auth.browser import SESSION
 from tests.service.auth.conftest import ADA, PASSWORD, Browser, Entrance, code
 
@@ -95,6 +95,22 @@ async def test_a_new_password_ends_all_other_sessions(entrance: Entrance) -> Non
     assert [row[0] for row in await entrance.run("select activity from audits order by at, id")][-4:] == [
         "Change own password", "Renew session", "Refuse sign-in", "Sign in",
     ]  # fmt: skip
+
+
+async def test_a_password_that_was_reset_meanwhile_stays(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody is shut out by a reset: what they had sent just before does not give them the account back."""
+    browser = await at_home(entrance)
+
+    async def reset(password: str) -> str:
+        await entrance.run("delete from sessions")
+        await entrance.run("update administrators set password_hash = 'reset'")
+        return password
+
+    monkeypatch.setattr(people, "hashed", reset)
+    answer = await browser.post("/account/password", password=PASSWORD, new=NEW, again=NEW)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert await entrance.run("select distinct password_hash from administrators") == [("reset",)]
+    assert await browser.who() is None
 
 
 async def test_the_old_password_cannot_be_guessed_from_a_session(entrance: Entrance) -> None:

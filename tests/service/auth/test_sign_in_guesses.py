@@ -35,6 +35,13 @@ async def test_five_failures_bring_a_wait(entrance: Entrance, name: str) -> None
     assert sorted(await entrance.trail()) == [(whom, "Lock out"), *[(whom, "Refuse sign-in")] * 5]
 
 
+async def test_a_name_is_not_to_be_had_under_letters_that_count_apart(entrance: Entrance) -> None:
+    """For the database U+0130 is an i in lower case, for the counting it is another letter."""
+    await entrance.person("irina@contoso.test")
+    assert (await entrance.browser().sign_in("IRINA@contoso.test", PASSWORD)).status_code == 303
+    assert await attempt(entrance.browser(), "\u0130rina@contoso.test", PASSWORD) == (400, "SignInRefused")
+
+
 async def test_waits_double_up_to_a_quarter_of_an_hour(entrance: Entrance) -> None:
     """Each is over when it is over, and forgotten after a day without a try."""
     visitor = entrance.browser()

@@ -87,9 +87,14 @@ async def change_password(request: Request) -> Response:
         return await _page(request, who, refusal=refusal)
     except ConfigurationError as error:
         return await _page(request, who, refusal=PageRefusal(400, error.code, error.reason))
-    hashed, at = await people.hashed(new), sign_in_rules.of(request).clock()
+    hashed, rules = await people.hashed(new), sign_in_rules.of(request)
+    at = rules.clock()
     async with _database(request).transaction() as conn:
         act = Act(conn, request.app.state.tenant, whom.user_name, at)
+        # Somebody may have reset the password since it was looked at, just to shut out whoever sits here.
+        await administrators.hold(conn, act.tenant, whom.id)
+        if await sessions.find(conn, act.tenant, who.session_digest, at, rules.idle) is None:
+            raise _away()
         await people.set_password(act, whom, hashed, "Change own password")
     answer = _done("password")
     await sign_in_session.begin(request, answer, whom, who.methods, at, "Renew session")
