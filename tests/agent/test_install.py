@@ -76,6 +76,20 @@ def test_uninstall_takes_away_just_what_was_made(places: Places) -> None:
 
 
 @needs_root
+def test_what_stays_is_roots_until_it_is_installed_again(places: Places) -> None:
+    """The number of the account that went may become another one's, who must not read the agent's key."""
+    install(places, lambda _: None)
+    (places.state / "key.pem").write_text("key")
+    uninstall(places, lambda _: None)
+    kept = (places.settings, places.state, places.state / "key.pem")
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in kept} == {(0, 0)}
+    install(places, lambda _: None)
+    entry = pwd.getpwnam(places.account)
+    assert {each.stat().st_gid for each in kept} == {entry.pw_gid}
+    assert (places.state / "key.pem").stat().st_uid == entry.pw_uid
+
+
+@needs_root
 def test_installing_again_changes_nothing(places: Places) -> None:
     """A second run says nothing; a unit of another release is brought up to date."""
     install(places, lambda _: None)

@@ -71,6 +71,8 @@ def install(places: Places, tell: Tell) -> None:
         _write(places.settings, units.SETTINGS, 0, gid, 0o640)
         record.add("files", places.settings)
         tell(f"Wrote {places.settings}: name your domain there.")
+    elif places.settings in record.paths("files"):
+        os.chown(places.settings, 0, gid)  # the account may be another one than before
     _folder(places.unit_folder, record, tell)
     for name, text in units.texts(program, places.account, places.settings, places.state).items():
         file = places.unit_folder / name
@@ -112,6 +114,7 @@ def uninstall(places: Places, tell: Tell, *, purge: bool = False) -> None:
     if purge:
         _purge(places, record, tell)
     for account in record.names("accounts"):
+        _take_back(places, record)
         _remove_account(account, tell)
         record.drop("accounts", account)
     if purge:
@@ -122,6 +125,14 @@ def uninstall(places: Places, tell: Tell, *, purge: bool = False) -> None:
                 tell(f"Removed {folder}.")
     else:
         tell(f"Settings {places.settings} and state {places.state} stay. --purge removes what was made of them.")
+
+
+def _take_back(places: Places, record: Record) -> None:
+    """Give what stays to root: the number of an account that goes may be given to another one."""
+    if places.state.exists():
+        _hand_over(places.state, 0, 0)
+    if places.settings in record.paths("files") and places.settings.exists():
+        os.chown(places.settings, 0, 0)
 
 
 def _purge(places: Places, record: Record, tell: Tell) -> None:
