@@ -91,7 +91,7 @@ def router(database: Database, tokens: Tokens, now: Callable[[], datetime] | Non
         basic = request.headers.get("authorization", "").lower().startswith("basic ")
         try:
             await check_tenant(database, tokens, tenant)
-            form = await token_requests.read_form(request)
+            form = token_requests.kept(await token_requests.read_form(request))
             await tokens.refresh()
             given = await give(TokenRequest(database, tokens, request, form, clock()))
         except TokenError as error:

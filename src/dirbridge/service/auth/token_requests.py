@@ -93,17 +93,29 @@ def read_query(request: Request) -> Mapping[str, str]:
     """Read the query of an address that takes its parameters there.
 
     Raises:
-        TokenError: it has a parameter twice.
+        TokenError: it has a parameter twice, or a character that no database keeps.
     """
     query: bytes = request.scope["query_string"]
-    return parse(query)
+    return kept(parse(query))
+
+
+def kept(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Give what clients ask, as much of it is stored and told again.
+
+    Raises:
+        TokenError: a field has U+0000 in it, which no database keeps.
+    """
+    odd = [name for name, value in fields.items() if "\0" in name or "\0" in value]
+    if odd:
+        raise TokenError(90100, "invalid_request", f"The parameter {odd[0][:60]!r} has the character U+0000 in it.")
+    return fields
 
 
 def parse(body: bytes) -> Mapping[str, str]:
     """Read a URL-encoded form; fields that are empty are left away.
 
     Raises:
-        TokenError: it is none, or has a field twice, or a character that is in no text.
+        TokenError: it is none, or has a field twice.
     """
     try:
         text = body.decode("ascii")
@@ -114,7 +126,4 @@ def parse(body: bytes) -> Mapping[str, str]:
     repeated = [name for name in fields if len(fields.getlist(name)) > 1]
     if repeated:  # RFC 6749 section 3.2
         raise TokenError(90100, "invalid_request", f"The parameter '{repeated[0][:60]}' is given more than once.")
-    odd = [name for name, value in fields.items() if "\0" in name or "\0" in str(value)]
-    if odd:  # which no database keeps as text
-        raise TokenError(90100, "invalid_request", f"The parameter {odd[0][:60]!r} has the character U+0000 in it.")
     return {name: str(value) for name, value in fields.items() if value}
