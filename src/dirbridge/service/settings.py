@@ -184,6 +184,11 @@ class Settings(BaseModel):
     oidc_label: str = Field(
         default="your organization", max_length=60, description="What the sign-in page calls the provider."
     )
+    oidc_name: Literal["email", "preferred_username"] = Field(
+        default="email",
+        description="Claim by which the provider says, once, which administrator somebody is: a mail address that it "
+        "verified, or the name that it gave them, which must not be one that people choose there.",
+    )
     oidc_ca_file: Path | None = Field(
         default=None,
         description="Certificates, in PEM, that verify the provider; those that the machine trusts if unset.",

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import httpx2
@@ -39,11 +39,17 @@ async def issuer(entrance: Entrance, tmp_path: Path) -> AsyncIterator[Issuer]:
         yield made
 
 
-def register(entrance: Entrance, issuer: Issuer, way: Way, secret: str | None = SECRET) -> None:
+def register(
+    entrance: Entrance,
+    issuer: Issuer,
+    way: Way,
+    secret: str | None = SECRET,
+    name: Literal["email", "preferred_username"] = "email",
+) -> None:
     def clock() -> Any:
         return entrance.now
 
-    provider = Provider(Registration(issuer.url, CLIENT, secret, "Contoso", way), clock)
+    provider = Provider(Registration(issuer.url, CLIENT, secret, "Contoso", way, name), clock)
     entrance.application.state.sign_in = SignInRules(clock=clock, provider=provider)
 
 
@@ -86,8 +92,8 @@ async def test_a_person_of_the_provider_signs_in(entrance: Entrance, issuer: Iss
     [
         ({"email": ADA.upper()}, True),
         ({"email_verified": "true"}, True),
-        ({"email": None, "email_verified": None, "preferred_username": ADA}, True),
-        ({"email_verified": False, "preferred_username": ADA}, True),
+        ({"email": None, "email_verified": None, "preferred_username": ADA}, False),
+        ({"email_verified": False, "preferred_username": ADA}, False),
         ({"email_verified": False}, False),
         ({"email_verified": None}, False),
         ({"email": "stranger@contoso.test"}, False),
@@ -100,7 +106,7 @@ async def test_a_person_of_the_provider_signs_in(entrance: Entrance, issuer: Iss
 async def test_nobody_becomes_an_administrator(
     entrance: Entrance, issuer: Issuer, claims: dict[str, Any], gets_in: bool
 ) -> None:
-    """Only who is one by a verified address or, without one, by name."""
+    """Only who is one by a verified address: a name there anybody may have chosen."""
     issuer.claims.update(claims)
     visitor = entrance.browser()
     answer = await through(visitor, issuer)
@@ -109,6 +115,18 @@ async def test_nobody_becomes_an_administrator(
         assert (answer.status_code, visitor.code) == (403, "PersonUnknown")
         assert await entrance.run("select count(*) from administrators") == [(2,)]
         assert await entrance.trail() == [("nobody", "Refuse sign-in")]
+
+
+@pytest.mark.parametrize(("name", "gets_in"), [(ADA, True), ("%", False), (None, False)])
+async def test_names_of_a_provider_that_gives_them(
+    entrance: Entrance, issuer: Issuer, name: str | None, gets_in: bool
+) -> None:
+    """Where the settings say so the name counts, and no address."""
+    register(entrance, issuer, way(entrance), name="preferred_username")
+    issuer.claims.update({"preferred_username": name})
+    visitor = entrance.browser()
+    await through(visitor, issuer)
+    assert (await visitor.who() is not None) == gets_in
 
 
 async def test_a_name_is_believed_once(entrance: Entrance, issuer: Issuer) -> None:

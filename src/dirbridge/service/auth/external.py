@@ -106,7 +106,7 @@ async def _bound(conn: Connection, request: Request, subject: str, claims: Claim
     known = await people.find_external(conn, tenant, subject)
     if known is not None:
         return known, ""
-    name = _name(claims)
+    name = _name(claims, _provider(request).registration.name)
     found = await people.find(conn, tenant, name) if name else None
     if found is None or found.is_disabled:
         return found, "unknown person"
@@ -116,10 +116,10 @@ async def _bound(conn: Connection, request: Request, subject: str, claims: Claim
     return found, ""
 
 
-def _name(claims: Claims) -> str:
-    """Give the name that somebody has at the provider: an address that it verified, else what they are called there."""
+def _name(claims: Claims, claim: str) -> str:
+    """Give the name that somebody has at the provider; of an address only one that it verified."""
     verified = claims.email_verified is True or claims.email_verified == "true"
-    name = claims.email if verified and claims.email else claims.preferred_username
+    name = claims.preferred_username if claim == "preferred_username" else claims.email if verified else None
     return name if name and name.isprintable() else ""
 
 

@@ -15,7 +15,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx2
@@ -79,6 +79,7 @@ class Registration:
     Attributes:
         secret: None where we are a public client there.
         label: what the sign-in page calls it.
+        name: the claim by which it says, once, which administrator somebody is; an address must be verified.
     """
 
     issuer: str
@@ -86,6 +87,7 @@ class Registration:
     secret: str | None
     label: str
     way: Way
+    name: Literal["email", "preferred_username"] = "email"
 
 
 @dataclass(slots=True, repr=False)

@@ -67,7 +67,10 @@ def _provider(settings: Settings) -> Provider | None:
         Outgoing(networks(settings.outgoing_networks)),
     )
     secret = _secret(settings.oidc_client_secret_file) if settings.oidc_client_secret_file is not None else None
-    return Provider(Registration(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_label, way), _now)
+    registration = Registration(
+        settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_label, way, settings.oidc_name
+    )
+    return Provider(registration, _now)
 
 
 def _secret(file: Path) -> str:
