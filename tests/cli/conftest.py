@@ -44,8 +44,17 @@ class Command:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        # Whoever runs the tests in the background may have Ctrl-C ignored, which children inherit.
         return subprocess.Popen(
-            [sys.executable, "-u", "-c", "from dirbridge.cli.main import main; main()", *arguments],
+            [
+                "env",
+                "--default-signal=INT",
+                sys.executable,
+                "-u",
+                "-c",
+                "from dirbridge.cli.main import main; main()",
+                *arguments,
+            ],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
