@@ -18,7 +18,6 @@ from dirbridge.store import previews
 from dirbridge.store.identifiers import new_id
 from dirbridge.tenant import account
 from dirbridge.tenant.target import TenantTarget
-from tests.service import registered
 from tests.service.graph.conftest import BASE, World, code, message
 
 TEMPLATE = "1a4721b3-e57f-4451-ae87-ef078703ec94"
@@ -140,8 +139,7 @@ async def test_preview_with_a_proposed_schema_and_settings(office: Office) -> No
 
 
 async def _schema(office: Office) -> str:
-    listed = (await office.get("servicePrincipals"))["value"]
-    (principal,) = [each["id"] for each in listed if each["id"] != str(registered.PRINCIPAL)]
+    ((principal,),) = await office.world.run("select service_principal from jobs where id = %s", [office.job])
     return f"servicePrincipals/{principal}/synchronization/jobs/{office.job}/schema"
 
 

@@ -14,7 +14,6 @@ from dirbridge.contract.export import Action, Fault
 from dirbridge.service.graph import filters, steps
 from dirbridge.store import event_queries, events
 from dirbridge.store.conditions import compile_condition
-from tests.service import registered
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
 
 LOG = "auditLogs/provisioning"
@@ -67,8 +66,7 @@ async def test_one_event_in_full(world: World) -> None:
     row = event()
     await write(world, row)
     answer = await world.get(LOG)
-    others = "select app_id from service_principals where id <> %s"
-    ((app_id,),) = await world.run(others, [registered.PRINCIPAL])
+    ((app_id,),) = await world.run("select app_id from service_principals where id = %s", [sp])
     wanted = {
         "id": str(row.id),
         "activityDateTime": "2026-01-31T08:00:00Z",

@@ -126,7 +126,8 @@ async def test_everything_goes_through_the_proxy(
     assert sum(len(page.entries) for page in pages) == 3020
     assert await codes(island, agent) == {}
     assert f"CONNECT 127.0.0.1:{relay.port}" in (tmp_path / "tinyproxy.log").read_text()
-    agent.settings.write_text(agent.settings.read_text().replace(f'proxy = "{proxy}"', ""))
+    lines = agent.settings.read_text().splitlines(keepends=True)
+    agent.settings.write_text("".join(line for line in lines if not line.startswith("proxy")))
     assert await codes(island, agent) == {"port": "PortClosed"}
 
 
