@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from dirbridge.agent.replacing import replace
 from dirbridge.contract.errors import ConfigurationError
 
 KEY, CERTIFICATE, TRUST, IDENTITY = "key.pem", "certificate.pem", "ca.pem", "agent.json"
@@ -147,20 +148,9 @@ def save_certificate(folder: Path, certificate: bytes) -> None:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Replace a file in one step, readable by its owner only from the beginning."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Replace a file that only its owner reads. Where root enrols for another account, that one owns the folder."""
     folder = file.parent.stat()
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            if os.geteuid() == 0:  # root enrols, and another account runs the agent: that one owns the folder
-                os.fchown(descriptor, folder.st_uid, folder.st_gid)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    replace(file, content, owner=(folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None)
 
 
 def _load_key(file: Path) -> ec.EllipticCurvePrivateKey:

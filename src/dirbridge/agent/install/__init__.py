@@ -19,6 +19,7 @@ from pathlib import Path
 from dirbridge.agent import state
 from dirbridge.agent.install import units
 from dirbridge.agent.install.record import Record
+from dirbridge.agent.replacing import replace
 from dirbridge.contract.errors import ConfigurationError
 
 ACCOUNT = "dirbridge-agent"
@@ -68,7 +69,7 @@ def install(places: Places, tell: Tell) -> None:
     _folder(places.state, record, tell)
     _hand_over(places.state, uid, gid)
     if not places.settings.exists():
-        _write(places.settings, units.SETTINGS, 0, gid, 0o640)
+        replace(places.settings, units.SETTINGS.encode(), mode=0o640, owner=(0, gid))
         record.add("files", places.settings)
         tell(f"Wrote {places.settings}: name your domain there.")
     elif places.settings in record.paths("files"):
@@ -78,7 +79,7 @@ def install(places: Places, tell: Tell) -> None:
         file = places.unit_folder / name
         known = file.read_text("utf-8") if file.exists() else None
         if known != text:
-            _write(file, text, 0, 0, 0o644)
+            replace(file, text.encode(), mode=0o644, owner=(0, 0))
             tell(f"{'Brought up to date' if known else 'Wrote'} {file}.")
         record.add("units", file)
     if places.starts:
@@ -215,16 +216,6 @@ def _hand_over(folder: Path, uid: int, gid: int) -> None:
     for each in (folder, *folder.iterdir()):
         os.chown(each, uid, gid, follow_symlinks=False)
     folder.chmod(0o700)
-
-
-def _write(file: Path, text: str, uid: int, gid: int, mode: int) -> None:
-    draft = file.with_name(f".{file.name}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        os.fchown(descriptor, uid, gid)
-        os.fchmod(descriptor, mode)
-        stream.write(text)
-    draft.replace(file)
 
 
 def _start(places: Places, tell: Tell) -> None:

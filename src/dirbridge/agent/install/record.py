@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from dirbridge.agent.replacing import replace
 from dirbridge.contract.errors import ConfigurationError
 
 _KINDS = ("accounts", "folders", "files", "units")
@@ -64,11 +64,7 @@ class Record:
 
     def keep(self) -> None:
         """Write it."""
-        draft = self._file.with_name(f".{self._file.name}.new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(self._made, stream, indent=2)
-        draft.replace(self._file)
+        replace(self._file, json.dumps(self._made, indent=2).encode())
 
     def remove(self) -> None:
         """Forget everything."""
