@@ -16,7 +16,7 @@ from dirbridge.cli.admin_app_credentials import (
 )
 from dirbridge.cli.admin_app_owners import add_owner, owners, remove_owner
 from dirbridge.cli.applications import GRAPH, Found
-from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
+from dirbridge.cli.client import Client, Profile, console, options, plain, print_json, table
 from dirbridge.cli.telling import moment
 
 _for_people = click.option(
@@ -43,12 +43,10 @@ def list_applications(profile: Profile, as_json: bool) -> None:
         names = ("displayName", "appId", "id", "accountEnabled", "createdDateTime")
         print_json([{name: each[name] for name in names} for each in found])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Name", "Client id", "State", "Made"):
-        table.add_column(heading)
+    shown = table("Name", "Client id", "State", "Made")
     for each in found:
-        table.add_row(plain(each["displayName"]), each["appId"], _state(each), moment(each["createdDateTime"]))
-    console().print(table)
+        shown.add_row(plain(each["displayName"]), each["appId"], _state(each), moment(each["createdDateTime"]))
+    console().print(shown)
 
 
 @app.command()
@@ -62,12 +60,10 @@ def permissions(profile: Profile, as_json: bool) -> None:
     if as_json:
         print_json({"application": sorted(own), "delegated": sorted(delegated)})
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Permission", "For itself", "For people"):
-        table.add_column(heading)
+    shown = table("Permission", "For itself", "For people")
     for name in sorted(own | delegated, key=str.lower):
-        table.add_row(name, "yes" if name in own else "", "yes" if name in delegated else "")
-    console().print(table)
+        shown.add_row(name, "yes" if name in own else "", "yes" if name in delegated else "")
+    console().print(shown)
 
 
 @app.command()

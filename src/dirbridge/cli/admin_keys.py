@@ -5,9 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import click
-from rich.table import Table
 
-from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
+from dirbridge.cli.client import Client, Profile, console, options, plain, print_json, table
 from dirbridge.cli.telling import moment
 
 _PATH = "/beta/dirbridge/signingKeys"
@@ -27,13 +26,11 @@ def list_keys(profile: Profile, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Key", "State", "Made", "Signs from", "Removed from"):
-        table.add_column(heading)
+    shown = table("Key", "State", "Made", "Signs from", "Removed from")
     for each in found:
         times = (moment(each[name]) for name in ("createdDateTime", "signsFromDateTime", "removedFromDateTime"))
-        table.add_row(plain(each["id"]), plain(each["state"]), *times)
-    console().print(table)
+        shown.add_row(plain(each["id"]), plain(each["state"]), *times)
+    console().print(shown)
 
 
 @keys.command()

@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.table import Table
 
-from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
+from dirbridge.cli.client import Client, Profile, console, options, plain, print_json, table
 from dirbridge.contract.errors import ConfigurationError
 
 _PATH = "/beta/dirbridge/administrators"
@@ -34,14 +33,12 @@ def list_users(profile: Profile, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Name", "State", "Second factor", "Last sign-in", "Roles"):
-        table.add_column(heading)
+    shown = table("Name", "State", "Second factor", "Last sign-in", "Roles")
     for each in found:
         state = "enabled" if each["accountEnabled"] else "disabled"
         factor, last = "on" if each["hasSecondFactor"] else "off", each["lastSignInDateTime"] or "never"
-        table.add_row(plain(each["userName"]), state, factor, last, plain(", ".join(each["roles"])))
-    console().print(table)
+        shown.add_row(plain(each["userName"]), state, factor, last, plain(", ".join(each["roles"])))
+    console().print(shown)
 
 
 @user.command()
@@ -139,13 +136,11 @@ def sessions(profile: Profile, name: str, end: str | None, end_all: bool, as_jso
     if not found:
         click.echo(f"{plain(name)} is signed in nowhere.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Session", "Signed in", "Last seen", "Address", "Browser"):
-        table.add_column(heading)
+    shown = table("Session", "Signed in", "Last seen", "Address", "Browser")
     for each in found:
         times = each["signedInDateTime"], each["lastSeenDateTime"]
-        table.add_row(each["id"], *times, plain(each["ipAddress"]), plain(each["browser"]))
-    console().print(table)
+        shown.add_row(each["id"], *times, plain(each["ipAddress"]), plain(each["browser"]))
+    console().print(shown)
 
 
 @user.command()

@@ -11,7 +11,7 @@ import os
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 import click
 import httpx2
 from rich.console import Console
+from rich.table import Table
 
 from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
 
@@ -364,6 +365,19 @@ def print_json(document: Any, *, line: bool = False) -> None:
     # Where not every letter can be written, JSON's own escapes keep all of them.
     unicode = sys.stdout.encoding.lower().startswith("utf")
     click.echo(json.dumps(document, ensure_ascii=not unicode, indent=None if line else 2))
+
+
+def table(*headings: str, unbroken: Collection[str] = ()) -> Table:
+    """Begin a list.
+
+    Args:
+        headings: of its columns.
+        unbroken: those whose cells stay on one line.
+    """
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, no_wrap=heading in unbroken)
+    return made
 
 
 def console() -> Console:

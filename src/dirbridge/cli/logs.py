@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-from rich.table import Table
 from rich.text import Text
 
-from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
+from dirbridge.cli.client import Client, Profile, console, options, plain, print_json, table
 
 POLL = 2.0
 OVERLAP = timedelta(seconds=60)
@@ -146,12 +145,10 @@ def _print(rows: list[Row], *, as_json: bool) -> None:
     if not rows:
         click.echo("No event fits.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Time", "Action", "Status", "Source", "What happened"):
-        table.add_column(heading, no_wrap=heading in {"Time", "Action", "Status"})
+    shown = table("Time", "Action", "Status", "Source", "What happened", unbroken={"Time", "Action", "Status"})
     for row in rows:
-        table.add_row(*_cells(row))
-    console().print(table)
+        shown.add_row(*_cells(row))
+    console().print(shown)
 
 
 def _print_each(rows: list[Row], *, as_json: bool) -> None:

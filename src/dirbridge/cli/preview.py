@@ -10,9 +10,8 @@ from urllib.parse import quote
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
+from dirbridge.cli.client import Client, Profile, console, options, plain, print_json, table
 from dirbridge.cli.finding import find
 from dirbridge.cli.schema import read
 from dirbridge.contract.errors import TransientError
@@ -141,19 +140,17 @@ def _print(ended: dict[str, Any], rows: list[dict[str, Any]], csv_file: Path | N
 
 
 def _list(rows: list[dict[str, Any]], total: int) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Action", "Status", "Source", "What would happen"):
-        table.add_column(heading, no_wrap=heading in {"Action", "Status"})
+    shown = table("Action", "Status", "Source", "What would happen", unbroken={"Action", "Status"})
     for row in rows:
         error = row["provisioningStatusInfo"].get("errorInformation") or {}
         source = row["sourceIdentity"]
         changed = ", ".join(each["displayName"] for each in row["modifiedProperties"][:5])
-        table.add_row(
+        shown.add_row(
             plain(row["provisioningAction"]),
             plain(row["provisioningStatusInfo"]["status"]),
             plain(f"{source['identityType']} {source['displayName'] or source['id']}"),
             plain(error.get("reason") or changed),
         )
-    console().print(table)
+    console().print(shown)
     if total > len(rows):
         click.echo(f"{total - len(rows):,} more; --csv FILE writes them all, --limit shows more.")

@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.table import Table
 
-from dirbridge.cli.client import Client, Profile, console, options, plain, print_json
+from dirbridge.cli.client import Client, Profile, console, options, plain, print_json, table
 from dirbridge.cli.finding import Found, find
 
 MOST_IN_A_PAGE = 999
@@ -37,12 +36,10 @@ def staged(profile: Profile, job: str | None, rejected: bool, limit: int, as_jso
     if not rows:
         click.echo(f"Nothing {'was rejected' if rejected else 'waits'}.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Action", "Why", "Type", "Name", "Object", "Group", "Since", "Id"):
-        table.add_column(heading)
+    shown = table("Action", "Why", "Type", "Name", "Object", "Group", "Since", "Id")
     for row in rows:
         source, target = row["sourceIdentity"], row["targetIdentity"]
-        table.add_row(
+        shown.add_row(
             plain(row["action"]),
             plain(row["evidence"]),
             plain(source["identityType"]),
@@ -52,7 +49,7 @@ def staged(profile: Profile, job: str | None, rejected: bool, limit: int, as_jso
             plain(row["sinceDateTime"] or ""),
             plain(row["id"]),
         )
-    console().print(table)
+    console().print(shown)
     if total > len(rows):
         click.echo(f"{total - len(rows):,} more; --limit shows them.")
 
