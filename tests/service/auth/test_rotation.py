@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dirbridge.contract.errors import ConfigurationError, CredentialError
+from dirbridge.contract.errors import ConfigurationError, CredentialError, TransientError
 from dirbridge.service import setup
 from dirbridge.service.auth import key_rings, rotation, tokens
 from dirbridge.service.auth.people import Act
@@ -15,7 +15,7 @@ from dirbridge.service.auth.tokens import Tokens
 from dirbridge.service.settings import Settings
 from dirbridge.service.setup import Identity
 from dirbridge.store import audits, housekeeping, signing_keys
-from dirbridge.store.database import Database
+from dirbridge.store.database import Database, unavailable
 from tests.service import registered
 from tests.service.auth.test_tokens import decoded
 
@@ -111,6 +111,28 @@ async def test_made_up_keys_do_not_wear_the_database_out(
     assert readings == 1
     for nonsense in ("", "a.b", "....", "W10.x.y", "bnVsbA.x.y"):
         await identity.tokens.refresh(nonsense)
+
+
+async def test_a_failed_reading_is_told_to_all_who_waited_for_it(
+    database: Database, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database is away nobody queues for a turn to wait; the next request asks again."""
+    readings, read = 0, key_rings.read
+
+    async def away(*_: Any) -> Any:
+        nonlocal readings
+        readings += 1
+        await asyncio.sleep(0.01)
+        raise unavailable("it was stopped")
+
+    monkeypatch.setattr(key_rings, "read", away)
+    stale(identity.tokens)
+    failed = await asyncio.gather(*(identity.tokens.refresh() for _ in range(100)), return_exceptions=True)
+    assert {type(each) for each in failed} == {TransientError}
+    assert readings == 1
+    monkeypatch.setattr(key_rings, "read", read)
+    await identity.tokens.refresh()
+    await identity.tokens.refresh()
 
 
 async def test_removal_voids_what_the_key_signed(database: Database, identity: Identity, other: Tokens) -> None:

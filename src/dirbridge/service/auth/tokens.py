@@ -26,7 +26,7 @@ from joserfc.errors import (
 )
 from joserfc.jwk import RSAKey
 
-from dirbridge.contract.errors import CredentialError
+from dirbridge.contract.errors import CredentialError, DirbridgeError
 from dirbridge.service.auth import key_rings
 from dirbridge.service.auth.key_rings import Ring
 from dirbridge.service.auth.sealing import Sealing
@@ -38,6 +38,8 @@ FRESH = 5.0
 """Seconds for which the keys that were read are believed: so long a key that was removed may still verify."""
 HASTE = 0.1
 """Seconds between two readings because of tokens by unknown keys, which anybody can make up."""
+PATIENCE = timedelta(seconds=5)
+"""How long a request waits for keys while the database is away; what it asks for may wait again."""
 # The id under which every tenant knows Microsoft Graph.
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 
@@ -76,12 +78,16 @@ class Tokens:
         self._reread = reread
         self._read_at = time.monotonic()
         self._reading = asyncio.Lock()
+        self._failure: tuple[float, DirbridgeError] | None = None
 
     async def refresh(self, token: str = "") -> None:
         """Read the keys afresh where that was a while ago, or where a token is by a key that is not known.
 
         To be called before keys are used. A token that another process signed with a new key is judged after a reading
         that began when it was here already, so no process refuses what another issued.
+
+        Raises:
+            DirbridgeError: the keys cannot be read, such as while the database is away.
         """
         here = time.monotonic()
         if self._reread is None or (here - self._read_at < FRESH and (not token or _kid(token) in self._ring.by_id)):
@@ -89,10 +95,17 @@ class Tokens:
         async with self._reading:
             if self._read_at >= here:
                 return
+            # All who waited while one could not read get its failure: one after the other they would wait for minutes.
+            if self._failure is not None and self._failure[0] >= here:
+                raise self._failure[1]
             await asyncio.sleep(max(0.0, self._read_at + HASTE - time.monotonic()))
             began = time.monotonic()
-            self._ring = await self._reread(self._ring)
-            self._read_at = began
+            try:
+                self._ring = await self._reread(self._ring)
+            except DirbridgeError as error:
+                self._failure = (began, error)
+                raise
+            self._read_at, self._failure = began, None
 
     def issue_app(
         self,
@@ -251,7 +264,7 @@ async def load(
     """
 
     async def reread(known: Ring) -> Ring:
-        return await key_rings.read(database, tenant, sealing, known)
+        return await key_rings.read(database.with_patience(PATIENCE), tenant, sealing, known)
 
     return Tokens(tenant, base_url, await key_rings.read(database, tenant, sealing), now, reread)
 
