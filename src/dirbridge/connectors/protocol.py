@@ -5,8 +5,8 @@ The engine knows these and nothing of what stands behind them; it asks `Capabili
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -68,6 +68,23 @@ class Source(Protocol):
 
     async def check(self) -> CheckReport:
         """Prove that the directory can be read, deleted objects included."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A source whose directory can say by itself that something changed."""
+
+    def watch(self) -> AsyncGenerator[None, None]:
+        """Listen on a connection of its own: gives one item once listening has begun, and one after each change.
+
+        What changed it does not tell: changes are read from the watermark as ever, so nothing is lost where one item
+        stands for many changes or none. It never ends by itself.
+
+        Raises:
+            ConfigurationError: `NotificationUnsupported` where this directory cannot.
+            TransientError, CredentialError: as when reading.
+        """
         ...
 
 

@@ -1,0 +1,1 @@
+-- Releases of the agent, and who is to have which.

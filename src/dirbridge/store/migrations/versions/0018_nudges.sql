@@ -1,0 +1,1 @@
+-- Directories that say when something changed.
