@@ -30,8 +30,9 @@ class Service:
         self.certificate = certificate
         self.renewed = 0
 
-    async def heartbeat(self, report: dict[str, Any]) -> None:
+    async def heartbeat(self, report: dict[str, Any]) -> dict[str, Any]:
         assert report["state"] == "running"
+        return {}
 
     async def renew_certificate(self) -> bytes:
         self.renewed += 1

@@ -223,16 +223,18 @@ class ServiceClient:
             headers["X-Last"] = "true"
         await self._call("POST", f"{_place(assignment)}/pages/{number}", content=body, headers=headers)
 
-    async def heartbeat(self, report: Mapping[str, Any], timeout: float | None = None) -> None:
-        """Say how this agent is, and hear how often to call."""
+    async def heartbeat(self, report: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Say how this agent is, and hear how often to call; gives the whole answer."""
         response = await self._call(
             "POST",
             "/heartbeat",
             content=json.dumps(report).encode(),
             headers={"Content-Type": "application/json"},
-            timeout=httpx2.Timeout(timeout or self._common.answer_timeout),
+            timeout=httpx2.Timeout(self._common.answer_timeout),
         )
-        self.advice = _advice(_json(response))
+        answer = _json(response)
+        self.advice = _advice(answer)
+        return answer
 
     async def renew_certificate(self) -> bytes:
         """Have the certificate renewed for the same key."""

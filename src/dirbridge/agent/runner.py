@@ -9,21 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import logging
 import os
-import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from dirbridge import __version__
 from dirbridge.agent import state as states
 from dirbridge.agent.client import Gone, Pauses, ServiceClient
 from dirbridge.agent.delivery import Delivery
 from dirbridge.agent.executor import Executor
+from dirbridge.agent.health import Health
 from dirbridge.agent.settings import Settings
 from dirbridge.agent.state import State
 from dirbridge.contract import wire
@@ -31,7 +29,7 @@ from dirbridge.contract.errors import ConfigurationError, DirbridgeError, Transi
 
 logger = logging.getLogger(__name__)
 
-LOCK, REPORT = "agent.lock", "report.json"
+LOCK = "agent.lock"
 
 
 class Runner:
@@ -49,9 +47,18 @@ class Runner:
         )
         self._working: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(settings.common.concurrency)
-        self._began = time.monotonic()
-        self._lost: str | None = None
+        self.health = Health(settings, state.folder, self)
         check_domains(settings, state)
+
+    @property
+    def queue(self) -> int:
+        """Requests in progress."""
+        return len(self._working)
+
+    @property
+    def last_error(self) -> str | None:
+        """What went wrong last with a request."""
+        return self._executor.last_error
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop.
@@ -92,19 +99,19 @@ class Runner:
         pauses = Pauses(self._settings.common.retry_longest)
         while True:
             try:
-                await client.heartbeat(self._report(word))
-                self._found()
+                await self.health.beat(client, word)
+                self.health.found()
                 return
             except TransientError as error:
-                self._missed(error)
+                self.health.missed(error)
                 await asyncio.sleep(pauses.next())
 
     async def _keep_beating(self, client: ServiceClient) -> None:
         while True:
-            self._write_report(client.advice.heartbeat_every)
+            self.health.write(client.advice.heartbeat_every)
             await asyncio.sleep(client.advice.heartbeat_every)
             try:
-                await client.heartbeat(self._report("running"))
+                await self.health.beat(client, "running")
                 await self._renew_certificate(client)
             except TransientError as error:
                 logger.debug("A heartbeat failed: %s", error)
@@ -117,9 +124,9 @@ class Runner:
             try:
                 assignment = await client.next_request(self._names)
                 pauses.reset()
-                self._found()
+                self.health.found()
             except TransientError as error:
-                self._missed(error)
+                self.health.missed(error)
                 await asyncio.sleep(pauses.next())
             finally:
                 if assignment is None:
@@ -189,46 +196,8 @@ class Runner:
             await asyncio.gather(*working, return_exceptions=True)
         with contextlib.suppress(DirbridgeError, TimeoutError):
             async with asyncio.timeout(2):
-                await client.heartbeat(self._report("stopping"))
+                await self.health.beat(client, "stopping")
         logger.info("The agent has stopped.", extra={"event": "agent_stopped"})
-
-    def _report(self, word: str) -> dict[str, Any]:
-        return {
-            "state": word,
-            "version": __version__,
-            "host": socket.gethostname()[:255],
-            "uptime": round(time.monotonic() - self._began, 1),
-            "queue": len(self._working),
-            "domains": self._names,
-            "lastError": self._executor.last_error and self._executor.last_error[:4000],
-        }
-
-    def _write_report(self, every: float) -> None:
-        """Leave a note of how this process is, for `agent status` and `agent check`.
-
-        Args:
-            every: seconds until the next one; a heartbeat that waits for the service may delay it.
-        """
-        report = {
-            **self._report("running"),
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "staleAfter": 3 * every + 2 * self._settings.common.answer_timeout,
-            "lost": self._lost,
-        }
-        try:
-            (self._state.folder / REPORT).write_text(json.dumps(report))
-        except OSError as error:
-            logger.warning("The report in %s could not be written: %s", self._state.folder, error.strerror)
-
-    def _missed(self, error: TransientError) -> None:
-        if self._lost is None:
-            logger.warning("%s Trying again until it answers.", error, extra={"event": "service_lost"})
-        self._lost = str(error)
-
-    def _found(self) -> None:
-        if self._lost is not None:
-            logger.info("The service answers again.", extra={"event": "service_found"})
-        self._lost = None
 
 
 def check_domains(settings: Settings, state: State) -> None:

@@ -152,7 +152,8 @@ def status(context: click.Context, settings_file: Path | None, state_folder: Pat
     """
     from dirbridge.agent import settings as agent_settings
     from dirbridge.agent import state
-    from dirbridge.agent.runner import REPORT, running_pid
+    from dirbridge.agent.health import REPORT
+    from dirbridge.agent.runner import running_pid
     from dirbridge.cli.main import exit_code
 
     folder = state_folder or state.default_folder()

@@ -36,7 +36,7 @@ from dirbridge.service.graph.gate import GraphGate
 from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.notify import administration as notifications
 from dirbridge.service.notify.delivery import Courier
-from dirbridge.service.relay import administration, door
+from dirbridge.service.relay import administration, door, heartbeats
 from dirbridge.service.relay.door import Door
 from dirbridge.service.setup import Identity
 from dirbridge.store import requests
@@ -103,6 +103,7 @@ def build(
     app.include_router(external.router)
     app.include_router(endpoints.router(database, identity.tokens))
     app.include_router(door.router)
+    app.include_router(heartbeats.router)
     app.include_router(administration.router)
     app.include_router(notifications.router)
     app.include_router(openapi.router)

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dirbridge.agent.runner import REPORT, running_pid
+from dirbridge.agent.health import REPORT
+from dirbridge.agent.runner import running_pid
 from dirbridge.contract.wire import Finding
 
 

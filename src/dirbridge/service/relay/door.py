@@ -19,7 +19,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from dirbridge.contract import wire
 from dirbridge.contract.errors import CredentialError
@@ -74,20 +74,6 @@ class CertificateRequest(BaseModel):
     csr: str = Field(max_length=8192)
 
 
-class Heartbeat(BaseModel):
-    """What an agent says of itself, every half minute."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    state: str = Field(pattern="^(starting|running|stopping)$")
-    version: str = Field(max_length=64)
-    host: str = Field(max_length=255)
-    uptime: float = Field(ge=0)
-    queue: int = Field(ge=0)
-    domains: list[str] = Field(max_length=1000)
-    last_error: str | None = Field(default=None, alias="lastError", max_length=4000)
-
-
 router = APIRouter(prefix=PATH, route_class=DoorRoute, include_in_schema=False)
 """The routes. They find the `Door` in the application's state, as `app.state.door`."""
 
@@ -117,8 +103,8 @@ async def enrol(door: TheDoor, request: Request) -> JSONResponse:
     agent = await enrolment.enrol(
         door.database,
         door.authority,
-        await _message(request, enrolment.Application),
-        address=_address(request),
+        await message(request, enrolment.Application),
+        address=address(request),
         days=door.settings.certificate_days,
     )
     logger.info(
@@ -151,18 +137,11 @@ async def token(door: TheDoor, request: Request) -> JSONResponse:
 @router.post("/certificate")
 async def certificate(door: TheDoor, request: Request, agent: Known) -> JSONResponse:
     """Renew an agent's certificate."""
-    wanted = await _message(request, CertificateRequest)
+    wanted = await message(request, CertificateRequest)
     renewed = await enrolment.renew(
         door.database, door.authority, agent, wanted.csr, days=door.settings.certificate_days
     )
     return JSONResponse({"certificate": renewed.decode()})
-
-
-@router.post("/heartbeat")
-async def heartbeat(door: TheDoor, request: Request, agent: Known) -> JSONResponse:
-    """Hear how an agent is."""
-    await _note(door, agent, await _message(request, Heartbeat), _address(request))
-    return JSONResponse({"poll": door.advice()})
 
 
 @router.get("/requests")
@@ -225,7 +204,7 @@ async def _authenticate(door: Door, request: Request) -> agents.Agent:
     except CredentialError as error:
         raise Refusal(401, "TokenInvalid", error.reason, error.recommended_action, headers=challenge) from error
     async with door.database.connection() as conn:
-        agent = await agents.heard(conn, door.tenant, agent_id, _address(request))
+        agent = await agents.heard(conn, door.tenant, agent_id, address(request))
         if agent is not None and agent.revoked_at is None and not agent.is_connected:
             # It is back after a silence: jobs that failed meanwhile need not wait.
             await jobs.wake(conn, door.tenant, domains=agent.domains)
@@ -266,26 +245,6 @@ async def _issue_token(door: Door, form: dict[str, str]) -> JSONResponse:
         "expires_in": int(service_tokens.LIFETIME.total_seconds()),
     }
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
-
-
-async def _note(door: Door, agent: agents.Agent, beat: Heartbeat, address: str) -> None:
-    """Keep a heartbeat. A process that begins or ends works at nothing, whatever was handed to it before."""
-    domains = sorted({domain.lower() for domain in beat.domains}) if beat.state != "stopping" else []
-    report = {
-        "state": beat.state,
-        "host": beat.host,
-        "uptime": beat.uptime,
-        "queue": beat.queue,
-        "domains": domains,
-        "lastError": beat.last_error,
-    }
-    async with door.database.transaction() as conn:
-        await agents.reported(conn, door.tenant, agent.id, address=address, version=beat.version, report=report)
-        if beat.state != "running":
-            await requests.release(conn, door.tenant, agent.id)
-        if beat.state == "starting":
-            # Its settings may be others than before, and with them the account that it binds as.
-            await jobs.wake(conn, door.tenant, domains=domains)
 
 
 async def _next_request(
@@ -331,7 +290,7 @@ async def _store_page(
             await bell.wait(min(left, door.settings.look.total_seconds()))
 
 
-async def _message(request: Request, kind: type[Message]) -> Message:
+async def message(request: Request, kind: type[Message]) -> Message:
     """Read a small body of JSON."""
     try:
         return kind.model_validate_json(await _body(request, MAX_MESSAGE))
@@ -368,7 +327,8 @@ async def _page_body(request: Request) -> bytes:
     return body
 
 
-def _address(request: Request) -> str:
+def address(request: Request) -> str:
+    """Give where a request comes from; the outside of a proxy where there is one."""
     return request.client.host if request.client else ""
 
 
