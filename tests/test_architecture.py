@@ -47,6 +47,7 @@ def test_imports_point_one_way() -> None:
         ("engine/intruder.py", "import dirbridge.store", "The steps of the engine"),
         ("engine/intruder.py", "import httpx2", "The steps of the engine"),
         ("connectors/intruder.py", "import psycopg", "All SQL is in the store"),
+        ("connectors/intruder.py", "import ldap", "python-ldap stays in one folder"),
     ],
 )
 def test_a_forbidden_import_breaks_its_contract(tmp_path: Path, module: str, statement: str, contract: str) -> None:

@@ -12,7 +12,8 @@ _STEP = re.compile(r"Entry(?:Import|Export|Synchronization(?!Skipped$)|StagedDel
 """Codes of steps in the log: names of what ran, not of what failed. One code of a skip begins like them."""
 
 _POSITION = {
-    "Fault": 0, "_Refusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1, "PageRefusal": 1, "Finding": 4,
+    "Fault": 0, "BindRefusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1, "PageRefusal": 1,
+    "Finding": 4,
 }  # fmt: skip
 """Where these take a code."""
 
@@ -49,7 +50,7 @@ def _places(node: ast.AST) -> Iterator[ast.expr]:
         case ast.Call(func=ast.Name(id="TokenError"), args=[ast.Constant(value=int(number)), *_]):
             yield ast.Constant(f"AADSTS{number}")
         case ast.Call(func=function, args=arguments, keywords=keywords):
-            yield from (keyword.value for keyword in keywords if keyword.arg in {"code", "reason"})
+            yield from (keyword.value for keyword in keywords if keyword.arg in {"code", "reason", "silence"})
             name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
             if name in _POSITION and len(arguments) > _POSITION[name]:
                 yield arguments[_POSITION[name]]

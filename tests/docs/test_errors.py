@@ -18,7 +18,7 @@ def test_the_search_finds_codes_in_each_of_their_places() -> None:
     """One code for each way in which the source writes them: were the search blind, the next test would be empty."""
     expected = {
         "AADSTS7000215": "service/auth/clients.py",  # a number
-        "AccountLocked": "connectors/ad/ldap.py",  # a row of a table
+        "AccountLocked": "connectors/ad/dialect.py",  # a row of a table
         "AgentRevoked": "service/relay/door.py",  # a part of what is returned
         "AttributeValueMustBeUnique": "tenant/target.py",  # an argument by name
         "CsrInvalid": "service/relay/enrolment.py",  # an argument by place
@@ -27,7 +27,7 @@ def test_the_search_finds_codes_in_each_of_their_places() -> None:
         "JobAmbiguous": "cli/finding.py",  # the other half of a choice
         "NoRightOnDeletedObjects": "connectors/ad/source.py",  # a constant of the module
         "TooManyRequests": "service/graph/errors.py",  # a value of a dictionary
-        "UnknownCertificateAuthority": "connectors/ad/ldap.py",  # the first of several names
+        "UnknownCertificateAuthority": "connectors/ldap_wire/handshake.py",  # the first of several names
     }
     found = in_source()
     assert {code: file for code, file in expected.items() if file not in found.get(code, ())} == {}

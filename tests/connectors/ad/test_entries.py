@@ -11,13 +11,14 @@ from uuid import UUID
 import pytest
 
 from dirbridge.cli.demo.authority import Authority
-from dirbridge.connectors.ad import dirsync, entries, watermark
+from dirbridge.connectors import paging
+from dirbridge.connectors.ad import dirsync, watermark
 from dirbridge.connectors.ad import settings as ad_settings
 from dirbridge.connectors.ad.directory import Facts
 from dirbridge.connectors.ad.entries import Plan
-from dirbridge.connectors.ad.ldap import Chunk, Found
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.connectors.ad.source import _Reading
+from dirbridge.connectors.ldap_wire.connection import Chunk, Found
 from dirbridge.contract.entry import Container, ReferenceDelta, Selection, Tombstone, Watermark
 from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
 from tests.connectors.ad.conftest import SELECTION, Seen
@@ -239,7 +240,7 @@ def test_changed_members_are_cut(added: int, removed: int, expected: list[tuple[
     """At most 5,000 anchors in a part, none lost, the last one marked."""
     came = [member(number) for number in range(added)]
     went = [member(number) for number in range(20_000, 20_000 + removed)]
-    made = list(entries.parts(GROUP, "member", came, went))
+    made = list(paging.parts(GROUP, "member", came, went))
     assert [(len(part.added), len(part.removed)) for part in made] == expected
     assert [anchor for part in made for anchor in part.added] == came
     assert [anchor for part in made for anchor in part.removed] == went

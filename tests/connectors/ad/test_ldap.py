@@ -9,9 +9,9 @@ from typing import Any
 import ldap
 import pytest
 
-from dirbridge.connectors.ad import ldap as ad_ldap
-from dirbridge.connectors.ad.ldap import SUBTREE, Connection, Search
 from dirbridge.connectors.ad.settings import Settings
+from dirbridge.connectors.ldap_wire import connection as wire
+from dirbridge.connectors.ldap_wire.connection import SUBTREE, Connection, Search
 from dirbridge.contract.errors import TransientError
 from tests.connectors.ad.test_entries import settings as settings  # noqa: PLC0414 - a fixture
 
@@ -51,7 +51,7 @@ async def test_server_that_is_slow_but_not_silent_is_listened_to(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only silence is bounded: an answer over a thin line may take as long as it goes on."""
-    monkeypatch.setattr(ad_ldap, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(wire, "POLL_SECONDS", 0.1)
     slow = connection(settings, Slow(0.02, 60, ends=True))
     assert len(await slow.search(Search("", SUBTREE))) == 60
     await slow.close()
@@ -61,7 +61,7 @@ async def test_server_that_falls_silent_half_way_is_a_failed_read(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What came before is no answer."""
-    monkeypatch.setattr(ad_ldap, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(wire, "POLL_SECONDS", 0.1)
     silent = connection(settings, Slow(0.02, 30, ends=False))
     with pytest.raises(TransientError) as raised:
         await silent.search(Search("", SUBTREE))

@@ -20,11 +20,13 @@ from dirbridge.cli.demo.authority import Authority
 from dirbridge.cli.demo.domain import Domain
 from dirbridge.connectors.ad import directory as ad_directory
 from dirbridge.connectors.ad import dirsync, watermark
-from dirbridge.connectors.ad import ldap as ad_ldap
 from dirbridge.connectors.ad import settings as ad_settings
 from dirbridge.connectors.ad.directory import Directory
 from dirbridge.connectors.ad.entries import Plan
-from dirbridge.connectors.ad.source import REFUSAL_LASTS, ActiveDirectorySource
+from dirbridge.connectors.ad.source import ActiveDirectorySource
+from dirbridge.connectors.ldap_wire.connection import Connection, Found, Search
+from dirbridge.connectors.ldap_wire.failures import explain
+from dirbridge.connectors.ldap_wire.signing_in import REFUSAL_LASTS
 from dirbridge.contract.entry import Watermark
 from dirbridge.contract.errors import (
     ConfigurationError,
@@ -131,7 +133,7 @@ async def test_account_that_may_not_sign_in_is_told_why(
 def test_every_reason_behind_error_49_has_its_words(values: dict[str, Any], data: str, code: str) -> None:
     """As Windows writes them."""
     info = f"80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data {data}, v2580"
-    error = ad_ldap.explain(
+    error = explain(
         ldap.INVALID_CREDENTIALS({"desc": "Invalid credentials", "info": info}),
         ad_settings.parse(values),
         values["servers"][0],
@@ -154,7 +156,7 @@ def test_every_reason_behind_error_49_has_its_words(values: dict[str, Any], data
 )
 def test_every_failed_read_is_an_error(values: dict[str, Any], raised: Any, kind: type, code: str) -> None:
     """No cap and no referral is taken for an answer."""
-    error = ad_ldap.explain(raised({"desc": "d", "info": "i"}), ad_settings.parse(values), "ldaps://dc:636")
+    error = explain(raised({"desc": "d", "info": "i"}), ad_settings.parse(values), "ldaps://dc:636")
     assert type(error) is kind
     assert error.code == code
 
@@ -388,15 +390,15 @@ async def test_list_that_never_stands_still(follower: Follower, admin: Admin, ou
 async def test_short_range_is_a_failed_read(follower: Follower, admin: Admin, ou: str, monkeypatch: Any) -> None:
     """Fewer values than announced: no list at all rather than a short one."""
     group = admin.group(ou, "Group")
-    search = ad_ldap.Connection.search
+    search = Connection.search
 
-    async def short(self: Any, question: ad_ldap.Search) -> list[ad_ldap.Found]:
+    async def short(self: Any, question: Search) -> list[Found]:
         found = await search(self, question)
         if any("range=" in name for name in question.attributes):
             return [(found[0][0], {"member;range=0-1499": [b"<GUID=00000000-0000-4000-8000-000000000001>;CN=x"]})]
         return found
 
-    monkeypatch.setattr(ad_ldap.Connection, "search", short)
+    monkeypatch.setattr(Connection, "search", short)
     with pytest.raises(TransientError) as caught:
         await follower.read(group)
     assert caught.value.code == "ShortRange"

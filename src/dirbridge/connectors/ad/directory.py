@@ -16,8 +16,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from dirbridge.connectors.ad import dirsync, dn, entries
-from dirbridge.connectors.ad.ldap import BASE, SUBTREE, Chunk, Connection, Found, Search
+from dirbridge.connectors.ad.asking import ask
 from dirbridge.connectors.ad.settings import Settings
+from dirbridge.connectors.ldap_wire.connection import BASE, SUBTREE, Chunk, Connection, Found, Search
+from dirbridge.connectors.ldap_wire.values import escaped
 from dirbridge.contract.errors import (
     ConfigurationError,
     CredentialError,
@@ -180,7 +182,7 @@ class Directory:
             WatermarkExpired: the server does not take the cookie.
         """
         request = dirsync.request(FLAGS, MAX_BYTES, cookie)
-        question = Search(self._settings.base_dn, SUBTREE, classes, attributes, dirsync=request)
+        question = ask(self._settings.base_dn, SUBTREE, classes, attributes, changes=request)
         stream = self._connection.stream(question)
         begun = False
         async with aclosing(stream):
@@ -204,9 +206,9 @@ class Directory:
         wanted = list(anchors)
         for at in range(0, len(wanted), TOGETHER):
             alternatives = "".join(
-                f"(objectGUID={entries.escaped(UUID(anchor).bytes_le)})" for anchor in wanted[at : at + TOGETHER]
+                f"(objectGUID={escaped(UUID(anchor).bytes_le)})" for anchor in wanted[at : at + TOGETHER]
             )
-            question = Search(self._settings.base_dn, SUBTREE, f"(|{alternatives})", attributes, show_deleted=deleted)
+            question = ask(self._settings.base_dn, SUBTREE, f"(|{alternatives})", attributes, show_deleted=deleted)
             found = await connection.search(question)
             for one in found:
                 await self._complete(one)
@@ -216,7 +218,7 @@ class Directory:
         """Give the entry at a distinguished name; None where there is none, or none of this domain."""
         connection = await self._reader()
         try:
-            found = await connection.search(Search(name, BASE, attributes=("objectGUID",)))
+            found = await connection.search(ask(name, BASE, attributes=("objectGUID",)))
         except DirbridgeError as error:
             if error.details.get("ldapError") not in _NOWHERE:
                 raise
@@ -228,9 +230,9 @@ class Directory:
         if not attributes:
             return []
         connection = await self._reader()
-        text = entries.escaped(value.encode())
+        text = escaped(value.encode())
         alternatives = "".join(f"({attribute}={text})" for attribute in attributes)
-        question = Search(self._settings.base_dn, SUBTREE, f"(&{classes}(|{alternatives}))", ("objectGUID",))
+        question = ask(self._settings.base_dn, SUBTREE, f"(&{classes}(|{alternatives}))", ("objectGUID",))
         return [entries.anchor_of(found) for found in await connection.search(question)]
 
     async def below(self, anchor: str, classes: str, attributes: Sequence[str]) -> AsyncIterator[list[Found]]:
@@ -240,7 +242,7 @@ class Directory:
             Vanished: the container is not there any more.
         """
         connection = await self._reader()
-        question = Search(f"<GUID={anchor}>", SUBTREE, classes, attributes, page=PAGE)
+        question = ask(f"<GUID={anchor}>", SUBTREE, classes, attributes, page=PAGE)
         later: list[Found] = []
         async with _existing(anchor), aclosing(connection.stream(question)) as stream:
             async for chunk in stream:
@@ -253,9 +255,9 @@ class Directory:
     async def schema(self, attributes: Sequence[str]) -> AsyncIterator[list[Found]]:
         """Stream the definitions of the forest's classes and attributes."""
         connection = await self._reader()
-        root = _attributes(await connection.search(Search("", BASE, attributes=("schemaNamingContext",))))
+        root = _attributes(await connection.search(ask("", BASE, attributes=("schemaNamingContext",))))
         classes = "(|(objectClass=classSchema)(objectClass=attributeSchema))"
-        question = Search(root.get("schemaNamingContext", ""), SUBTREE, classes, attributes, page=PAGE)
+        question = ask(root.get("schemaNamingContext", ""), SUBTREE, classes, attributes, page=PAGE)
         async with aclosing(connection.stream(question)) as stream:
             async for chunk in stream:
                 yield chunk.found
@@ -289,7 +291,7 @@ class Directory:
 
     async def learn_groups(self) -> None:
         """Find the usual primary groups before anything streams, so that seldom a second connection is needed."""
-        head = await self._connection.search(Search(self._settings.base_dn, BASE, attributes=("objectSid",)))
+        head = await self._connection.search(ask(self._settings.base_dn, BASE, attributes=("objectSid",)))
         domain = head[0][1].get("objectSid", [b""])[0] if head else b""
         if domain:
             usual = [entries.with_relative_id(domain, number) for number in _USUAL_PRIMARY_GROUPS]
@@ -305,8 +307,8 @@ class Directory:
     async def _learn_groups(self, connection: Connection, sids: Sequence[bytes]) -> None:
         for at in range(0, len(sids), TOGETHER):
             some = sids[at : at + TOGETHER]
-            alternatives = "".join(f"(objectSid={entries.escaped(sid)})" for sid in some)
-            question = Search(
+            alternatives = "".join(f"(objectSid={escaped(sid)})" for sid in some)
+            question = ask(
                 self._settings.base_dn,
                 SUBTREE,
                 f"(&(objectClass=group)(|{alternatives}))",
@@ -322,20 +324,20 @@ class Directory:
 
         The counter never falls, so the guess is high where many were deleted. None where it may not be read.
         """
-        root = _attributes(await self._connection.search(Search("", BASE, attributes=("serverName",))))
+        root = _attributes(await self._connection.search(ask("", BASE, attributes=("serverName",))))
         server = _attributes(
-            await _optional(self._connection, Search(root.get("serverName", ""), BASE, attributes=("serverReference",)))
+            await _optional(self._connection, ask(root.get("serverName", ""), BASE, attributes=("serverReference",)))
         )
         holder = server.get("serverReference")
         if not holder:
             return None
-        question = Search(f"CN=RID Set,{holder}", BASE, attributes=("rIDNextRID",))
+        question = ask(f"CN=RID Set,{holder}", BASE, attributes=("rIDNextRID",))
         following = _attributes(await _optional(self._connection, question)).get("rIDNextRID", "")
         return max(0, int(following) - _FIRST_RELATIVE_ID) if following.isdigit() else None
 
     async def privileges(self) -> list[str]:
         """The administrative groups that the account belongs to, directly or by nesting."""
-        found = await self._connection.search(Search("", BASE, attributes=("tokenGroups",)))
+        found = await self._connection.search(ask("", BASE, attributes=("tokenGroups",)))
         sids = [sid for one in found for sid in one[1].get("tokenGroups", ())]
         held = {_ADMINISTRATIVE.get(int.from_bytes(sid[-4:], "little")) for sid in sids}
         return sorted(name for name in held if name)
@@ -361,7 +363,7 @@ class Directory:
 
     async def _values(self, anchor: str, attribute: str, start: int) -> tuple[list[bytes], bool]:
         connection = await self._reader()
-        question = Search(f"<GUID={anchor}>", BASE, attributes=(f"{attribute};range={start}-*",))
+        question = ask(f"<GUID={anchor}>", BASE, attributes=(f"{attribute};range={start}-*",))
         async with _existing(anchor):
             found = await connection.search(question)
         if not found:
@@ -398,13 +400,13 @@ class Directory:
             found[1][name] = values
 
     def _ending(self, chunk: Chunk) -> dirsync.Answer:
-        if chunk.dirsync is None:
+        if dirsync.DIRSYNC not in chunk.controls:
             raise TransientError(
                 f"{self._connection.server} ended its answer about changes without saying where.",
                 code="DirSyncWithoutCookie",
             )
         try:
-            return dirsync.response(chunk.dirsync)
+            return dirsync.response(chunk.controls[dirsync.DIRSYNC])
         except ValueError as error:
             raise TransientError(
                 f"{self._connection.server} ended its answer about changes in a form that cannot be read: {error}.",
@@ -414,7 +416,7 @@ class Directory:
 
 async def _introduce(settings: Settings, connection: Connection) -> Facts:
     """Have the domain controller say who it is, and make sure that it serves the domain."""
-    root = _attributes(await connection.search(Search("", BASE, attributes=_ROOT)))
+    root = _attributes(await connection.search(ask("", BASE, attributes=_ROOT)))
     context = root.get("defaultNamingContext", "")
     if context.lower() != settings.base_dn.lower():
         raise ConfigurationError(
@@ -424,12 +426,12 @@ async def _introduce(settings: Settings, connection: Connection) -> Facts:
             recommended_action="Correct name or servers in the agent's settings.",
         )
     service, configuration = root.get("dsServiceName", ""), root.get("configurationNamingContext", "")
-    own = await connection.search(Search(service, BASE, attributes=("invocationId",)))
+    own = await connection.search(ask(service, BASE, attributes=("invocationId",)))
     invocation = own[0][1].get("invocationId") if own else None
     lifetime = _attributes(
         await _optional(
             connection,
-            Search(
+            ask(
                 f"CN=Directory Service,CN=Windows NT,CN=Services,{configuration}",
                 BASE,
                 attributes=("tombstoneLifetime",),
@@ -438,7 +440,7 @@ async def _introduce(settings: Settings, connection: Connection) -> Facts:
     ).get("tombstoneLifetime", "")
     deleted = await _optional(
         connection,
-        Search(
+        ask(
             f"<WKGUID={_DELETED_OBJECTS},{settings.base_dn}>",
             BASE,
             attributes=("isDeleted", "name"),

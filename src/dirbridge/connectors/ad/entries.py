@@ -8,21 +8,21 @@ Source: MS-ADTS 3.1.1.3.4.1.3 for the form of DirSync answers (`member;range=1-1
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from dirbridge.connectors.ad import dn, schema, watermark
-from dirbridge.connectors.ad.ldap import Attributes, Found
+from dirbridge.connectors import position
+from dirbridge.connectors.ad import dn, schema
 from dirbridge.connectors.ad.settings import Settings
-from dirbridge.contract.entry import Container, Entry, ReferenceDelta, Selection, Tombstone, Values, text_fault
+from dirbridge.connectors.ldap_wire.connection import Attributes, Found
+from dirbridge.connectors.ldap_wire.values import text, texts
+from dirbridge.contract.entry import Container, Entry, Selection, Tombstone, Values
 from dirbridge.contract.errors import ConfigurationError
 
-PART_VALUES = 5000
-"""Anchors in one part of a membership, at most."""
 PEOPLE = frozenset({"user", "inetOrgPerson"})
 CONTAINER_CLASSES = ("organizationalUnit", "container", "domainDNS", "builtinDomain", "lostAndFound")
 PRIMARY_GROUP = "primaryGroup"
@@ -122,7 +122,7 @@ class Plan:
         self.whole = tuple(dict.fromkeys((*_CORE, *helpers, *plain, "objectGUID")))
         self.delta = (*self.whole, *self.memberships)
         self.filter = _class_filter((*self.types, *CONTAINER_CLASSES))
-        self.digest = watermark.digest(
+        self.digest = position.digest(
             [settings.user, settings.name],
             [name.lower() for name in self.delta],
             *([kind, *shape.wanted] for kind, shape in sorted(self._shapes.items())),
@@ -163,9 +163,9 @@ class Plan:
                 if len(raw) == 1 and (value := raw[0]).isascii() and b"\0" not in value:  # nearly every one
                     attributes[spelling] = (value.decode("ascii"),)
                     continue
-                texts, fault = _texts(raw)
+                several, fault = texts(raw)
                 if fault is None:
-                    attributes[spelling] = texts
+                    attributes[spelling] = several
                 else:
                     faults[spelling] = fault
             elif role is Role.BINARY and raw:
@@ -287,7 +287,7 @@ class _Shape:
 def container(found: Found) -> Container:
     """Read a node of the tree. The head of the domain goes by the domain's name."""
     name, values = dn.extended(found[0]), found[1]
-    own = _text(values["name"][0]) if values.get("name") else _leaf(name.dn)
+    own = text(values["name"][0]) if values.get("name") else _leaf(name.dn)
     above = parent(values)
     if above is None or b"domainDNS" in (values.get("objectClass") or ()):
         own = ".".join(part.value for part in dn.split(name.dn)) or own
@@ -298,7 +298,7 @@ def container(found: Found) -> Container:
 def tombstone(found: Found, kind: str) -> Tombstone:
     """Read what is left of a deleted entry; its name without the mark of deletion."""
     name, values = dn.extended(found[0]), found[1]
-    own = _text(values["name"][0]) if values.get("name") else _leaf(name.dn)
+    own = text(values["name"][0]) if values.get("name") else _leaf(name.dn)
     return Tombstone(name.guid or guid(values), _DELETED_NAME.sub("", own), kind)
 
 
@@ -347,38 +347,6 @@ def anchors(names: Iterable[bytes]) -> list[str]:
     return found
 
 
-def parts(owner: str, attribute: str, added: Sequence[str], removed: Sequence[str]) -> Iterator[ReferenceDelta]:
-    """Cut values that came and went into parts."""
-    at, number = 0, 0
-    total = len(added) + len(removed)
-    while at < total or number == 0:
-        end = at + PART_VALUES
-        start_removed = max(0, at - len(added))
-        yield ReferenceDelta(
-            owner,
-            attribute,
-            added=tuple(added[at:end]),
-            removed=tuple(removed[start_removed : max(0, end - len(added))]),
-            part=number,
-            end=end >= total,
-        )
-        at, number = end, number + 1
-
-
-def whole_parts(
-    owner: str, attribute: str, values: Sequence[str], *, first: int = 0, end: bool = True
-) -> Iterator[ReferenceDelta]:
-    """Cut a list, or a piece of one, into parts that together are the whole."""
-    at, number = 0, first
-    while at < len(values) or number == first:
-        following = at + PART_VALUES
-        last = following >= len(values)
-        yield ReferenceDelta(
-            owner, attribute, added=tuple(values[at:following]), whole=True, part=number, end=end and last
-        )
-        at, number = following, number + 1
-
-
 def primary_group_sid(values: Attributes) -> bytes | None:
     """The SID of an account's primary group: its own domain's, with the group's relative id."""
     sid, rid = values.get("objectSid"), values.get("primaryGroupID")
@@ -392,11 +360,6 @@ def with_relative_id(domain: bytes, number: int) -> bytes:
     return domain[:1] + bytes((domain[1] + 1,)) + domain[2:] + number.to_bytes(4, "little")
 
 
-def escaped(value: bytes) -> str:
-    """Write bytes so that they can stand in a filter (RFC 4515 section 3)."""
-    return "".join(f"\\{byte:02x}" for byte in value)
-
-
 @lru_cache(maxsize=4096)
 def _dashed(raw: bytes) -> str:
     """A GUID as text. Entries share few parents."""
@@ -407,25 +370,13 @@ def _names(columns: Iterable[Column], role: Role) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column.name for column in columns if column.role is role))
 
 
-def _texts(raw: list[bytes]) -> tuple[tuple[str, ...], str | None]:
-    """Decode the values of an attribute, or say why they cannot be kept."""
-    try:
-        texts = (raw[0].decode(),) if len(raw) == 1 else tuple([value.decode() for value in raw])
-    except UnicodeDecodeError as error:
-        return (), f"is not UTF-8 text: byte {error.start + 1} of a value is {error.object[error.start]:#04x}"
-    for text in texts:
-        if not text.isprintable() and (fault := text_fault(text)) is not None:
-            return (), fault
-    return texts, None
-
-
 def _own_name(name: str, values: Attributes) -> tuple[str, str | None]:
     """The value of an entry's naming attribute, fit to be shown, and what is wrong with it as it stands."""
     raw = values.get("name")
     if not raw:
         return _leaf(name), None
-    texts, fault = _texts(raw[:1])
-    return (texts[0], None) if fault is None else (_text(raw[0]), fault)
+    names, fault = texts(raw[:1])
+    return (names[0], None) if fault is None else (text(raw[0]), fault)
 
 
 def _class_filter(classes: Iterable[str]) -> str:
@@ -436,10 +387,6 @@ def _class_filter(classes: Iterable[str]) -> str:
 def _is_trust(values: Attributes) -> bool:
     control = (values.get("userAccountControl") or [b""])[0]
     return control.lstrip(b"-").isdigit() and bool(int(control) & _INTERDOMAIN_TRUST)
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace").replace("\x00", "\ufffd")
 
 
 def _leaf(name: str) -> str:

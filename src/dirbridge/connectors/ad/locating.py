@@ -12,8 +12,8 @@ from uuid import UUID
 from dirbridge.connectors.ad import dn, entries
 from dirbridge.connectors.ad.directory import Directory
 from dirbridge.connectors.ad.entries import Plan
-from dirbridge.connectors.ad.ldap import Found
 from dirbridge.connectors.ad.settings import Settings
+from dirbridge.connectors.ldap_wire.connection import Found
 from dirbridge.contract.entry import Selection, text_fault
 from dirbridge.contract.wire import Located
 

@@ -6,44 +6,38 @@ account: everything else stands in the watermark.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
+from dirbridge.connectors import paging
 from dirbridge.connectors.ad import dirsync, entries, live_schema, locating, watermark
 from dirbridge.connectors.ad.directory import EMPTY_ANSWERS, Directory, Vanished
 from dirbridge.connectors.ad.entries import Plan
-from dirbridge.connectors.ad.ldap import Found
 from dirbridge.connectors.ad.settings import Settings
+from dirbridge.connectors.ldap_wire.connection import Found
+from dirbridge.connectors.ldap_wire.signing_in import SigningIn
+from dirbridge.connectors.paging import FillingPage
 from dirbridge.contract.entry import (
     BackReferences,
     ChangePage,
     Container,
-    Entry,
     ReferenceDelta,
     Selection,
     Tombstone,
     Watermark,
 )
-from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
+from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
 from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-PAGE_BYTES = 4 * 1024 * 1024
-"""A page is cut when its values exceed this, so that photos do not make it too large to carry."""
-REFUSAL_LASTS = timedelta(minutes=30)
-"""How long a refused account is not tried again, unless the settings or the password change."""
 
 _NO_RIGHT = "NoRightOnDeletedObjects"
 
@@ -62,9 +56,7 @@ class ActiveDirectorySource:
     ) -> None:
         self._settings = settings
         self._page_entries = page_entries
-        self._clock = clock
-        self._refusal: tuple[bytes, float, CredentialError] | None = None
-        self._signing_in = asyncio.Lock()
+        self._signing_in = SigningIn(settings, clock)
 
     async def changes(self, selection: Selection, since: Watermark | None) -> AsyncGenerator[ChangePage, None]:
         """Stream what changed since a watermark, or everything.
@@ -139,87 +131,7 @@ class ActiveDirectorySource:
         return CheckReport(tuple(findings))
 
     async def _open(self, prefer: str = "") -> Directory:
-        """Connect, unless this very account was refused a short while ago.
-
-        One after the other, or as many sign-ins as there are readers would fail before the first of them is known to.
-        """
-        async with self._signing_in:
-            fingerprint = self._fingerprint()
-            if self._refusal is not None and self._refusal[0] == fingerprint and self._clock() < self._refusal[1]:
-                raise self._refusal[2]
-            self._refusal = None
-            try:
-                return await Directory.open(self._settings, prefer)
-            except CredentialError as error:
-                self._refusal = fingerprint, self._clock() + REFUSAL_LASTS.total_seconds(), error
-                raise
-
-    def _fingerprint(self) -> bytes:
-        text = "\0".join((self._settings.user, self._settings.password(), *self._settings.servers))
-        return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-@dataclass(slots=True)
-class _Page:
-    """A page as it fills. An entry appears once, as what was last seen of it."""
-
-    entries: dict[str, Entry] = field(default_factory=dict)
-    deleted: dict[str, Tombstone] = field(default_factory=dict)
-    containers: dict[str, Container] = field(default_factory=dict)
-    references: list[ReferenceDelta] = field(default_factory=list)
-    back_references: list[BackReferences] = field(default_factory=list)
-    not_visible: dict[str, None] = field(default_factory=dict)
-    estimate: int | None = None
-    size: int = 0
-    weight: int = 0
-
-    def add(self, entry: Entry, weight: int) -> None:
-        self.deleted.pop(entry.anchor, None)
-        self.not_visible.pop(entry.anchor, None)
-        self.entries[entry.anchor] = entry
-        self.size += 1
-        self.weight += weight
-
-    def delete(self, tombstone: Tombstone) -> None:
-        self.entries.pop(tombstone.anchor, None)
-        self.deleted[tombstone.anchor] = tombstone
-        self.size += 1
-
-    def contain(self, container: Container) -> None:
-        self.containers[container.anchor] = container
-        self.size += 1
-
-    def miss(self, anchor: str) -> None:
-        self.not_visible[anchor] = None
-        self.size += 1
-
-    def refer(self, parts: Iterable[ReferenceDelta]) -> None:
-        for part in parts:
-            self.references.append(part)
-            self.weight += 64 + 37 * (len(part.added) + len(part.removed))
-
-    def refer_back(self, references: BackReferences) -> None:
-        self.back_references.append(references)
-        self.weight += 64 + 37 * len(references.owners)
-
-    def finish(self, *, watermark: Watermark | None = None, idle: bool = False, last: bool = False) -> ChangePage:
-        """Close this page and begin an empty one."""
-        page = ChangePage(
-            entries=tuple(self.entries.values()),
-            deleted=tuple(self.deleted.values()),
-            containers=tuple(self.containers.values()),
-            references=tuple(self.references),
-            back_references=tuple(self.back_references),
-            not_visible=tuple(self.not_visible),
-            watermark=watermark,
-            idle=idle,
-            last=last,
-            estimate=self.estimate,
-        )
-        self.entries, self.deleted, self.containers = {}, {}, {}
-        self.references, self.back_references, self.not_visible = [], [], {}
-        self.size = self.weight = 0
-        return page
+        return await self._signing_in.open(lambda: Directory.open(self._settings, prefer))
 
 
 class _Reading:
@@ -230,7 +142,7 @@ class _Reading:
         self._plan = plan
         self._directory = directory
         self._page_entries = page_entries
-        self._page = _Page()
+        self._page = FillingPage(page_entries)
 
     async def everything(self) -> AsyncGenerator[ChangePage, None]:
         """A full read: DirSync from the beginning. What was deleted is not part of what is.
@@ -257,9 +169,9 @@ class _Reading:
                     if kind != "container" and (kind is None or plan.memberships_of(kind)):
                         for part in self._first_members(one, kind, owners):
                             page.refer([part])
-                            if self._full:
+                            if self._page.is_full:
                                 yield page.finish()
-                    if self._full:
+                    if self._page.is_full:
                         yield page.finish()
                 if later:
                     self._note_members_that_left(live, left)
@@ -271,7 +183,7 @@ class _Reading:
         for (owner, attribute), number in owners.items():
             page.refer([ReferenceDelta(owner, attribute, whole=True, part=number)])
             if gone := left.get((owner, attribute)):
-                page.refer(entries.parts(owner, attribute, [], list(gone)))
+                page.refer(paging.parts(owner, attribute, [], list(gone)))
             if len(page.references) >= self._page_entries:
                 yield page.finish()
         yield page.finish(watermark=self._watermark(cookie), last=True)
@@ -322,13 +234,13 @@ class _Reading:
                 async for found, _ in answers:
                     for one in found:
                         self._contain(one)
-                        if self._full:
+                        if self._page.is_full:
                             yield page.finish()
         else:
             async for found in self._directory.below(below, plan.filter, plan.whole):
                 for one in found:
                     self._contain(one)
-                    if self._full:
+                    if self._page.is_full:
                         yield page.finish()
         yield page.finish(last=True)
 
@@ -336,11 +248,6 @@ class _Reading:
         plan = self._plan
         if plan.kind(one[1]) == "container" and not entries.is_deleted(one[1]) and not plan.hides(one[0]):
             self._page.contain(entries.container(one))
-
-    @property
-    def _full(self) -> bool:
-        page = self._page
-        return page.size >= self._page_entries or page.weight >= PAGE_BYTES
 
     def _watermark(self, cookie: bytes) -> Watermark:
         facts = self._directory.facts
@@ -380,7 +287,7 @@ class _Reading:
             first = owners.get((owner, attribute), 0)
             if not added:
                 continue
-            for part in entries.whole_parts(owner, attribute, added, first=first, end=False):
+            for part in paging.whole_parts(owner, attribute, added, first=first, end=False):
                 owners[owner, attribute] = part.part + 1
                 yield part
 
@@ -402,7 +309,7 @@ class _Reading:
                 self._deleted(one)
             elif not (one[1].get("objectClass") or plan.only_members_changed(one[1]) or plan.hides(one[0])):
                 fragments[entries.anchor_of(one)] = one
-            if self._full:
+            if self._page.is_full:
                 yield page.finish()
         moved = []
         # What is not found was deleted since: a later answer, or the next changes, tell of it.
@@ -415,7 +322,7 @@ class _Reading:
                     moved += [anchor] if entries.was_moved(fragments[anchor][1]) else []
                 elif kind is not None:
                     page.add(plan.entry(kind, one, group), _weight(one))
-                if self._full:
+                if self._page.is_full:
                     yield page.finish()
         for anchor in moved:
             # Members stand open until the answer's end; a whole list in between would close them.
@@ -453,9 +360,9 @@ class _Reading:
             if anchor in gone or plan.hides(one[0]) or entries.was_reanimated(one[1]):
                 continue
             for attribute, added, removed in plan.changed_members(one[1]):
-                for part in entries.parts(anchor, attribute, added, removed):
+                for part in paging.parts(anchor, attribute, added, removed):
                     page.refer([part])
-                    if self._full:
+                    if self._page.is_full:
                         yield page.finish()
 
     async def _reread(
@@ -494,14 +401,14 @@ class _Reading:
                     async with aclosing(stream):
                         async for full in stream:
                             yield full
-                if self._full:
+                if self._page.is_full:
                     yield page.finish()
         for anchor in unseen:
             if anchor in gone:  # DirSync saw its tombstone, which is evidence enough
                 self._deleted(gone[anchor])
             else:
                 page.miss(anchor)
-            if self._full:
+            if self._page.is_full:
                 yield page.finish()
 
     async def _live(
@@ -539,7 +446,7 @@ class _Reading:
                     yield full
             if reanimated:
                 await self._referrers(anchor)
-        if self._full:
+        if self._page.is_full:
             yield page.finish()
 
     def _deleted(self, one: Found) -> None:
@@ -576,7 +483,7 @@ class _Reading:
                     page.add(plan.entry(kind, one, group), _weight(one))
                     if members and self._settings.exclude_containers and plan.memberships_of(kind):
                         owners.append((entries.anchor_of(one), kind))
-                if self._full:
+                if self._page.is_full:
                     yield page.finish()
         for anchor_of_group, kind in owners:
             async for full in self._members(anchor_of_group, kind):
@@ -597,10 +504,10 @@ class _Reading:
             number = 0
             async for piece in self._while_it_exists(self._directory.values(anchor, attribute)):
                 number = 0 if piece.first else number
-                made = list(entries.whole_parts(anchor, attribute, piece.values, first=number, end=piece.end))
+                made = list(paging.whole_parts(anchor, attribute, piece.values, first=number, end=piece.end))
                 number += len(made)
                 self._page.refer(made)
-                if self._full:
+                if self._page.is_full:
                     yield self._page.finish()
 
     async def _referrers(self, anchor: str) -> None:

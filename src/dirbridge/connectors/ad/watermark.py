@@ -5,13 +5,11 @@ Used by `source`. A damaged cookie may be taken by a server as an empty one (Sam
 
 from __future__ import annotations
 
-import hashlib
-import zlib
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
 
+from dirbridge.connectors import position as positions
 from dirbridge.contract.errors import WatermarkExpired
 
 _VERSION = 1
@@ -32,16 +30,9 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     digest: bytes
 
 
-class _Sealed(msgspec.Struct, frozen=True, array_like=True):
-    version: int
-    checksum: int
-    body: bytes
-
-
 def pack(position: Position) -> bytes:
     """Write a position."""
-    body = msgspec.msgpack.encode(position)
-    return msgspec.msgpack.encode(_Sealed(_VERSION, zlib.crc32(body), body))
+    return positions.pack(position, _VERSION)
 
 
 def unpack(text: bytes) -> Position:
@@ -50,19 +41,7 @@ def unpack(text: bytes) -> Position:
     Raises:
         WatermarkExpired: it is damaged, or of another release.
     """
-    try:
-        sealed = msgspec.msgpack.decode(text, type=_Sealed)
-        if sealed.version != _VERSION or zlib.crc32(sealed.body) != sealed.checksum:
-            raise WatermarkExpired("The watermark is damaged or was written by another release.")
-        return msgspec.msgpack.decode(sealed.body, type=Position)
-    except msgspec.DecodeError as error:
-        raise WatermarkExpired(f"The watermark cannot be read: {error}.") from error
-
-
-def digest(*groups: Iterable[str]) -> bytes:
-    """Fold what a position depends on into a few bytes; the order within a group does not matter."""
-    text = "\x1e".join("\x1f".join(sorted(group)) for group in groups)
-    return hashlib.blake2b(text.encode(), digest_size=12).digest()
+    return positions.unpack(text, Position, _VERSION)
 
 
 def verify(position: Position, *, now: datetime, usn: int, same_replica: bool, digest: bytes, age: timedelta) -> None:
