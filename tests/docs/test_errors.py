@@ -17,7 +17,7 @@ def _documented() -> dict[str, str]:
 def test_the_search_finds_codes_in_each_of_their_places() -> None:
     """One code for each way in which the source writes them: were the search blind, the next test would be empty."""
     expected = {
-        "AADSTS7000215": "service/auth/clients.py",  # a number
+        "AADSTS7000215": "service/auth/oauth/clients.py",  # a number
         "AccountLocked": "connectors/ad/dialect.py",  # a row of a table
         "AgentRevoked": "service/relay/door.py",  # a part of what is returned
         "AttributeValueMustBeUnique": "tenant/target.py",  # an argument by name

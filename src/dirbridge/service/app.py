@@ -17,19 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dirbridge
 from dirbridge.service import contexts, graph, health, logs, openapi
-from dirbridge.service.auth import (
-    admin_consent,
-    authorize,
-    device_page,
-    end_session,
-    endpoints,
-    external,
-    rendering,
-    sign_in,
-    sign_in_account,
-    userinfo,
-)
-from dirbridge.service.auth.sign_in_rules import SignInRules
+from dirbridge.service.auth import rendering
+from dirbridge.service.auth.oauth import admin_consent, authorize, device_page, end_session, endpoints, userinfo
+from dirbridge.service.auth.sign_in import account as sign_in_account
+from dirbridge.service.auth.sign_in import external
+from dirbridge.service.auth.sign_in import routes as sign_in
+from dirbridge.service.auth.sign_in.rules import SignInRules
 from dirbridge.service.graph import errors
 from dirbridge.service.graph.errors import GraphError
 from dirbridge.service.graph.gate import GraphGate

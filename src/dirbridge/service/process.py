@@ -25,9 +25,10 @@ import uvicorn
 
 from dirbridge.contract.errors import ConfigurationError, TransientError
 from dirbridge.service import app, setup, worker
-from dirbridge.service.auth import authority, sign_in_rules
+from dirbridge.service.auth import authority
 from dirbridge.service.auth.authority import ServerCertificate
-from dirbridge.service.auth.sign_in_rules import SignInRules
+from dirbridge.service.auth.sign_in import rules as sign_in_rules
+from dirbridge.service.auth.sign_in.rules import SignInRules
 from dirbridge.service.graph import throttling
 from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.notify import delivery

@@ -15,8 +15,10 @@ import pytest
 from fastapi import FastAPI
 
 from dirbridge.service import app
-from dirbridge.service.auth import endpoints, second_factor, secrets
-from dirbridge.service.auth.sign_in_rules import SignInRules
+from dirbridge.service.auth import secrets
+from dirbridge.service.auth.oauth import endpoints
+from dirbridge.service.auth.sign_in import second_factor
+from dirbridge.service.auth.sign_in.rules import SignInRules
 from dirbridge.service.notify import delivery
 from dirbridge.service.settings import Settings
 from dirbridge.service.setup import Identity

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import httpx2
 from fastapi import FastAPI
 
-from dirbridge.service.auth import grants
+from dirbridge.service.auth.oauth import grants
 from dirbridge.service.setup import SIGN_IN_CLIENT, Identity
 from dirbridge.store import identity as identities
 from dirbridge.store.database import Database

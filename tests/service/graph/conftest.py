@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from dirbridge.service import graph
 from dirbridge.service.auth.sealing import Sealing
-from dirbridge.service.auth.sign_in_rules import SignInRules
+from dirbridge.service.auth.sign_in.rules import SignInRules
 from dirbridge.service.auth.tokens import Tokens
 from dirbridge.store import directory, identity, unique
 from dirbridge.store.database import Database

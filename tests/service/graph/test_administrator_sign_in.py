@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from dirbridge.service.auth import sign_in_guesses
+from dirbridge.service.auth.sign_in import guesses as sign_in_guesses
 from dirbridge.store import guesses, people, sessions
 from dirbridge.store.sessions import Session
 from tests.service.graph.conftest import BASE, TENANT, World, code

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from dirbridge.service.auth import graph_resource
+from dirbridge.service.auth.applications import graph_resource
 from tests.service.graph.conftest import World, code, message
 from tests.service.graph.test_applications import person, principal
 

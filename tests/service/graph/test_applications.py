@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from dirbridge.service.auth import graph_resource
+from dirbridge.service.auth.applications import graph_resource
 from dirbridge.service.auth.permissions import BEYOND_APPLICATIONS, PERMISSIONS, ROLES
 from tests.service import registered
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message

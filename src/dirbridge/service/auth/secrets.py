@@ -1,4 +1,4 @@
-"""Client secrets and passwords: made here, kept as Argon2 hashes, checked in a thread.
+"""Client secrets and passwords: made here, kept as Argon2 hashes, checked in threads of their own.
 
 A client secret carries 256 random bits, so its hash need not be slow; a person's password gets the full cost.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from functools import cache
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -15,8 +17,10 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 _CLIENT_SECRETS = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
 _PASSWORDS = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)
 
-# A hash takes its whole memory for as long as it runs; more at once than this would let strangers fill the machine.
-_AT_ONCE = 4
+# A hash takes its whole memory for as long as it runs; more at once than these would let strangers fill the machine.
+_HASHING = ThreadPoolExecutor(4, thread_name_prefix="hashing")
+
+T = TypeVar("T")
 
 
 def new_client_secret() -> str:
@@ -32,24 +36,22 @@ def new_password() -> str:
 
 async def hash_client_secret(secret: str) -> str:
     """Hash for `service_principal_credentials`."""
-    return await asyncio.to_thread(_CLIENT_SECRETS.hash, secret)
+    return await _hashing(_CLIENT_SECRETS.hash, secret)
 
 
 async def hash_password(password: str) -> str:
     """Hash for `administrators`."""
-    return await asyncio.to_thread(_PASSWORDS.hash, password)
+    return await _hashing(_PASSWORDS.hash, password)
 
 
 async def matches(hashed: str, given: str) -> bool:
     """Tell whether a secret or password is the one that was hashed."""
-    async with _turn():
-        return await asyncio.to_thread(_verify, hashed, given)
+    return await _hashing(_verify, hashed, given)
 
 
 async def matches_nobody(given: str) -> bool:
     """Take as long as `matches` does for a password, where there is none to match; always False."""
-    async with _turn():
-        await asyncio.to_thread(_PASSWORDS.hash, given)
+    await _hashing(_PASSWORDS.hash, given)
     return False
 
 
@@ -67,6 +69,5 @@ def _verify(hashed: str, given: str) -> bool:
         return False
 
 
-@cache
-def _turn() -> asyncio.Semaphore:
-    return asyncio.Semaphore(_AT_ONCE)
+async def _hashing(work: Callable[..., T], *arguments: str) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_HASHING, work, *arguments)

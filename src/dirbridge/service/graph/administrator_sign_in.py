@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from dirbridge.service.auth import sign_in_recovery, sign_in_rules
+from dirbridge.service.auth.sign_in import recovery as sign_in_recovery
+from dirbridge.service.auth.sign_in import rules as sign_in_rules
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.administrators import Reader, Writer, act, find
 from dirbridge.service.graph.context import context, database, guid

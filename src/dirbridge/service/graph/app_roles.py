@@ -15,8 +15,8 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from dirbridge.service.auth import graph_resource, ownership, registrations
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.applications import graph_resource, ownership, registrations
 from dirbridge.service.auth.permissions import APPLICATION_WRITERS
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.application_lists import READ, find

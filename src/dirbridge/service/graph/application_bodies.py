@@ -17,7 +17,7 @@ from fastapi import Request
 from msgspec import UNSET, UnsetType
 
 from dirbridge.contract.entry import text_fault
-from dirbridge.service.auth import graph_resource
+from dirbridge.service.auth.applications import graph_resource
 from dirbridge.service.graph.context import body
 from dirbridge.service.graph.credential_keys import KeyCredential
 from dirbridge.service.graph.errors import GraphError, bad_request

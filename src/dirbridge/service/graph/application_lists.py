@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from dirbridge.service.auth import ownership
 from dirbridge.service.auth.access import Caller
+from dirbridge.service.auth.applications import ownership
 from dirbridge.service.graph import application_views, odata
 from dirbridge.service.graph.application_views import Credentials
 from dirbridge.service.graph.context import context, database, guid, version

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from dirbridge.service import templates
-from dirbridge.service.auth import graph_resource
+from dirbridge.service.auth.applications import graph_resource
 from dirbridge.service.graph.application_bodies import AUDIENCE
 from dirbridge.service.graph.responses import moment
 from dirbridge.store import application_queries

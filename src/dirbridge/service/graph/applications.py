@@ -18,8 +18,8 @@ from fastapi import APIRouter, Depends, Request
 from psycopg import AsyncConnection
 from starlette.responses import Response
 
-from dirbridge.service.auth import ownership, registrations
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.applications import ownership, registrations
 from dirbridge.service.auth.people import Act
 from dirbridge.service.auth.permissions import APPLICATION_WRITERS, BEYOND_FOR_PEOPLE
 from dirbridge.service.graph import application_bodies, application_lists, credential_keys

@@ -16,8 +16,8 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from dirbridge.service.auth.client_assertions import REGISTRY, SKEW
-from dirbridge.service.auth.graph_resource import APP_ID
+from dirbridge.service.auth.applications.graph_resource import APP_ID
+from dirbridge.service.auth.oauth.client_assertions import REGISTRY, SKEW
 from dirbridge.service.graph.errors import GraphError, bad_request
 from dirbridge.store.applications import Application, Certificate
 

@@ -16,10 +16,10 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.contract.entry import text_fault
-from dirbridge.service.auth import ownership, registrations
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.applications import ownership, registrations
+from dirbridge.service.auth.applications.registrations import LONGEST_SECRET
 from dirbridge.service.auth.permissions import APPLICATION_WRITERS
-from dirbridge.service.auth.registrations import LONGEST_SECRET
 from dirbridge.service.graph import application_lists, application_views, credential_keys, credential_proofs
 from dirbridge.service.graph.application_lists import WRITE, changeable
 from dirbridge.service.graph.applications import act_of

@@ -15,8 +15,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from dirbridge.service import templates
-from dirbridge.service.auth import registrations
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.applications import registrations
 from dirbridge.service.auth.permissions import SYNCHRONIZERS
 from dirbridge.service.graph import application_lists, odata
 from dirbridge.service.graph.application_lists import OWNED

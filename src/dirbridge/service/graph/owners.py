@@ -15,8 +15,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from dirbridge.service.auth import ownership, registrations
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.applications import ownership, registrations
 from dirbridge.service.auth.permissions import APPLICATION_WRITERS
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.application_lists import READ, WRITE, changeable, find

@@ -10,8 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from dirbridge.service.auth import ownership, registrations
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.applications import ownership, registrations
 from dirbridge.service.auth.permissions import APPLICATION_WRITERS
 from dirbridge.service.graph import application_bodies, application_lists
 from dirbridge.service.graph.application_bodies import NewPrincipal, PrincipalWish

@@ -13,8 +13,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from dirbridge.engine import quarantine
-from dirbridge.service.auth import ownership
 from dirbridge.service.auth.access import Caller
+from dirbridge.service.auth.applications import ownership
 from dirbridge.service.graph.context import body, database
 from dirbridge.service.graph.errors import GraphError
 from dirbridge.service.graph.responses import no_content

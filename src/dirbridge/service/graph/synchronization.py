@@ -14,8 +14,8 @@ from uuid import UUID
 from fastapi import Depends, Request
 from starlette.convertors import Convertor, register_url_convertor
 
-from dirbridge.service.auth import ownership
 from dirbridge.service.auth.access import Caller, require
+from dirbridge.service.auth.applications import ownership
 from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import job_settings, odata, status
 from dirbridge.service.graph.context import context, guid, root

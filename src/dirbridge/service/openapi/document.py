@@ -17,8 +17,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
 import dirbridge
-from dirbridge.service.auth import device_codes
-from dirbridge.service.auth.endpoints import GRANTS
+from dirbridge.service.auth.oauth import device_codes
+from dirbridge.service.auth.oauth.endpoints import GRANTS
 from dirbridge.service.auth.permissions import PERMISSIONS, Roles
 from dirbridge.service.graph.gate import VERSIONS
 from dirbridge.service.openapi import parameters, tables
