@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 # The agent's tests run where the service's libraries are not installed.
-pytest_plugins = ["tests.fixtures.postgres"] if find_spec("psycopg_pool") else []
+pytest_plugins = ["tests.fixtures.controllers", *(["tests.fixtures.postgres"] if find_spec("psycopg_pool") else [])]
 
 # A machine's own certificate bundles and proxies would decide what TLS tests trust and where loopback traffic goes.
 MACHINE_SETTINGS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,15 +126,24 @@ class Admin:
         return found
 
 
-@pytest.fixture
-def admin(domain: Domain) -> Iterator[Admin]:
+@contextmanager
+def signed_in(domain: Domain) -> Iterator[Admin]:
+    """The administrator at one domain controller."""
     handle = ldap.initialize(domain.ldaps_url)
     handle.set_option(ldap.OPT_X_TLS_CACERTFILE, str(domain.ca_file))
     handle.set_option(ldap.OPT_REFERRALS, 0)
     handle.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
     handle.simple_bind_s(domain.admin_dn, domain.admin_password)
-    yield Admin(handle, domain.base_dn)
-    handle.unbind_s()
+    try:
+        yield Admin(handle, domain.base_dn)
+    finally:
+        handle.unbind_s()
+
+
+@pytest.fixture
+def admin(domain: Domain) -> Iterator[Admin]:
+    with signed_in(domain) as there:
+        yield there
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ class Domain:
         self.folder = Path(tempfile.gettempdir())
         self.authority: Authority | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._mask = "255.0.0.0"
 
     @property
     def ldaps_url(self) -> str:
@@ -200,7 +201,7 @@ class Domain:
 
     async def grant_deleted_objects(self, account: str) -> None:
         """Let an account (sAMAccountName) list and read deleted objects, which DirSync needs to report deletes."""
-        await _run(
+        await run(
             _SYSTEM_PYTHON,
             "-c",
             _GRANT_DELETED_OBJECTS,
@@ -223,7 +224,7 @@ class Domain:
         file = self.folder / "load.ldif"
         await asyncio.to_thread(file.write_text, ldif, encoding="utf-8")
         try:
-            await _run(
+            await run(
                 "ldbadd",
                 *("-H", str(self.database), f"--configfile={self.configuration}"),
                 *("--nosync", "-o", "batch_mode:1"),  # without, each entry costs as much as there are
@@ -238,7 +239,7 @@ class Domain:
         await asyncio.to_thread(file.write_text, ldif, encoding="utf-8")
         options = [f"--controls={','.join(controls)}"] if controls else []
         try:
-            await _run("ldbmodify", "-H", str(self.database), f"--configfile={self.configuration}", *options, str(file))
+            await run("ldbmodify", "-H", str(self.database), f"--configfile={self.configuration}", *options, str(file))
         finally:
             file.unlink()
 
@@ -250,7 +251,7 @@ class Domain:
         self._signal(signal.SIGCONT)
 
     async def _provision(self) -> None:
-        await _run(
+        await run(
             "samba-tool",
             "domain",
             "provision",
@@ -263,6 +264,10 @@ class Domain:
             f"--targetdir={self.folder}",
             "--option=vfs objects=",
         )
+        self._configure()
+
+    def _configure(self) -> None:
+        """Keep everything in our folder, and serve what is needed."""
         own = {
             "log file": self.folder / "samba.log",
             "pid directory": self.folder,
@@ -284,17 +289,24 @@ class Domain:
     async def _prepare(self) -> None:
         """Take a folder and an address, and start who will take the folder away."""
         self.folder = Path(tempfile.mkdtemp(prefix="dirbridge-domain-"))
-        self.address = _free_address()
+        self.address = self._take_address()
         self._process = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig", "TERM", "sh", "-c", _SUPERVISOR, "sh", str(self.folder)),
-            *("samba", "-s", str(self.configuration), "-i", "-M", "single", "--debug-stdout"),
-            f"--option=interfaces={self.address}/255.0.0.0",
+            *self._command(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             env=_environment(),
             start_new_session=True,
         )
+
+    def _take_address(self) -> str:
+        return _free_address()
+
+    def _command(self) -> tuple[str, ...]:
+        """The server, in the foreground."""
+        samba = ("samba", "-s", str(self.configuration), "-i", "-M", "single", "--debug-stdout")
+        return (*samba, f"--option=interfaces={self.address}/{self._mask}")
 
     async def _launch(self) -> None:
         """Give the word to start, and wait for an answer over LDAPS."""
@@ -330,14 +342,19 @@ class Domain:
 
     async def _samba_tool(self, *arguments: str) -> None:
         group, action, *rest = arguments
-        await _run("samba-tool", group, action, *rest, "-H", str(self.database), f"--configfile={self.configuration}")
+        await run("samba-tool", group, action, *rest, "-H", str(self.database), f"--configfile={self.configuration}")
 
     def _signal(self, number: signal.Signals) -> None:
         pid = int((self.folder / "samba.pid").read_text())
         os.kill(pid, number)
 
 
-async def _run(*command: str) -> str:
+async def run(*command: str) -> str:
+    """Run a tool of Samba to its end and give what it said.
+
+    Raises:
+        DirbridgeError: with the last of what it said.
+    """
     process = await asyncio.create_subprocess_exec(
         *("setpriv", "--pdeathsig", "KILL", *command),
         stdin=asyncio.subprocess.DEVNULL,
