@@ -121,6 +121,12 @@ CODES: Mapping[str, Code] = {
         "The domain controller requires channel binding.",
         'Set its policy "LDAP server channel binding token requirements" to "When supported".',
     ),
+    "ClockSkewed": Code(
+        PERSON,
+        "This host's clock is a minute or more away from the service's, five from a domain controller's, or before the "
+        "certificate's first day.",
+        "Set it by NTP.",
+    ),
     "Conflict": Code(
         PERSON,
         "The target has another object with one of these values, and it is not the one that the entry matches.",
@@ -558,6 +564,11 @@ CODES: Mapping[str, Code] = {
             "The application reached a limit, which the message names, or too much is provisioned on demand. Ask again "
             "after Retry-After; see settings.md, Throttling."
         ),
+    ),
+    "TooManyRights": Code(
+        PERSON,
+        "The account that reads the directory holds more than reading needs.",
+        "Take it away, or use an ordinary account.",
     ),
     "Unknown": Code(
         SYSTEM,

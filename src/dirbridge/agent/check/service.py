@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx2
+import msgspec
 from cryptography import x509
 
 from dirbridge.agent import client, proxy
@@ -60,8 +61,10 @@ def examine_certificate(state: State, now: float) -> Finding:
         return Finding(
             "certificate",
             "fail",
-            f"The agent's certificate expired on {ends:%Y-%m-%d %H:%M} UTC.",
-            "Enrol this host again: make a code with `dirbridge agent code`, then `dirbridge agent enrol --replace`.",
+            f"The agent's certificate expired on {ends:%Y-%m-%d %H:%M} UTC; it is {at:%Y-%m-%d %H:%M} by this host's "
+            "clock.",
+            "If that clock is right, enrol this host again: make a code with `dirbridge agent code`, then `dirbridge "
+            "agent enrol --replace`. If not, set it.",
             "CertificateExpired",
         )
     if at < begins - timedelta(minutes=5):
@@ -101,6 +104,10 @@ async def examine(state: State, common: Common, now: Callable[[], float]) -> Asy
     try:
         for step in (walk.resolve, walk.connect, walk.tunnel, walk.shake_hands):
             finding = await step()
+            if finding is not None and walk.met_other_times:
+                clock = await _unverified_clock(state.identity.service, common, now)
+                if clock is not None:
+                    yield clock
             if finding is not None:
                 yield finding
                 if finding.outcome == "fail":
@@ -112,7 +119,11 @@ async def examine(state: State, common: Common, now: Callable[[], float]) -> Asy
 
 
 class _Walk:
-    """One connection, as far as it comes."""
+    """One connection, as far as it comes.
+
+    Attributes:
+        met_other_times: the certificate that was shown is of another time than this host's clock says.
+    """
 
     def __init__(self, service: _Place, way: Proxy | None, trust: ssl.SSLContext, patience: float) -> None:
         self._service = service
@@ -122,6 +133,7 @@ class _Walk:
         self._patience = patience
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self.met_other_times = False
 
     def close(self) -> None:
         if self._writer is not None:
@@ -229,6 +241,7 @@ class _Walk:
             async with asyncio.timeout(self._patience):
                 await self._writer.start_tls(self._trust, server_hostname=self._service.host)
         except ssl.SSLCertVerificationError as error:
+            self.met_other_times = error.verify_code in _OF_ANOTHER_TIME
             return Finding(
                 "tls",
                 "fail",
@@ -291,6 +304,25 @@ async def _answers(
     yield Finding("sign-in", "pass", "The service takes this agent and gave it a token.")
 
 
+async def _unverified_clock(url: str, common: Common, now: Callable[[], float]) -> Finding | None:
+    """Ask what time it is there, although nobody vouches for who answers: nothing but the question is sent.
+
+    Returns:
+        A finding where the clocks differ; None where they do not, or nobody answers.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        async with client.http(url, common, context) as http:
+            found = _clock(await http.get("/healthz"), now())
+    except httpx2.HTTPError:
+        return None
+    if found is None or found.outcome == "pass":
+        return None
+    return msgspec.structs.replace(found, outcome="fail")
+
+
 def _clock(response: httpx2.Response, now: float) -> Finding | None:
     """Compare this host's clock with the service's; None where it does not tell the time."""
     with contextlib.suppress(ValueError, TypeError):
@@ -314,8 +346,9 @@ _UNTRUSTED = (
     "If the service's CA has changed, enrol the agent again. Where something on the way ends TLS, have it leave these "
     "connections alone, or enrol with --ca-file and the file of its CA."
 )
+_OF_ANOTHER_TIME = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _ADVICE = {
-    10: "The service's certificate has expired: have it renewed there.",  # X509_V_ERR_CERT_HAS_EXPIRED
+    10: "The service's certificate has expired by this host's clock: have it renewed there, if the clock is right.",
     9: "Set this host's clock: the certificate is not good yet by it.",  # X509_V_ERR_CERT_NOT_YET_VALID
     62: "Use the name that the certificate was made for: it is the service's --base-url.",  # HOSTNAME_MISMATCH
     64: "Use the name that the certificate was made for: it is the service's --base-url.",  # IP_ADDRESS_MISMATCH

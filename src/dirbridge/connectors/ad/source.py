@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import timedelta
-from typing import TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from dirbridge.connectors import paging
@@ -559,7 +559,8 @@ def _check_deleted(settings: Settings, *, lists_deleted: bool) -> Finding:
         return Finding("deleted-objects", "pass", f"{settings.user} may list deleted objects.")
     refused = _no_right(settings)
     allowed = settings.allow_without_deleted_objects
-    return Finding("deleted-objects", "warn" if allowed else "fail", refused.reason, refused.recommended_action)
+    outcome: Literal["warn", "fail"] = "warn" if allowed else "fail"
+    return Finding("deleted-objects", outcome, refused.reason, refused.recommended_action, refused.code)
 
 
 def _check_clock(ahead: float) -> Finding:
@@ -572,6 +573,7 @@ def _check_clock(ahead: float) -> Finding:
         "warn",
         f"The domain controller's clock is {timedelta(seconds=seconds)} {direction} this host's.",
         "Have both take their time from the same source; watermarks go by the domain controller's clock.",
+        "ClockSkewed",
     )
 
 
@@ -584,4 +586,5 @@ async def _check_privileges(settings: Settings, directory: Directory) -> Finding
         "warn",
         f"{settings.user} is a member of {', '.join(held)}; reading needs none of it.",
         "Use an ordinary account that may list deleted objects.",
+        "TooManyRights",
     )
