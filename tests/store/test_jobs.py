@@ -109,6 +109,104 @@ async def test_nudge_during_a_cycle_is_kept(world: World) -> None:
     assert await finish(world, job, wait=timedelta(hours=1)) <= timedelta()
 
 
+SECOND = timedelta(seconds=1)
+
+
+async def changed(world: World, age: timedelta = timedelta()) -> int:
+    """Let the directory of the world's job change."""
+    async with world.database.transaction() as conn:
+        return await jobs.changed(conn, world.tenant, (await world.state()).domain, age)
+
+
+async def until_next(world: World) -> timedelta:
+    async with world.database.connection() as conn:
+        cursor = await conn.execute("select next_run - now(), begun_at - now() from jobs where id = %s", (world.job,))
+        row = await cursor.fetchone()
+    assert row is not None
+    assert isinstance(row[0], timedelta)
+    return row[0]
+
+
+async def long_ago(world: World) -> None:
+    """Let the last cycle have begun a minute ago."""
+    async with world.database.transaction() as conn:
+        await conn.execute("update jobs set begun_at = begun_at - interval '1 minute' where id = %s", (world.job,))
+
+
+async def test_change_in_the_directory_makes_its_jobs_due(world: World) -> None:
+    """Those that wait for their interval; of no other directory, and none that failed, was stopped or put aside."""
+    async with world.database.transaction() as conn:
+        for job, state in {
+            "healthy": "successive_failures = 0",
+            "failed": "successive_failures = 1",
+            "quarantined": 'quarantine = \'{"reason": "Unknown"}\'',
+            "paused": "state = 'Paused'",
+            "elsewhere": "domain = 'other.test'",
+            "queued": "next_run = null",
+        }.items():
+            await conn.execute(
+                """insert into jobs (tenant, id, service_principal, template_id, domain, schema, state, next_run)
+                   select tenant, %s, service_principal, template_id, domain, schema, 'Active', now() + interval '1 h'
+                   from jobs where id = %s""",
+                (job, world.job),
+            )
+            await conn.execute(f"update jobs set {state} where id = %s".encode(), (job,))
+        await conn.execute("delete from jobs where id = %s", (world.job,))
+        assert await jobs.changed(conn, world.tenant, "no.such.test", timedelta()) == 0
+        domain = await (await conn.execute("select domain from jobs where id = 'healthy'")).fetchone()
+        assert domain is not None
+        assert await jobs.changed(conn, world.tenant, domain[0], timedelta()) == 2
+        cursor = await conn.execute("select id from jobs where next_run <= now()")
+        assert [row[0] for row in await cursor.fetchall()] == ["healthy"]
+        cursor = await conn.execute("select id from jobs where next_run is null")
+        assert [row[0] for row in await cursor.fetchall()] == ["queued"]
+
+
+async def test_change_comes_at_most_once_a_second(world: World) -> None:
+    """A second after the last cycle began, however many changes there are; at once where that is longer ago."""
+    await finish(world, await begin(world))
+    assert await changed(world) == 1
+    assert timedelta() < await until_next(world) <= SECOND
+    due = (await world.state()).next_run
+    assert await changed(world) == 1
+    assert (await world.state()).next_run == due
+    await long_ago(world)
+    assert await changed(world) == 1
+    assert await until_next(world) <= timedelta()
+
+
+async def test_change_during_a_cycle_makes_one_more(world: World) -> None:
+    """A second after it began, or as soon as it ends where that is later; once."""
+    job = await begin(world)
+    assert await changed(world) == 1
+    assert await until_next(world) > SECOND  # who looks for what is due leaves it alone
+    assert timedelta() < await finish(world, job) <= SECOND
+    job = await begin(world)
+    assert await finish(world, job) == timedelta(minutes=2)
+    job = await begin(world)
+    assert await changed(world) == 1
+    await long_ago(world)
+    assert await finish(world, job) == timedelta()
+
+
+async def test_change_does_not_hasten_what_fails(world: World) -> None:
+    """A cycle that fails waits as ever, whatever came meanwhile; and so does its job from then on."""
+    job = await begin(world)
+    assert await changed(world) == 1
+    assert await finish(world, job, wait=timedelta(hours=1), succeeded=False) == timedelta(hours=1)
+    assert await changed(world) == 0
+    assert await until_next(world) > timedelta(minutes=59)
+
+
+async def test_change_that_a_cycle_has_read_counts_no_more(world: World) -> None:
+    """Seen before the last cycle began, it was there to be read; a second agent that tells of it makes no cycle."""
+    await finish(world, await begin(world))
+    assert await changed(world, age=timedelta(seconds=5)) == 0
+    assert await until_next(world) > timedelta(minutes=1)
+    await long_ago(world)
+    assert await changed(world, age=timedelta(seconds=5)) == 1
+
+
 async def test_finish_keeps_the_story(world: World) -> None:
     """Failures count until a success; the last one without errors stays known, one with failed entries is none."""
     await finish(world, await begin(world), faultless=False)

@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from dirbridge.store import queue
 from dirbridge.store.database import Database
 from dirbridge.store.embedded import EmbeddedServer
+from dirbridge.store.listener import Bell
 from dirbridge.store.migrate import migrate
 from dirbridge.store.queue import Worker
 
@@ -50,8 +51,10 @@ async def make_jobs(database: Database, *names: str, state: str = "Active", due:
 
 
 @asynccontextmanager
-async def working(database: Database, run: queue.Run, **settings: timedelta) -> AsyncIterator[Worker]:
-    worker = Worker(database, run, **{**QUICK, **settings})
+async def working(
+    database: Database, run: queue.Run, bell: Bell | None = None, **settings: timedelta
+) -> AsyncIterator[Worker]:
+    worker = Worker(database, run, bell=bell, **{**QUICK, **settings})
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -153,6 +156,35 @@ async def test_a_nudge_during_a_cycle_makes_one_more(database: Database) -> None
             return count == 2 and not await tasks(database)
 
         await until(finished)
+
+
+async def test_what_is_due_is_looked_for_when_told(database: Database) -> None:
+    """A bell, the end of a cycle and the moment at which a job is due all come before the next tick."""
+    ran: list[str] = []
+    again = asyncio.Event()
+
+    async def run(_: str, job: str) -> None:
+        ran.append(job)
+        when = "null" if again.is_set() else "now() + interval '0.3 seconds'"
+        again.set()
+        async with database.connection() as conn:
+            await conn.execute(f"update jobs set next_run = {when} where id = %s".encode(), (job,))
+
+    bell = Bell()
+    async with asyncio.timeout(20), working(database, run, tick=timedelta(seconds=60), bell=bell):
+        await until(lambda: _working(database))
+        await make_jobs(database, "job")
+        bell.ring()
+        await until(lambda: _are(ran, ["job", "job"]))
+
+
+async def _working(database: Database) -> bool:
+    async with database.connection() as conn:
+        return await (await conn.execute("select from procrastinate_workers")).fetchone() is not None
+
+
+async def _are(found: list[str], wanted: list[str]) -> bool:
+    return found == wanted
 
 
 async def test_enqueue_belongs_to_the_callers_transaction(database: Database) -> None:

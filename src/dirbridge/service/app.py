@@ -29,16 +29,16 @@ from dirbridge.service.graph.gate import GraphGate
 from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.notify import administration as notifications
 from dirbridge.service.notify.delivery import Courier
-from dirbridge.service.relay import administration, door, heartbeats
+from dirbridge.service.relay import administration, door, heartbeats, nudges
 from dirbridge.service.relay.door import Door
 from dirbridge.service.setup import Identity
-from dirbridge.store import requests
+from dirbridge.store import jobs, requests
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
 
 logger = logging.getLogger(__name__)
 
-CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM)
+CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM, jobs.DUE)
 """What this process is woken by."""
 
 
@@ -97,6 +97,7 @@ def build(
     app.include_router(endpoints.router(database, identity.tokens))
     app.include_router(door.router)
     app.include_router(heartbeats.router)
+    app.include_router(nudges.router)
     app.include_router(administration.router)
     app.include_router(notifications.router)
     app.include_router(openapi.router)

@@ -18,7 +18,7 @@ from dirbridge.service import contexts
 from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.settings import Settings
-from dirbridge.store import housekeeping, previews, queue
+from dirbridge.store import housekeeping, jobs, previews, queue
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
 
@@ -48,17 +48,25 @@ async def work(
     async def run(tenant: str, job: str) -> None:
         await cycle.run(context, UUID(tenant), job)
 
-    worker = queue.Worker(
-        database,
-        run,
-        concurrency=settings.worker_concurrency,
-        tick=timedelta(seconds=settings.tick_interval),
-        silence=timedelta(seconds=settings.stalled_after),
-        grace=timedelta(seconds=settings.stop_timeout / 2),
-    )
+    with listener.watch((jobs.DUE, "")) as bell:
+        worker = queue.Worker(
+            database,
+            run,
+            concurrency=settings.worker_concurrency,
+            tick=timedelta(seconds=settings.tick_interval),
+            silence=timedelta(seconds=settings.stalled_after),
+            grace=timedelta(seconds=settings.stop_timeout / 2),
+            bell=bell,
+        )
+        await _run(worker, settings, context, courier, stop)
+
+
+async def _run(
+    worker: queue.Worker, settings: Settings, context: Context, courier: Courier, stop: asyncio.Event
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(worker.run(), name="worker")
-        tidying = tasks.create_task(_keep_tidy(settings, database), name="housekeeping")
+        tidying = tasks.create_task(_keep_tidy(settings, context.database), name="housekeeping")
         showing = tasks.create_task(_keep_previewing(settings, context), name="previews")
         telling = tasks.create_task(courier.run(stop), name="notifications")
         await stop.wait()

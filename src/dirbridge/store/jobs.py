@@ -27,6 +27,12 @@ RESET_SCOPES = ("None", "ConnectorDataStore", "Escrows", "Watermark", "Quarantin
 PREVIEW = "Preview"
 """State of the copy of a job in which a preview runs: nobody is told of it."""
 
+DUE = "dirbridge_due"
+"""Channel of NOTIFY: a directory changed, and with it when a job is due; without payload."""
+
+NUDGE_SPACING = timedelta(seconds=1)
+"""Between the beginnings of two cycles that a directory's changes bring about, at least."""
+
 DEFAULT_RESET = frozenset({"QuarantineState", "Watermark", "Escrows"})
 """What a restart without criteria clears."""
 
@@ -160,6 +166,33 @@ async def nudge(conn: AsyncConnection[Any], tenant: UUID, job: str) -> bool:
         "update jobs set next_run = now() where tenant = %s and id = %s and state = 'Active'", (tenant, job)
     )
     return result.rowcount == 1
+
+
+async def changed(conn: AsyncConnection[Any], tenant: UUID, domain: str, age: timedelta) -> int:
+    """A directory changed: the jobs that read it are due, at most one cycle each in `NUDGE_SPACING`.
+
+    A job whose cycle is under way is due again when it ends, since it may have read past the change. One that failed,
+    or is in quarantine, waits on: the change is no sign that it would go better now.
+
+    Args:
+        age: how long ago the change was seen; a cycle that began since has read it, or will.
+
+    Returns:
+        How many jobs are due by this, or were already. Workers are woken when the transaction commits.
+    """
+    result = await conn.execute(
+        """with due as (
+               update jobs set nudged_at = now(),
+                 next_run = case when cycle is null and next_run is not null
+                                 then least(next_run, greatest(now(), begun_at + %(spacing)s)) else next_run end
+               where tenant = %(tenant)s and domain = %(domain)s and state = 'Active' and quarantine is null
+                 and successive_failures = 0 and (begun_at is null or begun_at <= now() - %(age)s)
+               returning id
+           )
+           select pg_notify(%(channel)s, '') from due""",
+        {"tenant": tenant, "domain": domain, "age": age, "spacing": NUDGE_SPACING, "channel": DUE},
+    )
+    return result.rowcount
 
 
 async def wake(
@@ -340,7 +373,8 @@ async def begin(conn: AsyncConnection[Any], tenant: UUID, job: str, cycle: UUID)
     """
     async with conn.cursor(row_factory=class_row(Job)) as cursor:
         await cursor.execute(
-            f"""update jobs set generation = generation + 1, cycle = %s, progress = null, next_run = now() + interval
+            f"""update jobs set generation = generation + 1, cycle = %s, progress = null, next_run = now() + interval,
+                 begun_at = now(), nudged_at = null
                where tenant = %s and id = %s and state in ('Active', 'Preview') returning {_COLUMNS}""",
             (cycle, tenant, job),
         )
@@ -485,7 +519,8 @@ async def finish(
         disables: it is the last one until a person starts the job.
         pruned: entries were given up. whole: everything was read, and so tried.
         wait: until the next cycle; None keeps to the job's interval.
-        scheduled: the next run as `begin` set it. Any other that has passed is a nudge that came meanwhile: it is kept.
+        scheduled: the next run as `begin` set it. Any other that has passed is a person's nudge that came meanwhile: it
+            is kept. The directory's own counts where the cycle went through.
     """
     await conn.execute(
         """update jobs set
@@ -500,6 +535,8 @@ async def finish(
              state = case when %(disables)s and state = 'Active' then 'Disabled' else state end,
              next_run = case when state <> 'Active' or %(disables)s then null
                              when next_run <= now() and next_run is distinct from %(scheduled)s then next_run
+                             when nudged_at is not null and %(succeeded)s and %(quarantine)s::jsonb is null
+                             then least(now() + interval, greatest(now(), begun_at + %(spacing)s))
                              else now() + coalesce(%(wait)s, interval) end
            where tenant = %(tenant)s and id = %(job)s""",
         {
@@ -514,6 +551,7 @@ async def finish(
             "disables": disables,
             "pruned": pruned,
             "whole": whole,
+            "spacing": NUDGE_SPACING,
             "tenant": tenant,
             "job": job,
         },

@@ -26,11 +26,14 @@ from psycopg import AsyncConnection
 
 from dirbridge.contract.errors import TransientError
 from dirbridge.store.database import Database, Failure, conninfo, failure
+from dirbridge.store.listener import Bell
 
 logger = logging.getLogger(__name__)
 
 TASK = "run_cycle"
 QUEUE = "cycles"
+LEAST_PAUSE = 0.05
+"""Seconds between two looks for what is due, where nobody rings."""
 
 Run = Callable[[str, str], Awaitable[None]]
 """Runs one cycle of a tenant's job, and sets when the next one is due."""
@@ -174,6 +177,18 @@ async def repair(database: Database) -> int:
         return result.rowcount
 
 
+async def until_due(database: Database) -> timedelta | None:
+    """Tell how long it is until the next job that waits is due; None where none does."""
+    async with database.connection() as conn:
+        cursor = await conn.execute(
+            "select min(next_run) - clock_timestamp() from jobs where state = 'Active' and cycle is null"
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    found: timedelta | None = row[0]
+    return found
+
+
 class Worker:
     """Runs jobs that are due in this process, until told to stop.
 
@@ -181,7 +196,8 @@ class Worker:
         database: opened; used for the tick. The queue has a small pool of its own.
         run: runs one cycle.
         concurrency: how many jobs run at once.
-        tick: how often is looked for what is due.
+        tick: how often is looked for what is due, at least.
+        bell: rings when something may be due before that.
         heartbeat: how often the worker says that it lives.
         silence: after which it is taken for dead, by others.
         grace: how long running jobs may go on after `stop`, before they are cancelled.
@@ -197,6 +213,7 @@ class Worker:
         heartbeat: timedelta = timedelta(seconds=5),
         silence: timedelta = timedelta(seconds=20),
         grace: timedelta = timedelta(seconds=10),
+        bell: Bell | None = None,
     ) -> None:
         self._database = database
         self._run = run
@@ -205,6 +222,7 @@ class Worker:
         self._heartbeat = heartbeat.total_seconds()
         self._silence = silence
         self._grace = grace.total_seconds()
+        self._bell = bell or Bell()
         self._stopping = asyncio.Event()
         self._worker: worker.Worker | None = None
         self._running: set[str] = set()
@@ -267,6 +285,7 @@ class Worker:
             await self._due(tenant, job, "coalesce(next_run, now() + interval)")
         finally:
             self._running.discard(lock)
+            self._bell.ring()  # what came meanwhile may be due now
 
     async def _due(self, tenant: str, job: str, when: str) -> None:
         try:
@@ -279,18 +298,24 @@ class Worker:
             logger.warning("Job %s stays as it is until it is missed: %s", job, error, extra={"event": "job.unsettled"})
 
     async def _keep_ticking(self, app: procrastinate.App, own: worker.Worker) -> None:
-        """Look for what is due every tick, for what was left behind every heartbeat."""
+        """Look for what is due every tick or when told, for what was left behind every heartbeat."""
         loop = asyncio.get_running_loop()
         look_after = loop.time()
         while True:
+            pause = self._tick
             try:
                 if loop.time() >= look_after:
                     look_after = loop.time() + self._heartbeat
                     await self._look_after(own)
                 await enqueue_due(app, self._database)
+                pause = self._pause(await until_due(self._database))
             except Exception as error:  # noqa: BLE001 - the next tick tries again
                 logger.warning("Looking for jobs that are due failed: %s", error, extra={"event": "tick.failed"})
-            await asyncio.sleep(self._tick)
+            await self._bell.wait(pause)
+
+    def _pause(self, until: timedelta | None) -> float:
+        """Give the seconds until the next look: one that is due has just ended, and its task goes at once."""
+        return self._tick if until is None else min(self._tick, max(until.total_seconds(), LEAST_PAUSE))
 
     async def _look_after(self, own: worker.Worker) -> None:
         for tenant, job in await take_over(self._database, silence=self._silence, lost=await self._lost(own.worker_id)):
