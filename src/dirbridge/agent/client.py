@@ -223,6 +223,15 @@ class ServiceClient:
             headers["X-Last"] = "true"
         await self._call("POST", f"{_place(assignment)}/pages/{number}", content=body, headers=headers)
 
+    async def nudge(self, domain: str, age: float) -> None:
+        """Say that a directory changed, so many seconds ago."""
+        await self._call(
+            "POST",
+            "/nudges",
+            content=json.dumps({"domain": domain, "age": age}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+
     async def heartbeat(self, report: Mapping[str, Any]) -> Mapping[str, Any]:
         """Say how this agent is, and hear how often to call; gives the whole answer."""
         response = await self._call(

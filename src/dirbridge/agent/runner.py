@@ -24,6 +24,7 @@ from dirbridge.agent.executor import Executor
 from dirbridge.agent.health import Health
 from dirbridge.agent.settings import Settings
 from dirbridge.agent.state import State
+from dirbridge.agent.watching import Watching
 from dirbridge.contract import wire
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
 
@@ -40,11 +41,9 @@ class Runner:
         self._state = state
         self._names = settings.names
         stamps = {domain.name: domain.stamp for domain in settings.domains}
-        self._executor = Executor(
-            {domain.name: domain.source() for domain in settings.domains},
-            settings.common.credential_pause,
-            lambda name: stamps[name](),
-        )
+        self._sources = {domain.name: domain.source() for domain in settings.domains}
+        self._stamp = lambda name: stamps[name]()
+        self._executor = Executor(self._sources, settings.common.credential_pause, self._stamp)
         self._working: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(settings.common.concurrency)
         self.health = Health(settings, state.folder, self)
@@ -91,6 +90,9 @@ class Runner:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_beating(client))
                 group.create_task(self._keep_polling(client))
+                group.create_task(
+                    Watching(client, self._sources, self._settings.common.credential_pause, self._stamp).run()
+                )
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
 

@@ -414,6 +414,11 @@ CODES: Mapping[str, Code] = {
         "The account may not list deleted objects, so deletes would go unnoticed.",
         "Grant it, see active-directory.md, or set allow_without_deleted_objects.",
     ),
+    "NotificationUnsupported": Code(
+        PERSON,
+        "The directory does not tell of changes by itself, or shall not. They wait for the job's interval.",
+        "None; a shorter interval finds them sooner.",
+    ),
     "NotImplemented": Code(
         PERSON,
         "The target lacks the feature.",

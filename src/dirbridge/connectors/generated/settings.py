@@ -29,6 +29,10 @@ class Settings(BaseModel):
         "An odd change gives a user a new title, an even one lets a user join or leave the first group.",
     )
 
+    notifies: bool = Field(
+        default=False, description="Tell by itself when the revision file is written; otherwise changes are asked for."
+    )
+
     @model_validator(mode="after")
     def _enough_users(self) -> Self:
         most = max(self.members, self.largest) if self.groups else 0

@@ -13,6 +13,8 @@ from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
 from dirbridge.contract.schema import AttributeDefinition, ObjectDefinition
 from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
 
+LOOK = 0.02
+"""Seconds between two looks at whether the revision file was written."""
 PART = 5000
 """Members in one part of a membership list."""
 
@@ -81,6 +83,23 @@ class GeneratedSource:
         revision = self._directory().revision
         finding = f"{settings.users:,} users and {settings.groups:,} groups at revision {revision}."
         return CheckReport((Finding("directory", "pass", finding),))
+
+    async def watch(self) -> AsyncGenerator[None, None]:
+        """Give one item at the beginning, and one whenever the revision file is written."""
+        file = self._settings.revision_file
+        if file is None or not self._settings.notifies:
+            raise ConfigurationError(
+                f"The made-up directory {self._settings.name} does not tell of changes.",
+                code="NotificationUnsupported",
+                recommended_action="Set `notifies` and `revision_file` where it shall.",
+            )
+        seen = None
+        while True:
+            written = file.stat().st_mtime_ns if file.exists() else 0
+            if written != seen:
+                seen = written
+                yield
+            await asyncio.sleep(LOOK)
 
     def _directory(self) -> Directory:
         file = self._settings.revision_file
