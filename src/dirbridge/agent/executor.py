@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 import zstandard
 
+from dirbridge.agent.tracing import values
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract import wire
 from dirbridge.contract.entry import ChangePage, Entry
@@ -116,6 +117,7 @@ class Executor:
         closing: Any = pages
         async with contextlib.aclosing(closing):
             async for page in pages:
+                values.tell(request.domain, page)
                 for part in cut(page):
                     yield part
 
@@ -146,7 +148,11 @@ class Executor:
             self._refused[request.domain] = (until, self._stamp(request.domain), error)
         self.last_error = f"{request.domain}: {error}"
         logger.warning(
-            "A request to %s failed: %s", request.domain, error, extra={"event": "request_failed", "code": error.code}
+            "A request to %s failed: %s",
+            request.domain,
+            error,
+            extra={"event": "request_failed", "code": error.code},
+            exc_info=error,
         )
         return error
 

@@ -24,6 +24,7 @@ from dirbridge.agent.executor import Executor
 from dirbridge.agent.health import Health
 from dirbridge.agent.settings import Settings
 from dirbridge.agent.state import State
+from dirbridge.agent.tracing.switch import Switch
 from dirbridge.agent.watching import Watching
 from dirbridge.contract import wire
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
@@ -44,9 +45,11 @@ class Runner:
         self._sources = {domain.name: domain.source() for domain in settings.domains}
         self._stamp = lambda name: stamps[name]()
         self._executor = Executor(self._sources, settings.common.credential_pause, self._stamp)
+        self._tracing = Switch(settings, state.folder)
         self._working: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(settings.common.concurrency)
         self.health = Health(settings, state.folder, self)
+        self.health.tells("traces", self._tracing.shown)
         check_domains(settings, state)
 
     @property
@@ -65,7 +68,7 @@ class Runner:
         Raises:
             CredentialError: the service does not accept this agent any more.
         """
-        async with ServiceClient(self._state, self._settings.common) as client:
+        async with self._tracing, ServiceClient(self._state, self._settings.common) as client:
             loops = [
                 asyncio.create_task(self._serve(client), name="serve"),
                 asyncio.create_task(stop.wait(), name="stop"),
@@ -235,9 +238,8 @@ def only_one(folder: Path) -> Iterator[None]:
                 code="AlreadyRunning",
                 recommended_action="Stop that process first, or name another agent's folder with --state.",
             ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without the number, too
+            os.ftruncate(lock.fileno(), os.pwrite(lock.fileno(), str(os.getpid()).encode(), 0))
         yield
 
 

@@ -90,10 +90,18 @@ class Common(BaseModel):
         default=3, ge=0, le=60, description="Seconds that requests under way are given when the agent stops."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severity that is logged; only `debug` may show attribute values."
+        default="info", description="Least severity that is logged to standard error."
     )
     log_format: Literal["auto", "json", "columns"] = Field(
         default="auto", description="How log lines look: `auto` is columns at a terminal and JSON elsewhere."
+    )
+    trace_megabytes: int = Field(
+        default=100, ge=10, le=10_000, description="Megabytes that a verbose trace may take; the oldest lines go first."
+    )
+    remote_trace: Literal["off", "on", "values"] = Field(
+        default="on",
+        description="What the service may ask of this host's traces: nothing, a verbose trace for a time and a copy of "
+        "what there is, or that with the values of attributes.",
     )
 
     @field_validator("proxy")

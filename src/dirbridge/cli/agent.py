@@ -19,6 +19,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from dirbridge.cli.agent_install import install, uninstall
+from dirbridge.cli.agent_trace import trace
 from dirbridge.cli.client import Client, Profile, console, options, print_json
 from dirbridge.contract.errors import DirbridgeError
 
@@ -48,6 +49,7 @@ def agent() -> None:
 
 agent.add_command(install)
 agent.add_command(uninstall)
+agent.add_command(trace)
 
 
 @agent.command()
@@ -121,15 +123,16 @@ def enrol(
 def run(settings_file: Path | None, state_folder: Path | None) -> None:
     """Run the agent until SIGTERM or Ctrl-C."""
     from dirbridge.agent import settings as agent_settings
-    from dirbridge.agent import state, trace
+    from dirbridge.agent import state, tracing
     from dirbridge.agent.runner import Runner, only_one
 
     settings = agent_settings.load(settings_file or agent_settings.default_file())
-    trace.set_up(settings.common.log_level, settings.common.log_format)
     folder = state_folder or state.default_folder()
     opened = state.load(folder)
     with only_one(folder):
-        asyncio.run(_run(Runner(settings, opened)))
+        tracing.set_up(settings, folder)
+        with tracing.last_words():
+            asyncio.run(_run(Runner(settings, opened)))
 
 
 async def _run(runner: Any) -> None:

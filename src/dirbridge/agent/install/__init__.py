@@ -213,7 +213,7 @@ def _folder(folder: Path, record: Record, tell: Tell) -> None:
 
 def _hand_over(folder: Path, uid: int, gid: int) -> None:
     """Give the state to the account: root may have enrolled before."""
-    for each in (folder, *folder.iterdir()):
+    for each in (folder, *folder.rglob("*")):
         os.chown(each, uid, gid, follow_symlinks=False)
     folder.chmod(0o700)
 
