@@ -10,7 +10,7 @@ import pytest
 from dirbridge.store import agent_groups, agents, assertions, identity, requests
 from dirbridge.store.agent_groups import Group, Resource
 from dirbridge.store.agents import CodeState
-from dirbridge.store.database import Database
+from dirbridge.store.database import Connection, Database
 from dirbridge.store.listener import Listener
 from dirbridge.store.requests import Leases, PageState
 
@@ -213,18 +213,34 @@ async def test_a_domain_that_is_assigned_to_groups(stored: Database) -> None:
     assert await take(stored, BERT) == second
 
 
+async def counted(conn: Connection, domain: str, heard_within: timedelta = agents.HEARD_WITHIN) -> tuple[int, int]:
+    """Agents enrolled and connected."""
+    presence = await agents.presence(conn, TENANT, domain, heard_within)
+    return presence.assigned, presence.connected
+
+
 async def test_presence(stored: Database) -> None:
     """An agent counts as connected where it was heard from lately and says that it serves the domain."""
     async with stored.connection() as conn:
-        assert await agents.presence(conn, TENANT, "a.test") == agents.Presence(2, 0)
+        assert await counted(conn, "a.test") == (2, 0)
         await agents.heard(conn, TENANT, ANNA, "::1")
-        assert await agents.presence(conn, TENANT, "a.test") == agents.Presence(2, 0)
+        assert await counted(conn, "a.test") == (2, 0)
         await agents.reported(conn, TENANT, ANNA, address="::1", version="2", report={"domains": ["a.test"]})
-        assert await agents.presence(conn, TENANT, "a.test") == agents.Presence(2, 1)
-        assert await agents.presence(conn, TENANT, "a.test", OVER) == agents.Presence(2, 0)
-        assert await agents.presence(conn, TENANT, "b.test") == agents.Presence(0, 0)
+        assert await counted(conn, "a.test") == (2, 1)
+        assert await counted(conn, "a.test", OVER) == (2, 0)
+        assert await counted(conn, "b.test") == (0, 0)
         await agents.revoke(conn, TENANT, ANNA)
-        assert await agents.presence(conn, TENANT, "a.test") == agents.Presence(1, 0)
+        assert await counted(conn, "a.test") == (1, 0)
+
+
+async def test_presence_tells_how_long_nobody_was_heard(stored: Database) -> None:
+    """By the agent that was heard last; nothing where none ever was."""
+    async with stored.transaction() as conn:
+        assert (await agents.presence(conn, TENANT, "a.test")).silence is None
+        for agent, ago in ((ANNA, 60), (BERT, 20)):
+            heard = f"update agents set last_heard = now() - interval '{ago} seconds' where id = %s"
+            await conn.execute(heard.encode(), (agent,))
+        assert (await agents.presence(conn, TENANT, "a.test")).silence == timedelta(seconds=20)
 
 
 async def test_codes(stored: Database) -> None:

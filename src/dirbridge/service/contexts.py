@@ -6,6 +6,7 @@ The worker runs cycles with it, the API provisions single entries.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -34,7 +35,8 @@ Reach = Callable[[UUID, str], Source]
 
 def reach(database: Database, listener: Listener, stop: asyncio.Event, relay: RelaySettings | None = None) -> Reach:
     """Give what reaches a domain through its agents; the arguments are those of `make`."""
-    return lambda tenant, domain: Stoppable(RemoteSource(database, listener, tenant, domain, relay), stop)
+    began = time.monotonic()
+    return lambda tenant, domain: Stoppable(RemoteSource(database, listener, tenant, domain, relay, since=began), stop)
 
 
 def make(

@@ -77,10 +77,14 @@ class Presence(msgspec.Struct, frozen=True):
     """How many agents a domain has: enrolled for it, and heard from lately as serving it.
 
     Where the domain is assigned to agent groups, only their agents count.
+
+    Attributes:
+        silence: since any of them was heard from; None where none ever was.
     """
 
     assigned: int
     connected: int
+    silence: timedelta | None
 
 
 async def create_code(
@@ -172,7 +176,8 @@ async def presence(
 ) -> Presence:
     """Count the agents of a domain. One that enrolled for it but does not have it in its settings is not connected."""
     cursor = await conn.execute(
-        """select count(*), count(*) filter (where last_heard > now() - %s::interval and report -> 'domains' ? %s)
+        """select count(*), count(*) filter (where last_heard > now() - %s::interval and report -> 'domains' ? %s),
+                  now() - max(last_heard)
            from agents where tenant = %s and revoked_at is null and %s = any(domains)
              and coalesce((select bool_or(assigned.agent is not distinct from agents.id) from assigned_agents assigned
                            where assigned.tenant = agents.tenant and assigned.domain = %s), true)""",

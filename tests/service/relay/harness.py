@@ -124,10 +124,10 @@ class Service:
         made = await administration.create_code(self.door, domains or (DOMAIN,), "test")
         return made.text
 
-    def source(self, domain: str = DOMAIN, **changed: timedelta) -> RemoteSource:
+    def source(self, domain: str = DOMAIN, *, since: float | None = None, **changed: timedelta) -> RemoteSource:
         """The source that a cycle would read."""
         settings = msgspec.structs.replace(self.settings, **changed)
-        return RemoteSource(self.database, self.listener, self.identity.tenant.id, domain, settings)
+        return RemoteSource(self.database, self.listener, self.identity.tenant.id, domain, settings, since=since)
 
 
 async def _end(server: uvicorn.Server, running: asyncio.Task[None]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import time
 import tomllib
 from collections.abc import Callable
 from datetime import timedelta
@@ -260,6 +261,29 @@ async def test_no_agent_connected(relay: Service, new_agent: NewAgent) -> None:
     with pytest.raises(TransientError, match="None of the 1 agents") as raised:
         await collect(relay.source(agent_grace=timedelta(seconds=0.5)).changes(SELECTION, None))
     assert raised.value.code == "HybridIdentityServiceNoActiveAgents"
+
+
+async def test_agents_that_are_long_gone_are_not_waited_for(relay: Service, new_agent: NewAgent) -> None:
+    """A cycle ends at once, so that it holds no worker; one that is away for a moment, or may just return, has time."""
+    long_ago = time.monotonic() - 3600
+
+    async def seconds(since: float, grace: float) -> float:
+        began = time.monotonic()
+        source = relay.source(since=since, agent_grace=timedelta(seconds=grace))
+        with pytest.raises(TransientError, match="agent"):
+            await collect(source.changes(SELECTION, None))
+        return time.monotonic() - began
+
+    assert await seconds(long_ago, 30) < 3  # none was ever enrolled
+    await new_agent().enrol(relay)
+    assert await seconds(long_ago, 30) < 3  # none was ever heard from
+    assert await seconds(time.monotonic(), 1) >= 1  # the service has just begun
+    async with relay.database.transaction() as conn:
+        await conn.execute("update agents set last_heard = now() - interval '1 hour'")
+    assert await seconds(long_ago, 30) < 3
+    async with relay.database.transaction() as conn:
+        await conn.execute("update agents set last_heard = now() - interval '4.5 seconds'")
+    assert await seconds(long_ago, 3) >= 2
 
 
 async def test_agent_that_delivers_nothing_times_out(relay: Service, new_agent: NewAgent) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -41,6 +42,7 @@ class RemoteSource:
         domain: the directory, as agents name it in their settings.
         settings: how patient it is.
         new_id: makes the ids of requests.
+        since: since when agents could have come, by `time.monotonic`; from now on if not given.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class RemoteSource:
         domain: str,
         settings: RelaySettings | None = None,
         new_id: Callable[[], UUID] = uuid4,
+        since: float | None = None,
     ) -> None:
         self._database = database
         self._listener = listener
@@ -58,6 +61,7 @@ class RemoteSource:
         self._domain = domain.lower()
         self._settings = settings or RelaySettings()
         self._new_id = new_id
+        self._since = since
 
     async def changes(self, selection: Selection, since: Watermark | None) -> AsyncGenerator[ChangePage, None]:
         """Stream what changed since a watermark, or everything. Close it where it is left before its end."""
@@ -170,11 +174,24 @@ class RemoteSource:
                 was_answered = True
                 continue
             alone_since = None if presence.connected or not progress.is_silent else alone_since or now()
-            if alone_since is not None and now() - alone_since >= self._settings.agent_grace.total_seconds():
+            if alone_since is not None and self._is_over(presence, alone_since, now()):
                 raise self._no_agent(presence)
             if now() - began >= self._settings.page_limit.total_seconds():
                 raise self._timed_out(request, number, progress)
             await bell.wait(self._settings.look.total_seconds())
+
+    def _is_over(self, presence: agents.Presence, alone_since: float, now: float) -> bool:
+        """Say whether it is of no use to wait longer for an agent where none is there.
+
+        One that is away for a moment is waited for. To wait for agents that have been silent for long would hold a
+        worker from other jobs, cycle after cycle; when one returns, the job is due.
+        """
+        grace = self._settings.agent_grace
+        if now - alone_since >= grace.total_seconds():
+            return True
+        has_been_there = self._since is not None and time.monotonic() - self._since >= grace.total_seconds()
+        gone = presence.silence is None or presence.silence >= self._settings.heard_within + grace
+        return has_been_there and gone
 
     async def _attend(self, request: UUID) -> None:
         """Keep the reader's lease while a page is being worked at, however long that takes."""

@@ -17,7 +17,7 @@ class RelaySettings(msgspec.Struct, frozen=True):
         look: between two looks into the database of who waits; a notification comes sooner.
         hold: how long a page that finds no room is held before the agent is told to come again.
         page_limit: how long a cycle waits for the next page of an agent that is there.
-        agent_grace: how long a cycle waits for an agent where none is connected.
+        agent_grace: how long a cycle waits for an agent where none is connected; not at all where none was for so long.
         heard_within: an agent heard from within this time counts as connected.
         renew_every, heartbeat_every, poll_wait: what agents are told to do.
         code_lifetime: how long an enrolment code is good.
