@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dirbridge.connectors.generated.directory import USER, Directory
 from dirbridge.connectors.generated.settings import Settings
 from dirbridge.connectors.generated.source import PART, GeneratedSource
 from dirbridge.contract.entry import ChangePage, Entry, Selection, Watermark
@@ -125,3 +126,13 @@ async def test_duplicates_share_an_address() -> None:
     entries, _ = whole(await read(source))
     mails = [entry.attributes["mail"] for entry in entries.values()]
     assert len(mails) - len(set(mails)) == 4
+
+
+@pytest.mark.parametrize("revision", [0, 2, 7, 40, 41])
+@pytest.mark.parametrize("emptied_at", [0, 30])
+def test_one_member_is_told_as_all_are(revision: int, emptied_at: int) -> None:
+    """Whether somebody is a member of the first group says the same as the list of its members."""
+    settings = Settings(name="made.test", users=17, groups=2, members=3, largest=11, emptied_at=emptied_at)
+    directory = Directory(settings, revision)
+    members = {directory.anchor(USER, n) for n in range(17) if directory.is_member(n)}
+    assert members == set(directory.members(0))

@@ -160,12 +160,22 @@ class Directory:
         settings = self.settings
         if group == 0 and self.is_emptied(self.revision) and not whatever:
             return iter(())
-        size = settings.largest or settings.members if group == 0 else settings.members
         first = group * 7919
-        base = ((first + offset) % settings.users for offset in range(size))
+        base = ((first + offset) % settings.users for offset in range(self._size(group)))
         if group:
             return (self.anchor(USER, number) for number in base)
         return (self.anchor(USER, number) for number in sorted(set(base) ^ self._toggled))
+
+    def is_member(self, number: int) -> bool:
+        """Tell whether a user is a member of the first group, without going through all of them."""
+        if self.is_emptied(self.revision):
+            return False
+        return (number < self._size(0)) != (number in self._toggled)
+
+    def _size(self, group: int) -> int:
+        """Give how many members a group began with; those of the first one are the first users."""
+        settings = self.settings
+        return settings.largest or settings.members if group == 0 else settings.members
 
     def retitled(self, since: int) -> list[int]:
         """Give the users who got a new title after a revision."""

@@ -162,15 +162,14 @@ class GeneratedSource:
             yield ChangePage(entries=(directory.maker(GROUP, selection)(0),))
         if "member" in selection.memberships.get(GROUP, ()):
             yield from self._emptied(directory, since)
-            present = set(directory.members(0)) if self._settings.groups else set()
-            moved = [directory.anchor(USER, number) for number in sorted(directory.toggled(since))]
+            moved = sorted(directory.toggled(since))
             for begin in range(0, len(moved), PART):
-                part = moved[begin : begin + PART]
+                part = [(directory.anchor(USER, n), directory.is_member(n)) for n in moved[begin : begin + PART]]
                 delta = ReferenceDelta(
                     directory.anchor(GROUP, 0),
                     "member",
-                    added=tuple(anchor for anchor in part if anchor in present),
-                    removed=tuple(anchor for anchor in part if anchor not in present),
+                    added=tuple(anchor for anchor, is_member in part if is_member),
+                    removed=tuple(anchor for anchor, is_member in part if not is_member),
                 )
                 yield ChangePage(references=(delta,))
 
