@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +97,14 @@ class Service:
 
 
 @asynccontextmanager
-async def served(domain: str, folder: Path, environment: Mapping[str, str] | None = None) -> AsyncIterator[Service]:
+async def served(
+    domain: str, folder: Path, environment: Mapping[str, str] | None = None, address: str = "127.0.0.1"
+) -> AsyncIterator[Service]:
     """Make a tenant with one domain in a folder, and start its service.
 
     Args:
         environment: settings of the service.
+        address: of this machine, where it listens.
     """
     data = folder / "data"
     made = json.loads(
@@ -109,7 +112,7 @@ async def served(domain: str, folder: Path, environment: Mapping[str, str] | Non
     )
     service = Child(
         "service",
-        ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--json"],
+        ["serve", "--data", str(data), "--listen", f"{address}:0", "--json"],
         folder / "service.log",
         {**_GENEROUS, **(environment or {})},
     )
@@ -133,12 +136,21 @@ async def served(domain: str, folder: Path, environment: Mapping[str, str] | Non
 
 
 @asynccontextmanager
-async def deployed(domain: str, settings: str, secrets: dict[str, str] | None = None) -> AsyncIterator[Deployment]:
+async def deployed(
+    domain: str,
+    settings: str,
+    secrets: dict[str, str] | None = None,
+    *,
+    address: str = "127.0.0.1",
+    agent_inside: Sequence[str] = (),
+) -> AsyncIterator[Deployment]:
     """Start everything for one domain.
 
     Args:
         settings: the agent's TOML for the domain; `{folder}` stands for the folder.
         secrets: files to be put there, by name.
+        address: of this machine, where the service listens.
+        agent_inside: a command that runs the agent where it shall be.
     """
     folder = Path(tempfile.mkdtemp(prefix="dirbridge-bench-"))
     folder.chmod(0o711)
@@ -147,7 +159,8 @@ async def deployed(domain: str, settings: str, secrets: dict[str, str] | None = 
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(text)
         async with AsyncExitStack() as stack:
-            service = await stack.enter_async_context(served(domain, folder, {"DIRBRIDGE_TICK_INTERVAL": "0.1"}))
+            environment = {"DIRBRIDGE_TICK_INTERVAL": "0.1"}
+            service = await stack.enter_async_context(served(domain, folder, environment, address))
             api = service.api
             toml = folder / "agent.toml"
             toml.write_text(settings.replace("{folder}", str(folder)))
@@ -155,7 +168,7 @@ async def deployed(domain: str, settings: str, secrets: dict[str, str] | None = 
             code = (await api.post("/beta/dirbridge/enrolmentCodes", {"domains": [domain]}))["code"]
             enrol = ["agent", "enrol", "--service", service.base_url, "--code", code, *places, "--json"]
             await children.command(enrol, {}, folder / "commands.log")
-            agent = Child("agent", ["agent", "run", *places], folder / "agent.log", {})
+            agent = Child("agent", ["agent", "run", *places], folder / "agent.log", {}, agent_inside)
             stack.push_async_callback(agent.stop)
             await agent.start()
             application = await api.post(f"/applicationTemplates/{APPLICATION}/instantiate", {"displayName": domain})

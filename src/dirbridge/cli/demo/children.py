@@ -49,13 +49,22 @@ class Child:
         arguments: of the command.
         log: file that takes what it logs; what it prints goes to one beside it.
         environment: variables laid over ours.
+        before: a command that runs commands, such as one that enters a network namespace.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        before: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.log = log
         self._arguments = tuple(arguments)
         self._environment = environment
+        self._before = tuple(before)
         self._printed = log.with_suffix(".out")
         self._process: asyncio.subprocess.Process | None = None
 
@@ -63,7 +72,7 @@ class Child:
         """Start it; whether it works is for others to find out."""
         with self.log.open("ab") as log, self._printed.open("wb") as printed:
             self._process = await asyncio.create_subprocess_exec(
-                *("setpriv", "--pdeathsig", "TERM", *_COMMAND, *self._arguments),
+                *("setpriv", "--pdeathsig", "TERM", *self._before, *_COMMAND, *self._arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=printed,
                 stderr=log,
