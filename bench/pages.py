@@ -33,7 +33,7 @@ from bench.deployment import Service, served
 from bench.filling import Filled, fill
 from bench.measures import MADE_UP, Figure
 from dirbridge.service.graph import odata
-from dirbridge.store import applications, directory_queries, event_queries, feed
+from dirbridge.store import applications, directory_properties, directory_queries, event_queries, feed
 
 ROUNDS, WARM_UP = 60, 40
 """A connection prepares a statement when it runs it for the sixth time, and the service has several."""
@@ -175,7 +175,7 @@ class Asked:
         advanced = {"ConsistencyLevel": "eventual"} if "$count" in options else {}
         query = _query(options, advanced)
         collection = directory_queries.live(self._tenant, "user")
-        where = query.where(directory_queries.USER, "microsoft.graph.user")
+        where = query.where(directory_properties.USER, "microsoft.graph.user")
         name, descending = query.order or ("id", False)
         order = directory_queries.Order(name)
 

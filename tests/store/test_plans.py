@@ -11,7 +11,7 @@ from psycopg import sql
 
 from bench import plans
 from dirbridge.service.graph import filters
-from dirbridge.store import directory_queries, event_queries, feed
+from dirbridge.store import directory_properties, directory_queries, event_queries, feed
 from dirbridge.store.conditions import EVERYTHING, Property, Where, compile_condition
 from dirbridge.store.directory_queries import Order
 
@@ -79,7 +79,7 @@ def test_pages_of_users(conn: Connection) -> None:
                     users, order=order, descending=descending, after=after, limit=limit
                 )
                 check(conn, query, *([f"directory_objects_{names[order]}"] if order in names else BY_ID))
-    named = where("startsWith(displayName,'Person 1') and userType ne 'Guest'", directory_queries.USER)
+    named = where("startsWith(displayName,'Person 1') and userType ne 'Guest'", directory_properties.USER)
     query = directory_queries.page_query(users, where=named, order=Order.DISPLAY_NAME, descending=True, limit=101)
     check(conn, query, "directory_objects_display_name")
 

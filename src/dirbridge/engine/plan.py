@@ -180,6 +180,10 @@ def compile_schema(schema: Schema, macros: Mapping[str, str], environment: Envir
         raise validation.error(defects) from error
 
 
+_Made = tuple[AttributeMapping, Row]
+"""An attribute mapping and what it was compiled to."""
+
+
 class _Unsound(Exception):
     """The document refers to what it does not define, has no rule or more than one scope: its validation says where."""
 
@@ -232,42 +236,8 @@ def _object_rule(
     if target is None:
         raise _Unsound
     known = {definition.name: definition for definition in target.attributes}
-    simple: dict[str, tuple[Row, ...]] = {}
-    always: list[Row] = []
-    ignorable: list[Row] = []
-    rows: list[Row] = []
-    redacted: set[str] = set()
-    references: dict[str, str] = {}
-    targets: set[str] = set()
-    flows: dict[str, Flow] = {}
-    for index, attribute in enumerate(mapping.attribute_mappings):
-        here = f"{path}.attributeMappings[{index}]"
-        definition = known.get(attribute.target_attribute_name)
-        if definition is None:
-            raise _Unsound
-        if definition.type == "Reference":
-            references[_reference_source(attribute)] = definition.name
-            continue
-        if attribute.source is None and attribute.default_value is None:
-            continue
-        row = _row(attribute, definition, macros, environment, here)
-        if not row.on_create_only:
-            targets.add(row.target)
-            flow = _flow(attribute, definition)
-            if flow != Flow():
-                flows[row.target] = flow
-        rows.append(row)
-        if row.redacted:
-            redacted.add(row.target)
-        key = None if attribute.source is None else expressions.needs(attribute.source)
-        if attribute.source is not None and expressions.may_ignore(attribute.source):
-            ignorable.append(row)
-        elif key is None or row.default is not None:
-            always.append(row)
-        else:
-            simple[key] = (*simple.get(key, ()), row)
-    if MEMBER in references:
-        references[PRIMARY_MEMBER] = references[MEMBER]
+    made, references = _attributes(mapping, known, macros, environment, path)
+    simple, always, ignorable = _by_need(made)
     return ObjectRule(
         name=mapping.name,
         source_type=mapping.source_object_name,
@@ -276,13 +246,13 @@ def _object_rule(
         simple=simple,
         always=tuple(always),
         references=references,
-        targets=frozenset(targets),
+        targets=frozenset(row.target for _, row in made if not row.on_create_only),
         actions=frozenset(part.strip() for part in mapping.flow_types.split(",")),
         enabled=next((entry.value for entry in target.metadata if entry.key == "PropertyNameAccountEnabled"), None),
         category=scoping.compile_category(mapping.scope, f"{path}.scope"),
         containers=rule.container_filter.included_containers,
         groups=rule.group_filter.included_groups,
-        flows=flows,
+        flows=_flows(made, known),
         rewrites=any(row.flow_behavior == "FlowAlways" for row in mapping.attribute_mappings),
         required=frozenset(a.name for a in target.attributes if a.required and a.type != "Reference"),
         immutable=frozenset(a.name for a in target.attributes if a.mutability == "Immutable"),
@@ -291,10 +261,60 @@ def _object_rule(
             for row in sorted(mapping.attribute_mappings, key=lambda row: row.matching_priority)
             if row.matching_priority > 0
         ),
-        read=frozenset().union(*(row.attributes for row in rows)),
+        read=frozenset().union(*(row.attributes for _, row in made)),
         ignorable=tuple(ignorable),
-        redacted=frozenset(redacted),
+        redacted=frozenset(row.target for _, row in made if row.redacted),
     )
+
+
+def _attributes(
+    mapping: ObjectMapping,
+    known: Mapping[str, AttributeDefinition],
+    macros: Mapping[str, str],
+    environment: Environment,
+    path: str,
+) -> tuple[list[_Made], dict[str, str]]:
+    """Compile the rows of values; of references, give the target attribute by the source's."""
+    made: list[_Made] = []
+    references: dict[str, str] = {}
+    for index, attribute in enumerate(mapping.attribute_mappings):
+        definition = known.get(attribute.target_attribute_name)
+        if definition is None:
+            raise _Unsound
+        if definition.type == "Reference":
+            references[_reference_source(attribute)] = definition.name
+        elif attribute.source is not None or attribute.default_value is not None:
+            here = f"{path}.attributeMappings[{index}]"
+            made.append((attribute, _row(attribute, definition, macros, environment, here)))
+    if MEMBER in references:
+        references[PRIMARY_MEMBER] = references[MEMBER]
+    return made, references
+
+
+def _by_need(made: Sequence[_Made]) -> tuple[dict[str, tuple[Row, ...]], list[Row], list[Row]]:
+    """Sort rows: by the one attribute without which they have nothing to say, those that always have, the ignorable."""
+    simple: dict[str, tuple[Row, ...]] = {}
+    always: list[Row] = []
+    ignorable: list[Row] = []
+    for attribute, row in made:
+        key = None if attribute.source is None else expressions.needs(attribute.source)
+        if attribute.source is not None and expressions.may_ignore(attribute.source):
+            ignorable.append(row)
+        elif key is None or row.default is not None:
+            always.append(row)
+        else:
+            simple[key] = (*simple.get(key, ()), row)
+    return simple, always, ignorable
+
+
+def _flows(made: Sequence[_Made], known: Mapping[str, AttributeDefinition]) -> dict[str, Flow]:
+    """Give how values flow that do not in the ordinary way, by target attribute."""
+    found: dict[str, Flow] = {}
+    for attribute, row in made:
+        flow = _flow(attribute, known[attribute.target_attribute_name])
+        if not row.on_create_only and flow != Flow():
+            found[row.target] = flow
+    return found
 
 
 def _booleans(schema: Schema, rule: Rule, mapping: ObjectMapping) -> frozenset[str]:

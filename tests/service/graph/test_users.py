@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dirbridge.service.graph import filters, searches
-from dirbridge.store import directory_queries, links
+from dirbridge.store import directory_properties, directory_queries, links
 from dirbridge.store.conditions import Where, compile_condition
 from tests.service.graph.conftest import BASE, TENANT, World, add_job, code, message
 
@@ -487,7 +487,7 @@ async def test_plans_use_the_indexes(crowd: World) -> None:
     after = directory_queries.After(some[0], "person 7")
 
     def where(text: str) -> Where:
-        return compile_condition(filters.parse(text), directory_queries.USER, type_name="user")
+        return compile_condition(filters.parse(text), directory_properties.USER, type_name="user")
 
     order = directory_queries.Order
     late = directory_queries.After(some[0], "2026-01-31 08:00:00+00")
@@ -507,7 +507,7 @@ async def test_plans_use_the_indexes(crowd: World) -> None:
     }
     for index, texts in FILTERED.items():
         wanted.setdefault(index, []).extend({"where": where(text)} for text in texts)
-    words = compile_condition(searches.parse('"displayName:person 12345"'), directory_queries.USER, type_name="user")
+    words = compile_condition(searches.parse('"displayName:person 12345"'), directory_properties.USER, type_name="user")
     wanted["directory_objects_words"] = [{"where": words}]
     wanted["directory_objects_pkey"] = [{"where": where(f"id eq '{some[0]}'")}]
     for index, cases in wanted.items():

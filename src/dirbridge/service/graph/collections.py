@@ -14,7 +14,7 @@ from dirbridge.service.graph import changes, expansions, objects, odata, visibil
 from dirbridge.service.graph.context import context, database, root
 from dirbridge.service.graph.errors import bad_request
 from dirbridge.service.graph.responses import GraphResponse, TextResponse, moment
-from dirbridge.store import directory_queries, provisioning_errors
+from dirbridge.store import directory_properties, directory_queries, provisioning_errors
 from dirbridge.store.directory_queries import After, Collection, Conn, DirectoryObject, Order
 
 _ERRORS = "onPremisesProvisioningErrors"
@@ -233,7 +233,7 @@ def object_type_of(cast: str) -> str:
 
 
 def _properties(request: Request, object_type: str | None) -> tuple[visibility.Table, str]:
-    table = directory_queries.ANY_OBJECT if object_type is None else directory_queries.PROPERTIES[object_type]
+    table = directory_properties.ANY_OBJECT if object_type is None else directory_properties.PROPERTIES[object_type]
     return visibility.Table(request, object_type, table), objects.type_name(object_type)
 
 

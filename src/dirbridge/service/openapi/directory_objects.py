@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from dirbridge.service.graph import delta, expansions, objects
-from dirbridge.store import directory_queries
+from dirbridge.store import directory_properties, directory_queries
 from dirbridge.store.conditions import Kind
 
 COMPONENTS = {kind: name[:1].upper() + name[1:] for kind, name in objects.GRAPH_TYPES.items()}
@@ -97,7 +97,7 @@ def _object(kind: str, description: str) -> Schema:
 def _property(kind: str, name: str) -> Schema:
     if name in _SPECIAL:
         return _SPECIAL[name]
-    known = directory_queries.PROPERTIES[kind].get(name.lower())
+    known = directory_properties.PROPERTIES[kind].get(name.lower())
     if known is not None:
         return _OF_KIND[known.kind]
     return _OF_KIND[Kind.TEXTS] if name in objects.COLLECTIONS else _TEXT
