@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -21,7 +22,13 @@ from dirbridge.agent.tracing import values
 from dirbridge.connectors.protocol import Source
 from dirbridge.contract import wire
 from dirbridge.contract.entry import ChangePage, Entry
-from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
+from dirbridge.contract.errors import (
+    ConfigurationError,
+    CredentialError,
+    DirbridgeError,
+    TransientError,
+    WatermarkExpired,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +55,15 @@ class Part:
     is_last: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What keeps a domain from being read, since when, until a request to it succeeds."""
+
+    domain: str
+    since: datetime
+    error: DirbridgeError
+
+
 class Executor:
     """Answers requests.
 
@@ -56,6 +72,7 @@ class Executor:
         credential_pause: seconds for which a directory that refused the account is left alone.
         stamp: gives, for a domain, what differs once its credentials were changed; it is then tried at once.
         clock: seconds that only grow.
+        now: gives the time of day.
     """
 
     def __init__(
@@ -64,19 +81,29 @@ class Executor:
         credential_pause: float = 1800,
         stamp: Callable[[str], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._sources = sources
         self._credential_pause = credential_pause
         self._stamp = stamp
         self._clock = clock
+        self._now = now
+        self._troubles: dict[str, Trouble] = {}
         self._refused: dict[str, tuple[float, object, CredentialError]] = {}
         self.last_error: str | None = None
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What keeps domains from being read at present; the oldest first."""
+        return sorted(self._troubles.values(), key=lambda trouble: trouble.since)
 
     async def answer(self, request: wire.Request) -> AsyncGenerator[Part, None]:
         """Give the parts of the answer; the last is marked. An error becomes the last part."""
         try:
             async with contextlib.aclosing(self._parts(request)) as parts:
                 async for part in parts:
+                    if part.is_last and not isinstance(request, wire.CheckRequest):
+                        self._troubles.pop(request.domain, None)
                     yield part
                     if part.is_last:
                         return
@@ -147,6 +174,10 @@ class Executor:
             until = self._clock() + self._credential_pause
             self._refused[request.domain] = (until, self._stamp(request.domain), error)
         self.last_error = f"{request.domain}: {error}"
+        if not isinstance(error, WatermarkExpired):
+            known = self._troubles.get(request.domain)
+            since = known.since if known is not None and known.error.code == error.code else self._now()
+            self._troubles[request.domain] = Trouble(request.domain, since, error)
         logger.warning(
             "A request to %s failed: %s",
             request.domain,

@@ -11,19 +11,24 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from dirbridge import __version__
 from dirbridge.agent import replacing
+from dirbridge.agent.executor import Trouble
 from dirbridge.agent.settings import Settings
 from dirbridge.contract.errors import TransientError
 
 logger = logging.getLogger(__name__)
 
 REPORT = "report.json"
+LOST_FOR = 30.0
+"""Seconds without an answer to its long polls after which an agent whose heartbeats come through says so."""
+MOST_TROUBLES, LONGEST = 20, 1000
+"""So many troubles, of so many characters, are told: a heartbeat stays far below what the service takes."""
 
 
 class Work(Protocol):
@@ -37,6 +42,11 @@ class Work(Protocol):
     @property
     def last_error(self) -> str | None:
         """What went wrong last with a request."""
+        ...
+
+    @property
+    def troubles(self) -> Sequence[Trouble]:
+        """What keeps domains from being read at present."""
         ...
 
 
@@ -61,6 +71,7 @@ class Health:
         self._work = work
         self._began = time.monotonic()
         self._lost: str | None = None
+        self._lost_at = 0.0
         self._is_found = False
         self._told: dict[str, Callable[[], Any]] = {}
         self._heard: dict[str, Callable[[Any], Awaitable[None]]] = {}
@@ -90,7 +101,8 @@ class Health:
 
     def report(self, word: str) -> dict[str, Any]:
         """Say how the agent is."""
-        last_error = self._work.last_error
+        last_error, now = self._work.last_error, datetime.now(UTC)
+        is_lost = self._lost is not None and time.monotonic() - self._lost_at > LOST_FOR
         told = {member: give() for member, give in self._told.items()}
         return {
             "state": word,
@@ -100,6 +112,9 @@ class Health:
             "queue": self._work.queue,
             "domains": self._settings.names,
             "lastError": last_error and last_error[:4000],
+            "time": now.isoformat(timespec="seconds"),
+            "troubles": [_said(trouble) for trouble in self._work.troubles[:MOST_TROUBLES]],
+            "lost": self._lost and self._lost[:LONGEST] if is_lost else None,
             **{member: value for member, value in told.items() if value is not None},
         }
 
@@ -124,6 +139,7 @@ class Health:
     def missed(self, error: TransientError) -> None:
         """Note that the service cannot be reached."""
         if self._lost is None:
+            self._lost_at = time.monotonic()
             logger.warning("%s Trying again until it answers.", error, extra={"event": "service_lost"})
         self._lost = str(error)
         self._is_found = False
@@ -134,3 +150,13 @@ class Health:
             logger.info("The service answers again.", extra={"event": "service_found"})
         self._lost = None
         self._is_found = True
+
+
+def _said(trouble: Trouble) -> dict[str, str]:
+    return {
+        "domain": trouble.domain,
+        "since": trouble.since.isoformat(timespec="seconds"),
+        "code": trouble.error.code,
+        "message": trouble.error.reason[:LONGEST],
+        "recommendedAction": trouble.error.recommended_action[:LONGEST],
+    }

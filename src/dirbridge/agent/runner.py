@@ -20,7 +20,7 @@ from typing import IO, Any
 from dirbridge.agent import state as states
 from dirbridge.agent.client import Gone, Pauses, ServiceClient
 from dirbridge.agent.delivery import Delivery
-from dirbridge.agent.executor import Executor
+from dirbridge.agent.executor import Executor, Trouble
 from dirbridge.agent.health import Health
 from dirbridge.agent.settings import Settings
 from dirbridge.agent.state import State
@@ -61,6 +61,11 @@ class Runner:
     def last_error(self) -> str | None:
         """What went wrong last with a request."""
         return self._executor.last_error
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What keeps domains from being read at present."""
+        return self._executor.troubles
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop.

@@ -1,6 +1,6 @@
 """`dirbridge agent`: make a code, enrol a host, run the agent, see how it is.
 
-`code`, `list` and `revoke` speak to the API from anywhere; the others act on the agent of this host.
+Those of `agents` speak to the API from anywhere; the others act on the agent of this host.
 """
 
 from __future__ import annotations
@@ -12,20 +12,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import click
-from rich.table import Column, Table
-from rich.text import Text
 
 from dirbridge.cli.agent_install import install, uninstall
 from dirbridge.cli.agent_trace import trace
-from dirbridge.cli.client import Client, Profile, console, options, print_json
+from dirbridge.cli.agents import code, list_agents, revoke, show
 from dirbridge.contract.errors import DirbridgeError
 
 NOT_RUNNING = 1
 CHECK_FAILED = 1
-_LOOK = {"active": "green", "inactive": "yellow", "revoked": "red"}
 
 _settings = click.option(
     "--settings",
@@ -50,6 +46,10 @@ def agent() -> None:
 agent.add_command(install)
 agent.add_command(uninstall)
 agent.add_command(trace)
+agent.add_command(code)
+agent.add_command(list_agents)
+agent.add_command(show)
+agent.add_command(revoke)
 
 
 @agent.command()
@@ -234,62 +234,3 @@ def check(context: click.Context, settings_file: Path | None, state_folder: Path
 
     if not asyncio.run(agent_check.examine(settings_file, state_folder, as_json=as_json)):
         context.exit(CHECK_FAILED)
-
-
-@agent.command()
-@click.option(
-    "--domain", "domains", required=True, multiple=True, metavar="NAME", help="Domain the agent may serve; repeatable."
-)
-@options
-def code(profile: Profile, domains: tuple[str, ...], as_json: bool) -> None:
-    """Make a one-time code that enrols one agent within 15 minutes."""
-    with Client.open(profile) as client:
-        made = client.post("/beta/dirbridge/enrolmentCodes", {"domains": list(domains)})
-    if as_json:
-        print_json(made)
-        return
-    click.echo(made["code"])
-    click.echo(
-        f"Good once, until {made['expirationDateTime']}, for {', '.join(made['domains'])}. On the agent's host:\n"
-        f"  dirbridge agent enrol --service {profile.url} --code CODE",
-        err=True,
-    )
-
-
-@agent.command("list")
-@options
-def list_agents(profile: Profile, as_json: bool) -> None:
-    """Show every agent that was enrolled, and which of them are there."""
-    with Client.open(profile) as client:
-        found = list(client.pages("/beta/dirbridge/agents"))
-    if as_json:
-        print_json(found)
-        return
-    table = Table(
-        Column("Id", no_wrap=True, min_width=36),
-        "Host",
-        "Status",
-        "Domains",
-        "Version",
-        "Last heard",
-        "Last error",
-        box=None,
-    )
-    for each in found:
-        status = Text(each["status"], style=_LOOK.get(each["status"], ""))
-        cells = [each["id"], each["machineName"], status, ", ".join(each["domains"]), each["version"]]
-        table.add_row(*cells, each["lastHeardDateTime"] or "never", Text(each["lastError"] or ""))
-    console().print(table)
-
-
-@agent.command()
-@click.argument("agent_id", type=click.UUID)
-@options
-def revoke(profile: Profile, agent_id: UUID, as_json: bool) -> None:
-    """Shut an agent out, from its next request on."""
-    with Client.open(profile) as client:
-        client.post(f"/beta/dirbridge/agents/{agent_id}/revoke")
-    if as_json:
-        print_json({"id": str(agent_id), "status": "revoked"})
-    else:
-        click.echo(f"Agent {agent_id} is revoked.")

@@ -32,13 +32,13 @@ from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.relay import administration, door, heartbeats, nudges
 from dirbridge.service.relay.door import Door
 from dirbridge.service.setup import Identity
-from dirbridge.store import jobs, requests
+from dirbridge.store import agents, jobs, requests
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
 
 logger = logging.getLogger(__name__)
 
-CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM, jobs.DUE)
+CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM, jobs.DUE, agents.CALLS)
 """What this process is woken by."""
 
 

@@ -17,6 +17,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from dirbridge.store import requests
+
+CALLS = "dirbridge_agents"
+"""Channel of NOTIFY: something of an agent changed that it is to know at once; the payload is the agent."""
 HEARD_WITHIN = timedelta(seconds=90)
 """An agent heard from within this time counts as connected, unless asked otherwise."""
 KEEP_CODES = timedelta(days=30)
@@ -29,7 +33,8 @@ class Agent(msgspec.Struct, frozen=True):
     Attributes:
         public_key: SubjectPublicKeyInfo in DER.
         certificate: PEM.
-        report: what the agent says of itself.
+        report: what the agent says of itself, as of `reported_at`.
+        read_at: now, by the database's clock.
         is_expired: its certificate is no longer valid, by the database's clock.
         is_connected: it was heard from within the time that was asked for.
     """
@@ -45,13 +50,20 @@ class Agent(msgspec.Struct, frozen=True):
     last_heard: datetime | None
     address: str
     report: dict[str, Any]
+    reported_at: datetime | None
     revoked_at: datetime | None
+    read_at: datetime
     is_expired: bool
     is_connected: bool
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be given work: one that said that it stops cannot, however lately that was."""
+        return self.is_connected and self.report.get("state") != "stopping"
+
 
 _COLUMNS = """id, machine_name, version, domains, public_key, certificate, expires_at, enrolled_at, last_heard, address,
-    report, revoked_at, expires_at < now() as is_expired,
+    report, reported_at, revoked_at, now() as read_at, expires_at < now() as is_expired,
     coalesce(last_heard > now() - %(heard_within)s and revoked_at is null, false) as is_connected"""
 
 
@@ -208,7 +220,7 @@ async def reported(
 ) -> None:
     """Keep what an agent says of itself."""
     await conn.execute(
-        """update agents set last_heard = now(), address = %s, version = %s, report = %s
+        """update agents set last_heard = now(), reported_at = now(), address = %s, version = %s, report = %s
            where tenant = %s and id = %s""",
         (address, version, Jsonb(report), tenant, agent),
     )
@@ -225,16 +237,16 @@ async def renew_certificate(
 
 
 async def revoke(conn: AsyncConnection[Any], tenant: UUID, agent: UUID) -> bool:
-    """Shut an agent out for good, and take from it what it is working at. False where there is no such agent."""
+    """Shut an agent out for good, and take from it what it is working at. False where there is no such agent.
+
+    When this commits, the door wakes it if it waits there.
+    """
     cursor = await conn.execute(
-        """with revoked as (
-               update agents set revoked_at = coalesce(revoked_at, now()) where tenant = %(tenant)s and id = %(agent)s
-               returning id
-           ), released as (
-               update agent_requests set renewed_at = '-infinity'
-               where tenant = %(tenant)s and agent = %(agent)s and state = 'taken'
-           )
-           select 1 from revoked""",
-        {"tenant": tenant, "agent": agent},
+        """update agents set revoked_at = coalesce(revoked_at, now()) where tenant = %s and id = %s
+           returning pg_notify(%s, id::text)""",
+        (tenant, agent, CALLS),
     )
-    return await cursor.fetchone() is not None
+    if await cursor.fetchone() is None:
+        return False
+    await requests.release(conn, tenant, agent)
+    return True

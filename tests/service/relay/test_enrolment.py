@@ -270,6 +270,10 @@ async def test_commands_of_the_administrator(relay: Service, tmp_path: Path) -> 
     (shown,) = json.loads(await call("list", "--json"))
     assert (shown["id"], shown["status"]) == (identity.agent, "inactive")
     assert identity.agent in await call("list")
+    shown = await call("show", identity.agent)
+    assert "has not been run since" in " ".join(shown.split())
+    assert "systemctl start dirbridge-agent" in " ".join(shown.split())
+    assert json.loads(await call("show", identity.agent, "--json"))["statusReasons"][0]["code"] == "AgentNeverHeard"
     await call("revoke", identity.agent)
     (shown,) = json.loads(await call("list", "--json"))
     assert shown["status"] == "revoked"

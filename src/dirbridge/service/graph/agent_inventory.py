@@ -112,7 +112,7 @@ def _plain(item: Item, default: UUID) -> dict[str, Any]:
                 "id": str(item.id),
                 "machineName": item.machine_name,
                 "externalIp": item.address,
-                "status": "active" if item.is_connected else "inactive",
+                "status": "active" if item.is_there else "inactive",
                 "supportedPublishingTypes": [PROFILE],
             }
         case Group():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from dirbridge.contract.enrolment import EnrolmentCode
 from dirbridge.contract.errors import ConfigurationError
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import HYBRID, OBSERVERS
+from dirbridge.service.relay import agent_states
 from dirbridge.service.relay.door import Door
 from dirbridge.store import agents, audits
 
@@ -78,8 +79,14 @@ async def list_agents(door: Door) -> list[agents.Agent]:
         return await agents.list_all(conn, door.tenant, door.settings.heard_within)
 
 
+async def get_agent(door: Door, agent: UUID) -> agents.Agent | None:
+    """Give one agent; None where there is none."""
+    async with door.database.connection() as conn:
+        return await agents.get(conn, door.tenant, agent, door.settings.heard_within)
+
+
 async def revoke(door: Door, agent: UUID, actor: str) -> bool:
-    """Shut an agent out from its next request on. False where there is no such agent."""
+    """Shut an agent out at once. False where there is no such agent."""
     async with door.database.transaction() as conn:
         found = await agents.revoke(conn, door.tenant, agent)
         if found:
@@ -108,7 +115,16 @@ async def post_code(door: TheDoor, caller: Annotated[Caller, Depends(WRITE)], wi
 @router.get("/agents", dependencies=[Depends(READ)])
 async def get_agents(door: TheDoor) -> JSONResponse:
     """List the agents."""
-    return JSONResponse({"value": [_shown(agent) for agent in await list_agents(door)]})
+    return JSONResponse({"value": [_shown(door, agent) for agent in await list_agents(door)]})
+
+
+@router.get("/agents/{agent}", dependencies=[Depends(READ)])
+async def get_one_agent(door: TheDoor, agent: UUID) -> JSONResponse:
+    """Show an agent."""
+    found = await get_agent(door, agent)
+    if found is None:
+        raise HTTPException(404, f"There is no agent {agent}.")
+    return JSONResponse(_shown(door, found))
 
 
 @router.post("/agents/{agent}/revoke")
@@ -119,23 +135,39 @@ async def post_revoke(door: TheDoor, caller: Annotated[Caller, Depends(WRITE)], 
     return Response(status_code=204)
 
 
-def _shown(agent: agents.Agent) -> dict[str, Any]:
+def _shown(door: Door, agent: agents.Agent) -> dict[str, Any]:
     report = agent.report
+    condition = agent_states.judge(agent, timedelta(days=door.settings.certificate_days))
     return {
         "id": str(agent.id),
         "machineName": agent.machine_name,
         "externalIp": agent.address,
-        "status": "revoked" if agent.revoked_at else "active" if agent.is_connected else "inactive",
+        "status": condition.state,
+        "statusReasons": [_reason(reason) for reason in condition.reasons],
         "version": agent.version,
         "domains": agent.domains,
         "servedDomains": report.get("domains", []),
         "enrolledDateTime": _time(agent.enrolled_at),
         "lastHeardDateTime": _time(agent.last_heard),
+        "lastReportDateTime": _time(agent.reported_at),
         "certificateExpirationDateTime": _time(agent.expires_at),
         "revokedDateTime": _time(agent.revoked_at),
         "uptimeInSeconds": report.get("uptime"),
         "requestsInProgress": report.get("queue"),
         "lastError": report.get("lastError"),
+        "clockOffsetInSeconds": report.get("clockOffset"),
+        "update": report.get("update"),
+        "traces": report.get("traces"),
+    }
+
+
+def _reason(reason: agent_states.Reason) -> dict[str, Any]:
+    return {
+        "code": reason.code,
+        "message": reason.message,
+        "recommendedAction": reason.recommended_action,
+        "domain": reason.domain,
+        "sinceDateTime": _time(reason.since),
     }
 
 

@@ -250,18 +250,31 @@ async def _issue_token(door: Door, form: dict[str, str]) -> JSONResponse:
 async def _next_request(
     door: Door, request: Request, agent: agents.Agent, domains: set[str], wait: float
 ) -> requests.Taken | None:
-    """Wait for a request to one of these domains. An agent that has hung up is given none."""
+    """Wait for a request to one of these domains. An agent that has hung up is given none.
+
+    Raises:
+        Refusal: the agent was revoked while it waited.
+    """
     now = asyncio.get_running_loop().time
     until = now() + wait
-    with door.listener.watch(*((requests.REQUESTS, domain) for domain in domains)) as bell:
+    topics = [*((requests.REQUESTS, domain) for domain in domains), (agents.CALLS, str(agent.id))]
+    with door.listener.watch(*topics) as bell:
         while not await request.is_disconnected():
             async with door.database.connection() as conn:
                 taken = await requests.take(conn, door.tenant, agent.id, domains, door.settings.leases)
             left = until - now()
             if taken is not None or left <= 0:
                 return taken
-            await bell.wait(min(left, door.settings.look.total_seconds()))
+            if await bell.wait(min(left, door.settings.look.total_seconds())):
+                await _still_welcome(door, agent)
     return None
+
+
+async def _still_welcome(door: Door, agent: agents.Agent) -> None:
+    async with door.database.connection() as conn:
+        known = await agents.get(conn, door.tenant, agent.id)
+    if known is not None and known.revoked_at is not None:
+        raise Refusal(403, *_revoked(known))
 
 
 async def _store_page(

@@ -6,32 +6,54 @@ agent and a service of different versions understand each other.
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from dirbridge.service.relay.door import PATH, Door, Known, TheDoor, address, message
 from dirbridge.service.relay.refusals import DoorRoute
 from dirbridge.store import agents, jobs, requests
 
 
-class Heartbeat(BaseModel):
+class _Said(BaseModel):
+    model_config = ConfigDict(populate_by_name=True, alias_generator=to_camel)
+
+
+class Trouble(_Said):
+    """What keeps an agent from reading a domain."""
+
+    domain: str = Field(max_length=255)
+    code: str = Field(max_length=100)
+    message: str = Field(max_length=4000)
+    recommended_action: str = Field(default="", max_length=4000)
+    since: datetime | None = None
+
+
+class Heartbeat(_Said):
     """What an agent says of itself.
 
-    `update` is what its updater is doing, `traces` how it traces; each is kept as it came, for those who show it.
+    Attributes:
+        time: by the clock of its host.
+        lost: why it gets no requests although its heartbeats come through.
+        update: what its updater is doing; kept as it came.
+        traces: how it traces; kept as it came.
     """
-
-    model_config = ConfigDict(populate_by_name=True)
 
     state: str = Field(pattern="^(starting|running|stopping)$")
     version: str = Field(max_length=64)
     host: str = Field(max_length=255)
-    uptime: float = Field(ge=0)
+    uptime: float = Field(ge=0, allow_inf_nan=False)
     queue: int = Field(ge=0)
     domains: list[str] = Field(max_length=1000)
-    last_error: str | None = Field(default=None, alias="lastError", max_length=4000)
+    last_error: str | None = Field(default=None, max_length=4000)
+    time: datetime | None = None
+    troubles: list[Trouble] = Field(default=[], max_length=100)
+    lost: str | None = Field(default=None, max_length=4000)
     update: dict[str, Any] | None = None
     traces: dict[str, Any] | None = None
 
@@ -54,20 +76,38 @@ def _answer(door: Door) -> dict[str, Any]:
 async def _note(door: Door, agent: agents.Agent, beat: Heartbeat, address: str) -> None:
     """Keep a heartbeat. A process that begins or ends works at nothing, whatever was handed to it before."""
     domains = sorted({domain.lower() for domain in beat.domains}) if beat.state != "stopping" else []
-    report = {
-        "state": beat.state,
-        "host": beat.host,
-        "uptime": beat.uptime,
-        "queue": beat.queue,
+    report = beat.model_dump(mode="json", by_alias=True, exclude={"version", "time"}) | {
         "domains": domains,
-        "lastError": beat.last_error,
-        "update": beat.update,
-        "traces": beat.traces,
+        "clockOffset": _offset(door, beat.time),
     }
     async with door.database.transaction() as conn:
-        await agents.reported(conn, door.tenant, agent.id, address=address, version=beat.version, report=report)
+        await agents.reported(
+            conn, door.tenant, agent.id, address=address, version=_clean(beat.version), report=_clean(report)
+        )
         if beat.state != "running":
             await requests.release(conn, door.tenant, agent.id)
         if beat.state == "starting":
             # Its settings may be others than before, and with them the account that it binds as.
             await jobs.wake(conn, door.tenant, domains=domains)
+
+
+def _offset(door: Door, time: datetime | None) -> float | None:
+    """Give the seconds that an agent's clock is ahead of the service's."""
+    if time is None:
+        return None
+    return round(((time if time.tzinfo else time.replace(tzinfo=UTC)) - door.now()).total_seconds(), 1)
+
+
+def _clean(value: Any) -> Any:
+    """Leave out what the database does not take: NUL in texts, and numbers that are none."""
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case float() if not math.isfinite(value):
+            return None
+        case list():
+            return [_clean(each) for each in value]
+        case dict():
+            return {_clean(name): _clean(each) for name, each in value.items()}
+        case _:
+            return value

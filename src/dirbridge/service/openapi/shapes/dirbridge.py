@@ -18,23 +18,38 @@ class EnrolmentCode(Shape, kw_only=True):
     expiration_date_time: str
 
 
+class AgentReason(Shape, kw_only=True):
+    """Why an agent is not healthy, and what to do."""
+
+    code: str
+    message: str
+    recommended_action: str
+    domain: Text
+    since_date_time: Text
+
+
 class EnrolledAgent(Shape, kw_only=True):
     """An agent, and what it last said of itself."""
 
     id: str
     machine_name: str
     external_ip: str
-    status: Literal["active", "inactive", "revoked"]
+    status: Literal["healthy", "degraded", "inactive", "updating", "revoked"]
+    status_reasons: list[AgentReason]
     version: str
     domains: list[str]
     served_domains: list[str]
     enrolled_date_time: Text
     last_heard_date_time: Text
+    last_report_date_time: Text
     certificate_expiration_date_time: Text
     revoked_date_time: Text
     uptime_in_seconds: float | None
     requests_in_progress: int | None
     last_error: Text
+    clock_offset_in_seconds: float | None
+    update: dict[str, Any] | None
+    traces: dict[str, Any] | None
 
 
 class TestedNotification(Shape, kw_only=True):

@@ -51,6 +51,7 @@ from dirbridge.service.relay import administration as relay
 EXTENSIONS: Table = {
     "relay.administration.post_code": makes(EnrolmentCode, relay.CodeWish, located=False),
     "relay.administration.get_agents": lists(EnrolledAgent),
+    "relay.administration.get_one_agent": gives(EnrolledAgent, NONE),
     "relay.administration.post_revoke": acts(),
     "notify.administration.post_test": answers(TestedNotification, notifications.TestWish, many=True),
     "notify.administration.get_messages": lists(Notification, Options(frozenset({"top"}), most=1000)),
