@@ -414,9 +414,14 @@ CODES: Mapping[str, Code] = {
         "The account may not list deleted objects, so deletes would go unnoticed.",
         "Grant it, see active-directory.md, or set allow_without_deleted_objects.",
     ),
+    "NotificationOff": Code(
+        PERSON,
+        "The agent's settings say not to listen for changes. They wait for the job's interval.",
+        "None, or set change_notification.",
+    ),
     "NotificationUnsupported": Code(
         PERSON,
-        "The directory does not tell of changes by itself, or shall not. They wait for the job's interval.",
+        "The directory does not tell of changes by itself. They wait for the job's interval.",
         "None; a shorter interval finds them sooner.",
     ),
     "NotImplemented": Code(

@@ -14,6 +14,7 @@ import pytest_asyncio
 from dirbridge.connectors.ad import settings as ad_settings
 from dirbridge.connectors.ad.source import ActiveDirectorySource
 from tests.connectors.ad.conftest import PASSWORD, READER, Admin, Follower, signed_in
+from tests.connectors.ad.test_notification import listening
 from tests.fixtures.controllers import Pair
 
 pytestmark = [pytest.mark.samba, pytest.mark.xdist_group("controllers"), pytest.mark.timeout(180)]
@@ -80,3 +81,22 @@ def replica_of(follower: Follower) -> str:
     """Name of the domain controller that was read last."""
     assert follower.watermark is not None
     return follower.watermark.replica.partition("|")[0]
+
+
+async def test_listening_follows_the_reading(there: Two, values: dict[str, Any], pair: Pair) -> None:
+    """What another domain controller tells may not have come yet to the one that is read."""
+    first = Follower(ActiveDirectorySource(ad_settings.parse({**values, "servers": [pair.two.ldaps_url]})))
+    await first.next()
+    source = ActiveDirectorySource(ad_settings.parse(values))
+    follower = Follower(source, watermark=first.watermark)
+    async with listening(source) as ear:
+        there.one.user(there.ou, "Ann")
+        await ear.hears()
+        await follower.next()
+        assert replica_of(follower) == "dc2.contoso.test"
+        await ear.hears()  # it begins anew there
+        there.one.user(there.ou, "Bob")
+        assert await ear.quiet()
+        cid = there.two.user(there.ou, "Cid")
+        await ear.hears()
+        assert set((await follower.next()).entries) == {cid}

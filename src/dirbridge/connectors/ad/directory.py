@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from dirbridge.connectors.ad import dirsync, dn, entries
+from dirbridge.connectors.ad import dirsync, dn, entries, notification
 from dirbridge.connectors.ad.asking import ask
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.connectors.ldap_wire.connection import BASE, SUBTREE, Chunk, Connection, Found, Search
@@ -167,6 +167,10 @@ class Directory:
         await self._connection.close()
         if self._second is not None:
             await self._second.close()
+
+    def listen(self) -> AsyncGenerator[bool, None]:
+        """Listen to what changes; this session is good for nothing else from then on."""
+        return notification.listen(self._connection, self._settings.base_dn, self.facts.usn)
 
     async def answer(
         self, cookie: bytes, classes: str, attributes: Sequence[str]

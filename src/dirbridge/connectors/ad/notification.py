@@ -27,8 +27,10 @@ REMEMBERED = 10_000
 _UNSUPPORTED = frozenset({"UNAVAILABLE_CRITICAL_EXTENSION", "UNWILLING_TO_PERFORM", "INAPPROPRIATE_MATCHING"})
 
 
-async def listen(connection: Connection, base: str, usn: int) -> AsyncGenerator[None, None]:
-    """Give one item once listening has begun, and one after changes; many that come together are one.
+async def listen(connection: Connection, base: str, usn: int) -> AsyncGenerator[bool, None]:
+    """Give an item once listening has begun, after changes, and every second: whether there is news.
+
+    The first one counts as news, and changes that come together are one.
 
     Args:
         connection: bound, and used for nothing else from now on.
@@ -44,11 +46,10 @@ async def listen(connection: Connection, base: str, usn: int) -> AsyncGenerator[
     try:
         async with aclosing(connection.stream(question)) as answer:
             async for chunk in answer:
-                # A list, as each one is to be remembered.
+                # A list: each one is to be remembered.
                 changes = [found for found in chunk.found if news.has(found[1])]
-                if changes or not begun:
-                    begun = True
-                    yield
+                yield bool(changes) or not begun
+                begun = True
     except DirbridgeError as error:
         if begun or error.details.get("ldapError") not in _UNSUPPORTED:
             raise

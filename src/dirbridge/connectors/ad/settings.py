@@ -112,6 +112,11 @@ class Settings(BaseModel):
         description="Read changes although the account may not list deleted objects. Deletes are then not seen "
         "until the next full read.",
     )
+    change_notification: bool = Field(
+        default=True,
+        description="Listen at a domain controller, which tells of changes as they happen, on a connection of its own. "
+        "Without it changes wait for the job's interval.",
+    )
 
     @property
     def base_dn(self) -> str:

@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+MOVE_AFTER = 600.0
+"""Seconds for which changes must have been read at other domain controllers before one of those is listened to."""
+
 _NO_RIGHT = "NoRightOnDeletedObjects"
 
 
@@ -56,7 +59,9 @@ class ActiveDirectorySource:
     ) -> None:
         self._settings = settings
         self._page_entries = page_entries
+        self._clock = clock
         self._signing_in = SigningIn(settings, clock)
+        self._read_at: dict[str, float] = {}
 
     async def changes(self, selection: Selection, since: Watermark | None) -> AsyncGenerator[ChangePage, None]:
         """Stream what changed since a watermark, or everything.
@@ -73,6 +78,7 @@ class ActiveDirectorySource:
         """
         plan = Plan(self._settings, selection)
         async with await self._open(since.replica if since else "") as directory:
+            self._read_at[directory.facts.replica] = self._clock()
             reading = _Reading(self._settings, plan, directory, self._page_entries)
             stream = reading.everything() if since is None else reading.since(since)
             async with aclosing(stream):
@@ -108,6 +114,35 @@ class ActiveDirectorySource:
         """Give the attributes that entries of these types may have and that may leave this host."""
         async with await self._open() as directory:
             return await live_schema.read(self._settings, directory, object_types)
+
+    async def watch(self) -> AsyncGenerator[None, None]:
+        """Listen at the domain controller that jobs read: what another one tells may not have come there yet."""
+        if not self._settings.change_notification:
+            raise ConfigurationError(
+                f"The settings of {self._settings.name} say not to listen for changes.",
+                code="NotificationOff",
+                recommended_action="Set `change_notification` to true if changes shall come at once.",
+            )
+        while True:
+            patience = MOVE_AFTER if self._read_at else 0.0
+            async with await self._open(self._latest()) as directory, aclosing(directory.listen()) as changes:
+                began = self._clock()
+                async for is_news in changes:
+                    if is_news:
+                        yield
+                    elif self._reads_elsewhere(directory.facts.replica, began, patience):
+                        break
+                else:
+                    return
+
+    def _latest(self) -> str:
+        """The domain controller that was read last; empty where none was."""
+        return max(self._read_at, key=self._read_at.__getitem__, default="")
+
+    def _reads_elsewhere(self, replica: str, since: float, patience: float) -> bool:
+        """Whether changes have been read for so many seconds, and none of them here."""
+        here, latest = self._read_at.get(replica, since), self._read_at.get(self._latest(), since)
+        return latest - max(here, since) > patience
 
     async def check(self) -> CheckReport:
         """Prove that the directory can be read, deleted objects included."""

@@ -90,7 +90,7 @@ class GeneratedSource:
         if file is None or not self._settings.notifies:
             raise ConfigurationError(
                 f"The made-up directory {self._settings.name} does not tell of changes.",
-                code="NotificationUnsupported",
+                code="NotificationOff",
                 recommended_action="Set `notifies` and `revision_file` where it shall.",
             )
         seen = None
