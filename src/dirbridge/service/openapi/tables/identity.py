@@ -17,13 +17,13 @@ from dirbridge.service.openapi.shapes.identity import (
 )
 
 OAUTH: Table = {
-    "auth.endpoints.configuration": gives(Discovery, None, refusals=(400,)),
-    "auth.endpoints.keys": gives(SigningKeys, None, refusals=(400,)),
-    "auth.endpoints.token": Operation(answer=TokenAnswer, body=Body(TokenRequest, media=FORM), refusals=(400, 401)),
-    "auth.endpoints.device_code": Operation(
+    "auth.oauth.endpoints.configuration": gives(Discovery, None, refusals=(400,)),
+    "auth.oauth.endpoints.keys": gives(SigningKeys, None, refusals=(400,)),
+    "auth.oauth.endpoints.token": Operation(answer=TokenAnswer, body=Body(TokenRequest, media=FORM), refusals=(400, 401)),
+    "auth.oauth.endpoints.device_code": Operation(
         answer=DeviceCode, body=Body(DeviceCodeRequest, media=FORM), refusals=(400, 401, 429)
     ),
-    "auth.endpoints.instance": gives(
+    "auth.oauth.endpoints.instance": gives(
         Instance,
         Options(
             plain={
@@ -33,7 +33,7 @@ OAUTH: Table = {
         ),
         refusals=(400,),
     ),
-    "auth.userinfo.userinfo": gives(UserInfo, None, permissions=("openid",)),
+    "auth.oauth.userinfo.userinfo": gives(UserInfo, None, permissions=("openid",)),
 }
 HEALTH: Table = {
     "health.healthz": gives(Alive, None),
