@@ -31,6 +31,8 @@ from dirbridge.service.notify import administration as notifications
 from dirbridge.service.notify.delivery import Courier
 from dirbridge.service.relay import administration, door, heartbeats, nudges
 from dirbridge.service.relay.door import Door
+from dirbridge.service.releases import administration as releases
+from dirbridge.service.releases import download
 from dirbridge.service.setup import Identity
 from dirbridge.store import agents, jobs, requests
 from dirbridge.store.database import Database
@@ -99,6 +101,8 @@ def build(
     app.include_router(heartbeats.router)
     app.include_router(nudges.router)
     app.include_router(administration.router)
+    app.include_router(releases.router)
+    app.include_router(download.router)
     app.include_router(notifications.router)
     app.include_router(openapi.router)
     errors.register(app)

@@ -85,7 +85,8 @@ class Prober:
             return
         if filled:
             self._try(operation.as_strategy(GenerationMode.POSITIVE), CHECKS)
-        if operation.body or operation.query:
+        # Of bytes there are none that do not fit.
+        if operation.query or any(body.media_type != "application/octet-stream" for body in operation.body):
             rejected = [*CHECKS, checks.negative_data_rejection]
             self._try(operation.as_strategy(GenerationMode.NEGATIVE, path_parameters=filled), rejected)
         if EXAMPLES >= LONG:

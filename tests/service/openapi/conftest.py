@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,6 +24,7 @@ from dirbridge.store.directory import ObjectRow
 from dirbridge.store.identifiers import new_id
 from dirbridge.store.removals import Removal
 from dirbridge.tenant.target import TenantTarget
+from tests.fixtures.releases import Publisher
 from tests.service import registered
 
 TEMPLATE = "1a4721b3-e57f-4451-ae87-ef078703ec94"
@@ -69,7 +71,7 @@ class SmallWorld:
 
 @pytest.fixture
 async def small_world(
-    service: FastAPI, client: httpx2.AsyncClient, database: Database, identity: Identity
+    service: FastAPI, client: httpx2.AsyncClient, database: Database, identity: Identity, tmp_path: Path
 ) -> SmallWorld:
     """Everything there is one of, or two."""
     client.headers.update(registered.bearer(identity.tokens, *PERMISSIONS))
@@ -81,6 +83,7 @@ async def small_world(
     await _people(world)
     await _job(world)
     await _agents(world)
+    await _release(world, Publisher(tmp_path / "publisher"))
     world.keys["{session}"] = str(uuid4())
     made = await world.post(
         "/beta/dirbridge/administrators", {"userName": "ada@contoso.test", "roles": ["Global Reader"]}
@@ -91,6 +94,18 @@ async def small_world(
         identity.tokens, UUID(made["id"]), "ada@contoso.test", ["Global Reader"], ["openid", "profile", "User.Read"]
     )
     return world
+
+
+async def _release(world: SmallWorld, publisher: Publisher) -> None:
+    """A release that agents are offered."""
+    file = publisher.release("1.0.0")
+    world.keys["{sha256}"] = file.name.partition(".")[0]
+    releases = "/beta/dirbridge/releases"
+    stored = await world.client.put(f"{releases}/archives/{world.keys['{sha256}']}", content=file.read_bytes())
+    assert stored.status_code == 204, stored.text
+    files = {name: content.decode() for name, content in publisher.repository.files().items()}
+    published = await world.client.post(f"{releases}/repository", json={"files": files})
+    assert published.status_code == 204, published.text
 
 
 async def _people(world: SmallWorld) -> None:

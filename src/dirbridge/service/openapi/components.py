@@ -20,6 +20,7 @@ Schema = dict[str, Any]
 
 _PREFIX = "#/components/schemas/"
 _FIXED: Schema = {
+    "Archive": {"type": "string", "format": "binary"},
     "Count": {"type": "integer", "minimum": 0},
     "Csv": {"type": "string"},
     "Error": ERROR,

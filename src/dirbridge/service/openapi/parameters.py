@@ -32,6 +32,7 @@ _PATH: Mapping[str, str] = {
     "{profile}": "The publishing profile; `provisioning` is the only one.",
     "{relation}": "What is related.",
     "{session}": "The id of the session.",
+    "{sha256}": "The SHA-256 of the archive, in lower-case hexadecimal.",
     "{sp}": "The object id of the service principal, or `appId=` and its client id.",
     "/applications/{sp}": "The id of the application.",
     "{template}": "The template's id, such as `AD2AADProvisioning`.",

@@ -103,6 +103,36 @@ class PreviewCount(Shape, kw_only=True):
     number: int
 
 
+class AgentRelease(Shape, kw_only=True):
+    """A release of the agent that is offered to agents."""
+
+    name: str
+    version: str
+    python: str
+    platform: str
+    channel: str
+    requires: int
+    sha256: str
+    size: int
+    published_date_time: str
+    agents: int
+
+
+class SignedRole(Shape, kw_only=True):
+    """A role of the releases' repository, as it is handed out."""
+
+    role: Literal["root", "targets", "snapshot", "timestamp"]
+    version: int
+    expiration_date_time: str
+
+
+class ReleaseRepository(Shape, kw_only=True):
+    """The repository of releases: its signed files, and the archives that are here by SHA-256."""
+
+    roles: list[SignedRole]
+    archives: list[str]
+
+
 class Preview(Entity, kw_only=True):
     """A preview of a job's next whole cycle."""
 

@@ -14,6 +14,7 @@ from dirbridge.service.graph import (
 )
 from dirbridge.service.notify import administration as notifications
 from dirbridge.service.openapi.operations import (
+    BYTES,
     CSV,
     FORMAT,
     NONE,
@@ -30,12 +31,14 @@ from dirbridge.service.openapi.operations import (
 )
 from dirbridge.service.openapi.shapes.dirbridge import (
     Administrator,
+    AgentRelease,
     Decision,
     EnrolledAgent,
     EnrolmentCode,
     JobScope,
     Notification,
     Preview,
+    ReleaseRepository,
     RepairedAccount,
     SigningKey,
     SignInSession,
@@ -47,12 +50,18 @@ from dirbridge.service.openapi.shapes.dirbridge import (
 from dirbridge.service.openapi.shapes.logs import ProvisioningObjectSummary
 from dirbridge.service.openapi.tables.synchronization import PART
 from dirbridge.service.relay import administration as relay
+from dirbridge.service.releases import administration as releases
 
 EXTENSIONS: Table = {
     "relay.administration.post_code": makes(EnrolmentCode, relay.CodeWish, located=False),
     "relay.administration.get_agents": lists(EnrolledAgent),
     "relay.administration.get_one_agent": gives(EnrolledAgent, NONE),
     "relay.administration.post_revoke": acts(),
+    "releases.administration.list_releases": lists(AgentRelease),
+    "releases.administration.show_repository": gives(ReleaseRepository, NONE),
+    "releases.administration.put_archive": acts(Body("Archive", media=BYTES)),
+    "releases.administration.publish": acts(releases.SignedFiles),
+    "releases.administration.choose": acts(releases.Choice, refusals=(404,)),
     "notify.administration.post_test": answers(TestedNotification, notifications.TestWish, many=True),
     "notify.administration.get_messages": lists(Notification, Options(frozenset({"top"}), most=1000)),
     "graph.previews.ask": Operation(

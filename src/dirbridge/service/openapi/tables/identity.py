@@ -19,7 +19,9 @@ from dirbridge.service.openapi.shapes.identity import (
 OAUTH: Table = {
     "auth.oauth.endpoints.configuration": gives(Discovery, None, refusals=(400,)),
     "auth.oauth.endpoints.keys": gives(SigningKeys, None, refusals=(400,)),
-    "auth.oauth.endpoints.token": Operation(answer=TokenAnswer, body=Body(TokenRequest, media=FORM), refusals=(400, 401)),
+    "auth.oauth.endpoints.token": Operation(
+        answer=TokenAnswer, body=Body(TokenRequest, media=FORM), refusals=(400, 401)
+    ),
     "auth.oauth.endpoints.device_code": Operation(
         answer=DeviceCode, body=Body(DeviceCodeRequest, media=FORM), refusals=(400, 401, 429)
     ),
