@@ -12,8 +12,8 @@ from pathlib import Path
 
 from dirbridge.agent import settings as agent_settings
 from dirbridge.agent import state as agent_state
-from dirbridge.agent.check import directories, files, host, process, service
-from dirbridge.agent.runner import check_domains
+from dirbridge.agent.check import directories, files, host, process, service, units
+from dirbridge.agent.runner import check_domains, running_pid
 from dirbridge.agent.settings import Common, Settings
 from dirbridge.agent.state import State
 from dirbridge.contract.errors import DirbridgeError
@@ -30,13 +30,15 @@ async def examine(
         state_folder: where it was enrolled.
         now: seconds since the epoch, by this host's clock.
     """
-    for finding in host.examine():
+    for finding in host.examine(running_pid(state_folder)):
         yield finding
     settings, said = _settings(settings_file)
     yield said
     state, said = _state(state_folder)
     yield said
     yield process.examine(state_folder, now())
+    async for finding in units.examine():
+        yield finding
     if state is not None:
         if settings is not None:
             yield _domains(settings, state)

@@ -10,10 +10,12 @@ import asyncio
 import json
 import os
 import pwd
+import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import dirbridge
 from dirbridge.agent import state as agent_state
 from dirbridge.agent.check import probe
 from dirbridge.agent.settings import Settings
@@ -57,11 +59,35 @@ async def examine(
         )
     if not faults:
         yield Finding("account", "pass", f"{account} may run the agent, read its files and write {folder}.")
+    for path in (settings_file, settings_file.parent, Path(program), Path(dirbridge.__file__).parent):
+        finding = _exposed(path)
+        if finding is not None:
+            yield finding
+
+
+def _exposed(path: Path) -> Finding | None:
+    """Say whether anybody may change what the agent goes by."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None  # that it cannot be read is another finding
+    if not mode & stat.S_IWOTH or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+        return None
+    return Finding(
+        "exposure",
+        "warn",
+        f"Everybody on this host may change {path} (mode {stat.S_IMODE(mode):04o}), and with it what the agent does.",
+        f"`chmod o-w {path}`.",
+        "FileExposed",
+    )
 
 
 def _wanted(settings_file: Path, settings: Settings | None, folder: Path, program: str) -> Iterator[tuple[str, str]]:
     """Name what is done with which path: `run`, `read` or `write`."""
     yield "run", program
+    command = Path(program).with_name("dirbridge")
+    if command.exists():
+        yield "run", str(command)
     yield "read", str(settings_file)
     yield "write", str(folder)
     for name in (agent_state.KEY, agent_state.CERTIFICATE, agent_state.TRUST, agent_state.IDENTITY):

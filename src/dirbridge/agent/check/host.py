@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dirbridge
@@ -16,10 +17,21 @@ LIBRARIES = ("ldap", "cryptography", "joserfc", "zstandard")
 """What the agent cannot do without; each is code of this machine's kind, which another machine's does not load."""
 
 
-def examine() -> Iterator[Finding]:
-    """Give what there is to say of installation and policy."""
+DENIALS = (Path("/var/log/audit/audit.log"), Path("/var/log/kern.log"), Path("/var/log/syslog"))
+"""Where SELinux and AppArmor leave word of what they denied, unless only the journal has it."""
+_DENIED = re.compile(r"apparmor=\"DENIED\"|avc:\s+denied")
+_TAIL = 1024 * 1024
+
+
+def examine(pid: int | None = None) -> Iterator[Finding]:
+    """Give what there is to say of installation and policy.
+
+    Args:
+        pid: the running agent's process, whose confinement may be another than this one's.
+    """
     yield installation()
-    yield from policy(Path(sys.executable), Path(dirbridge.__file__).parent)
+    yield from policy(Path(sys.executable), Path(dirbridge.__file__).parent, pid=pid)
+    yield from denials()
 
 
 def installation(libraries: tuple[str, ...] = LIBRARIES) -> Finding:
@@ -43,7 +55,7 @@ def installation(libraries: tuple[str, ...] = LIBRARIES) -> Finding:
     return Finding("installation", "pass", f"{version}, installed in {Path(dirbridge.__file__).parent}.")
 
 
-def policy(*places: Path) -> Iterator[Finding]:
+def policy(*places: Path, pid: int | None = None) -> Iterator[Finding]:
     """Say whether programs and libraries may be run from where they lie."""
     barred = sorted({str(place) for place in places if os.statvfs(place).f_flag & os.ST_NOEXEC})
     if barred:
@@ -55,12 +67,12 @@ def policy(*places: Path) -> Iterator[Finding]:
             "MountedNoexec",
         )
         return
-    confinement = _confinement()
+    confinement = _confinement(pid)
     if confinement:
         yield Finding(
             "execution-policy",
             "warn",
-            f"This process is confined by {confinement}.",
+            f"The {'agent' if pid else 'check'} is confined by {confinement}.",
             "If the agent does not start or cannot read its files, look for denials with `journalctl -k -g DENIED` or "
             "`ausearch -m avc -ts recent`, and allow what is denied.",
             "Confined",
@@ -69,10 +81,32 @@ def policy(*places: Path) -> Iterator[Finding]:
     yield Finding("execution-policy", "pass", "Programs may be run from where the agent is installed.")
 
 
-def _confinement() -> str:
-    """Name the profile of SELinux or AppArmor that confines this process; empty where none does."""
+def denials(logs: Sequence[Path] = DENIALS) -> Iterator[Finding]:
+    """Give the last thing that a policy denied the agent, by each log that has one and can be read."""
+    for log in logs:
+        try:
+            with log.open("rb") as file:
+                file.seek(max(0, log.stat().st_size - _TAIL))
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
+            continue
+        found = [line for line in lines if _DENIED.search(line) and "dirbridge" in line]
+        if found:
+            yield Finding(
+                "policy-denials",
+                "fail",
+                f"{log} says that a policy of this host denied the agent something, {len(found)} times; the last: "
+                f"{found[-1][:400]}",
+                "Allow what is denied in the policy that the line names, then rotate the log or wait until the line is "
+                "out of it.",
+                "PolicyDenied",
+            )
+
+
+def _confinement(pid: int | None) -> str:
+    """Name the profile of SELinux or AppArmor that confines a process, this one if none is named; empty if none."""
     try:
-        label = Path("/proc/self/attr/current").read_text("utf-8").strip("\0\n ")
+        label = Path(f"/proc/{pid or 'self'}/attr/current").read_text("utf-8").strip("\0\n ")
     except OSError:
         return ""
     if label.endswith("(enforce)"):

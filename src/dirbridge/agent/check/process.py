@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dirbridge import __version__
 from dirbridge.agent.health import REPORT
 from dirbridge.agent.runner import running_pid
 from dirbridge.contract.wire import Finding
@@ -39,6 +40,15 @@ def examine(folder: Path, now: float) -> Finding:
             "NotMoving",
         )
     uptime = timedelta(seconds=round(float(report.get("uptime") or 0)))
+    version = report.get("version")
+    if version not in {None, __version__}:
+        return Finding(
+            "running",
+            "warn",
+            f"The agent runs as process {pid} for {uptime}, as version {version}; {__version__} is installed.",
+            "Restart it, so that it runs what is installed.",
+            "OtherVersionRuns",
+        )
     trouble = report.get("lost") or report.get("lastError")
     if trouble:
         return Finding(
