@@ -144,14 +144,10 @@ async def large_group(size: int) -> AsyncIterator[Figure]:
 
 async def samba(users: int) -> AsyncIterator[Figure]:
     """The initial sync of a real domain, beside the raw DirSync read of the same."""
-    async with _domain(users) as (domain, password):
+    async with samba_domain(users) as (domain, password):
         raw = await _raw_dirsync(domain, password)
         yield Figure(f"raw DirSync read of {users:,} users from Samba", f"{raw:.2f} s", f"{users / raw:,.0f} entries/s")
-        settings = (
-            f'[[domain]]\nname = "{domain.realm}"\nservers = ["{domain.ldaps_url}"]\nca_file = "{domain.ca_file}"\n'
-            f'user = "svc-bench@{domain.realm}"\npassword_file = "{{folder}}/password"\n'
-        )
-        async with deployed(domain.realm, settings, {"password": password}) as here:
+        async with deployed(domain.realm, samba_settings(domain), {"password": password}) as here:
             seconds = await here.first_cycle()
             yield Figure(
                 f"initial sync of {users:,} users from Samba",
@@ -166,13 +162,22 @@ async def samba(users: int) -> AsyncIterator[Figure]:
 
 
 @asynccontextmanager
-async def _domain(users: int) -> AsyncIterator[tuple[Domain, str]]:
+async def samba_domain(users: int) -> AsyncIterator[tuple[Domain, str]]:
+    """Run a domain of `p000000`, `p000001` and so on; gives it with the password of the account that reads it."""
     async with Domain("bench.test", "BENCH") as domain:
         await domain.load("\n".join(_people(domain, users)))
         password = f"Aa1-{secrets.token_urlsafe(18)}"
         await domain.create_user("svc-bench", password)
         await domain.grant_deleted_objects("svc-bench")
         yield domain, password
+
+
+def samba_settings(domain: Domain) -> str:
+    """Give the agent's settings for such a domain; the password lies in the file `password`."""
+    return (
+        f'[[domain]]\nname = "{domain.realm}"\nservers = ["{domain.ldaps_url}"]\nca_file = "{domain.ca_file}"\n'
+        f'user = "svc-bench@{domain.realm}"\npassword_file = "{{folder}}/password"\n'
+    )
 
 
 def _people(domain: Domain, users: int) -> list[str]:
