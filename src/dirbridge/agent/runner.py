@@ -25,6 +25,8 @@ from dirbridge.agent.health import Health
 from dirbridge.agent.settings import Settings
 from dirbridge.agent.state import State
 from dirbridge.agent.tracing.switch import Switch
+from dirbridge.agent.updater import orders as update_orders
+from dirbridge.agent.updater import status as update_status
 from dirbridge.agent.watching import Watching
 from dirbridge.contract import wire
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
@@ -49,8 +51,13 @@ class Runner:
         self._working: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(settings.common.concurrency)
         self.health = Health(settings, state.folder, self)
+        self.health.tells("update", lambda: update_status.read(state.folder))
+        self.health.hears("updater", self._keep_orders)
         self.health.tells("traces", self._tracing.shown)
         check_domains(settings, state)
+
+    async def _keep_orders(self, said: Any) -> None:
+        await asyncio.to_thread(update_orders.keep, self._state.folder, said)
 
     @property
     def queue(self) -> int:

@@ -80,25 +80,41 @@ def load(folder: Path) -> State:
     Raises:
         ConfigurationError: there is none, others may read the key, or a file is damaged.
     """
+    identity = load_identity(folder)
+    key = _load_key(folder / KEY)
+    try:
+        certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+        (folder / TRUST).read_bytes()
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    return State(folder, identity, key, certificate)
+
+
+def load_identity(folder: Path) -> Identity:
+    """Read who the agent is, without its key.
+
+    Raises:
+        ConfigurationError: no agent was enrolled, or the file is damaged.
+    """
     if not is_enrolled(folder):
         raise ConfigurationError(
             f"No agent has been enrolled in {folder}.",
             code="NotEnrolled",
             recommended_action="Run `dirbridge agent enrol --service URL --code CODE`, or name its folder by --state.",
         )
-    key = _load_key(folder / KEY)
     try:
         known = json.loads((folder / IDENTITY).read_text("utf-8"))
-        identity = Identity(known["service"], known["agent"], known["tenant"], known["issuer"], tuple(known["domains"]))
-        certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
-        (folder / TRUST).read_bytes()
+        return Identity(known["service"], known["agent"], known["tenant"], known["issuer"], tuple(known["domains"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"The state of the agent in {folder} is damaged: {type(error).__name__}: {error}.",
-            code="StateDamaged",
-            recommended_action="Put the folder back from a back-up, or enrol the agent again with --replace.",
-        ) from error
-    return State(folder, identity, key, certificate)
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"The state of the agent in {folder} is damaged: {type(error).__name__}: {error}.",
+        code="StateDamaged",
+        recommended_action="Put the folder back from a back-up, or enrol the agent again with --replace.",
+    )
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

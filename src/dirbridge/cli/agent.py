@@ -17,6 +17,7 @@ import click
 
 from dirbridge.cli.agent_install import install, uninstall
 from dirbridge.cli.agent_trace import trace
+from dirbridge.cli.agent_updater import supervise, updater
 from dirbridge.cli.agents import code, list_agents, revoke, show
 from dirbridge.contract.errors import DirbridgeError
 
@@ -45,6 +46,8 @@ def agent() -> None:
 
 agent.add_command(install)
 agent.add_command(uninstall)
+agent.add_command(updater)
+agent.add_command(supervise)
 agent.add_command(trace)
 agent.add_command(code)
 agent.add_command(list_agents)

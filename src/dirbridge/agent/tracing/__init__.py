@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal
 
-from dirbridge.agent.settings import Settings
+from dirbridge.agent.settings import Common, Settings
 from dirbridge.agent.tracing.lines import Columns, Json
 from dirbridge.agent.tracing.redaction import Redaction, secret_files
 from dirbridge.agent.tracing.rotation import RotatedFile
@@ -38,13 +38,8 @@ def set_up(settings: Settings, folder: Path, stream: IO[str] | None = None) -> N
     Args:
         folder: of the agent's state.
     """
-    stream = stream or sys.stderr
-    common = settings.common
     redaction = Redaction(secret_files(settings))
-    told = logging.StreamHandler(stream)
-    as_columns = common.log_format == "columns" or (common.log_format == "auto" and stream.isatty())
-    told.setFormatter(Columns(redaction) if as_columns else Json(redaction))
-    told.setLevel(common.log_level.upper())
+    told = _told(settings.common, redaction, stream or sys.stderr)
     kept = RotatedFile(folder / TRACE_FOLDER / ERRORS, ERRORS_SIZE, ERRORS_KEPT)
     kept.setFormatter(Json(redaction, stacks_from=logging.WARNING))
     kept.setLevel(logging.WARNING)
@@ -55,6 +50,26 @@ def set_up(settings: Settings, folder: Path, stream: IO[str] | None = None) -> N
     values = logging.getLogger(VALUES)
     values.propagate = False
     values.setLevel(logging.CRITICAL + 1)
+
+
+def set_up_stream(settings: Settings | None) -> None:
+    """Send the log of a process beside the agent, the updater's, to standard error, as the agent's settings have it.
+
+    Args:
+        settings: None where they cannot be read; the agent complains of that.
+    """
+    redaction = Redaction(secret_files(settings) if settings is not None else ())
+    told = _told(settings.common if settings is not None else Common(), redaction, sys.stderr)
+    logging.getLogger().handlers[:] = [told]
+    logging.getLogger("dirbridge").setLevel(told.level)
+
+
+def _told(common: Common, redaction: Redaction, stream: IO[str]) -> logging.Handler:
+    told = logging.StreamHandler(stream)
+    as_columns = common.log_format == "columns" or (common.log_format == "auto" and stream.isatty())
+    told.setFormatter(Columns(redaction) if as_columns else Json(redaction))
+    told.setLevel(common.log_level.upper())
+    return told
 
 
 @contextmanager
