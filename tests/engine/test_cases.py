@@ -53,6 +53,24 @@ class Altered(MemorySource):
 # Deletes and lost users -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("code", "is_stopped"), [("DomainControllerAway", False), ("DomainControllerSilent", True)])
+async def test_waiting_for_a_domain_controller_is_no_row_of_failures(world: World, code: str, is_stopped: bool) -> None:
+    """Its restart takes minutes, and another one will do: nobody is called for that, as for one that is lost."""
+    people(world, 3)
+    await world.cycle()
+
+    def wait(number: int, page: ChangePage) -> ChangePage | None:
+        raise TransientError("It is away.", code=code)
+
+    world.source = lambda: Altered(world, wait)
+    for _ in range(4):
+        await world.cycle()
+    job = await world.state()
+    assert (job.quarantine is not None) is is_stopped
+    assert job.last_execution is not None
+    assert job.last_execution["error"]["code"] == code
+
+
 @pytest.mark.parametrize("cut", range(6))
 async def test_the_directory_froze_and_its_empty_result_counted_as_all_deleted(world: World, cut: int) -> None:
     """An error or a cut at any page of a full read deletes nothing; the next cycle goes on, with the same ids."""

@@ -177,6 +177,11 @@ CODES: Mapping[str, Code] = {
         "Look into the domain controller's log.",
     ),
     "DiskFull": Code(SYSTEM, "The disk is full. What was stored is safe.", "Free some space; work goes on by itself."),
+    "DomainControllerAway": Code(
+        SYSTEM,
+        "The domain controller at which a reading stands does not answer; another one takes its place in a while.",
+        "None where it comes back soon. switch_after in the agent's settings says how long it is waited for.",
+    ),
     "DomainControllerSilent": Code(
         SYSTEM,
         "The domain controller does not answer in time.",

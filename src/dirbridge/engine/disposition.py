@@ -29,6 +29,10 @@ TRANSIENT = frozenset({
 INTERRUPTED = frozenset({"AgentChanged", "AgentRequestAbandoned", "AnswerIncomplete", "IncompleteRead", "StreamCut"})
 """Codes of cycles whose reading was cut off before its end."""
 
+FORESEEN = frozenset({"DomainControllerAway"})
+"""Codes of cycles that could not begin because something that ends by itself is being waited for; they count for
+nothing."""
+
 SOONEST, LATEST = timedelta(minutes=1), timedelta(hours=6)
 """How long a transient fault is waited for: the first time, and at most."""
 
@@ -121,6 +125,7 @@ class Trouble(msgspec.Struct, frozen=True):
         at_once: once is enough: trying again without a change could only fail, or lock an account.
         tenant_actionable: a person has to change something.
         patience: how long the other side asked to be left alone.
+        foreseen: something that ends by itself is being waited for: it is no failure in a row of failures.
     """
 
     reason: str
@@ -130,6 +135,7 @@ class Trouble(msgspec.Struct, frozen=True):
     at_once: bool
     tenant_actionable: bool
     patience: timedelta = timedelta()
+    foreseen: bool = False
 
 
 def of_error(error: DirbridgeError) -> Trouble:
@@ -140,4 +146,5 @@ def of_error(error: DirbridgeError) -> Trouble:
     else:
         reason = "Unknown" if error.code == "InternalError" else "EncounteredQuarantineException"
     patience = error.wait if isinstance(error, Throttled) and error.wait else timedelta()
-    return Trouble(reason, error.code, str(error), error.recommended_action, wrong, wrong, patience)
+    foreseen = error.code in FORESEEN
+    return Trouble(reason, error.code, str(error), error.recommended_action, wrong, wrong, patience, foreseen)

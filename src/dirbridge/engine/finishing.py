@@ -33,8 +33,9 @@ async def finish(run: Run, conn: Connection, error: DirbridgeError | None, waiti
     now = run.context.clock()
     # A person may have put or lifted a quarantine while the cycle ran: what counts is the row as it is now.
     before = quarantine.read(job.quarantine)
-    found = await _findings(run, conn, job, before, failed=error is not None, waiting=waiting)
     trouble = None if error is None else disposition.of_error(error)
+    counts = trouble is not None and not trouble.foreseen
+    found = await _findings(run, conn, job, before, failed=counts, waiting=waiting)
     decision = quarantine.decide(found, before, run.policy, job.interval, now, trouble)
     await removals.prune(conn, run.tenant, job.id, now - 2 * removals.WINDOW)
     await member_removals.prune(conn, run.tenant, job.id, now - 2 * removals.WINDOW)

@@ -219,7 +219,7 @@ async def test_silent_server(domain: Domain, values: dict[str, Any]) -> None:
     """A frozen domain controller accepts connections and says nothing: bounded, while connecting and in an answer."""
     values |= {"connect_timeout": "1s", "answer_timeout": "1s"}
     source = ActiveDirectorySource(ad_settings.parse(values))
-    opened = await Directory.open(source._settings)
+    opened = await Directory.open(source._settings, values["servers"][0])
     domain.suspend()
     try:
         began = time.monotonic()

@@ -22,7 +22,6 @@ from dirbridge.connectors.ldap_wire.connection import BASE, SUBTREE, Chunk, Conn
 from dirbridge.connectors.ldap_wire.values import escaped
 from dirbridge.contract.errors import (
     ConfigurationError,
-    CredentialError,
     DirbridgeError,
     TransientError,
     WatermarkExpired,
@@ -114,40 +113,13 @@ class Directory:
         self._primary_groups: dict[bytes, str | None] = {}
 
     @classmethod
-    async def open(cls, settings: Settings, prefer: str = "") -> Directory:
-        """Connect to the first server that answers and serves the domain; to the preferred replica where it does.
+    async def open(cls, settings: Settings, server: str) -> Directory:
+        """Connect to one of the servers of the settings, and make sure that it serves the domain.
 
         Raises:
-            CredentialError: one server refused the account; the others are not asked.
-            DirbridgeError: none can be used; the error is the first one's.
+            CredentialError: it refused the account.
+            DirbridgeError: it cannot be used.
         """
-        spare: Directory | None = None
-        failure: DirbridgeError | None = None
-        for server in settings.servers:
-            try:
-                directory = await cls._open(settings, server)
-            except CredentialError:
-                if spare is not None:
-                    await spare.close()
-                raise
-            except DirbridgeError as error:
-                failure = failure or error
-                continue
-            if not prefer or directory.facts.replica == prefer or len(settings.servers) == 1:
-                if spare is not None:
-                    await spare.close()
-                return directory
-            if spare is None:
-                spare = directory
-            else:
-                await directory.close()
-        if spare is not None:
-            return spare
-        assert failure is not None
-        raise failure
-
-    @classmethod
-    async def _open(cls, settings: Settings, server: str) -> Directory:
         connection = await Connection.open(settings, server)
         try:
             directory = cls(settings, connection, await _introduce(settings, connection))

@@ -25,6 +25,7 @@ from dirbridge.connectors.ldap_wire.fields import (
     Pattern,
     Servers,
     Span,
+    Wait,
     matches,
 )
 
@@ -76,8 +77,11 @@ class Settings(BaseModel):
     name: DomainName = Field(
         description="DNS name of the domain, such as contoso.com. A server of any other domain is refused."
     )
-    servers: Servers = Field(
-        description="Domain controllers, as ldaps://host:port, in the order in which they are tried."
+    servers: Servers = Field(description="Domain controllers, as ldaps://host:port, the preferred one first.")
+    switch_after: Wait = Field(
+        default=timedelta(minutes=10),
+        description="How long the domain controller that was read until now may be away before another one takes its "
+        "place, and how long a preferred one must be well before it is gone back to, such as 10min; 0s means at once.",
     )
     ca_file: CaFile = Field(
         description="File with the certificates, in PEM form, of the authority that signed the servers' certificates."

@@ -1,7 +1,7 @@
 """Active Directory as a source: the first room of the walk.
 
 Called by the agent's executor, which sends the pages on. It keeps no state between calls but the memory of a refused
-account: everything else stands in the watermark.
+account, and of how the servers were (`servers`): everything else stands in the watermark.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dirbridge.connectors import paging
 from dirbridge.connectors.ad import dirsync, entries, live_schema, locating, watermark
 from dirbridge.connectors.ad.directory import EMPTY_ANSWERS, Directory, Vanished
 from dirbridge.connectors.ad.entries import Plan
+from dirbridge.connectors.ad.servers import Servers
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.connectors.ldap_wire.connection import Found
 from dirbridge.connectors.ldap_wire.signing_in import SigningIn
@@ -31,7 +32,7 @@ from dirbridge.contract.entry import (
     Tombstone,
     Watermark,
 )
-from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
+from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError, WatermarkExpired
 from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
 
@@ -61,6 +62,7 @@ class ActiveDirectorySource:
         self._page_entries = page_entries
         self._clock = clock
         self._signing_in = SigningIn(settings, clock)
+        self._servers = Servers(settings, clock)
         self._read_at: dict[str, float] = {}
 
     async def changes(self, selection: Selection, since: Watermark | None) -> AsyncGenerator[ChangePage, None]:
@@ -77,20 +79,60 @@ class ActiveDirectorySource:
             WatermarkExpired: only a full read leads on.
         """
         plan = Plan(self._settings, selection)
-        async with await self._open(since.replica if since else "") as directory:
-            self._read_at[directory.facts.replica] = self._clock()
-            reading = _Reading(self._settings, plan, directory, self._page_entries)
-            stream = reading.everything() if since is None else reading.since(since)
-            async with aclosing(stream):
+        if since is None:
+            directory = await self._open()
+            async with directory, aclosing(self._changes_at(directory, plan).everything()) as stream:
                 async for page in stream:
                     yield page
+            return
+        async with aclosing(self._since(plan, since)) as stream:
+            async for page in stream:
+                yield page
+
+    async def _since(self, plan: Plan, since: Watermark) -> AsyncGenerator[ChangePage, None]:
+        """Read on where the reading stands; at the server that is preferred to it, where that one takes the position.
+
+        One that does not is no reason to read everything: the reading stays where it is.
+        """
+        preferred = await self._signing_in.open(lambda: self._servers.preferred_to(since.replica))
+        if preferred is not None:
+            begun = False
+            async with preferred, aclosing(self._changes_at(preferred, plan).since(since)) as stream:
+                try:
+                    async for page in stream:
+                        begun = True
+                        yield page
+                    return
+                except WatermarkExpired as error:
+                    if begun:
+                        raise
+                    logger.info("%s is read where it was: %s", self._settings.name, error.reason)
+                    self._servers.stay(preferred, since.replica)
+        directory = await self._open(since.replica)
+        async with directory, aclosing(self._changes_at(directory, plan).since(since)) as stream:
+            async for page in stream:
+                yield page
+
+    def _changes_at(self, directory: Directory, plan: Plan) -> _Reading:
+        self._read_at[directory.facts.replica] = self._clock()
+        return self._reading(plan, directory)
+
+    def _reading(self, plan: Plan, directory: Directory) -> _Reading:
+        return _Reading(self._settings, plan, directory, self._page_entries)
 
     async def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncGenerator[ChangePage, None]:
         """Read anchors afresh: each comes back as entry, container, tombstone or not visible; memberships whole."""
+        async with aclosing(self.read_at("", selection, anchors)) as stream:
+            async for page in stream:
+                yield page
+
+    async def read_at(
+        self, replica: str, selection: Selection, anchors: Sequence[str]
+    ) -> AsyncGenerator[ChangePage, None]:
+        """Read anchors afresh at the domain controller at which a reading of changes stands."""
         plan = Plan(self._settings, selection)
-        async with await self._open() as directory:
-            reading = _Reading(self._settings, plan, directory, self._page_entries)
-            stream = reading.again([str(UUID(anchor)) for anchor in anchors])
+        async with await self._open(replica) as directory:
+            stream = self._reading(plan, directory).again([str(UUID(anchor)) for anchor in anchors])
             async with aclosing(stream):
                 async for page in stream:
                     yield page
@@ -99,8 +141,7 @@ class ActiveDirectorySource:
         """List the containers below one, itself included; all of the domain where it is None."""
         plan = Plan(self._settings, Selection({}))
         async with await self._open() as directory:
-            reading = _Reading(self._settings, plan, directory, self._page_entries)
-            stream = reading.tree(str(UUID(below)) if below else None)
+            stream = self._reading(plan, directory).tree(str(UUID(below)) if below else None)
             async with aclosing(stream):
                 async for page in stream:
                     yield page
@@ -165,8 +206,9 @@ class ActiveDirectorySource:
             findings.append(Finding("connection", "fail", error.reason, error.recommended_action, error.code))
         return CheckReport(tuple(findings))
 
-    async def _open(self, prefer: str = "") -> Directory:
-        return await self._signing_in.open(lambda: Directory.open(self._settings, prefer))
+    async def _open(self, replica: str = "") -> Directory:
+        servers = self._servers
+        return await self._signing_in.open(lambda: servers.of(replica) if replica else servers.any())
 
 
 class _Reading:

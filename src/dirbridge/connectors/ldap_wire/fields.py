@@ -95,6 +95,12 @@ def _bounded(value: timedelta) -> timedelta:
     return value
 
 
+def _patient(value: timedelta) -> timedelta:
+    if not timedelta(0) <= value <= timedelta(days=1):
+        raise ValueError(f"{value.total_seconds():g} s lies outside of what is sensible: 0 s to 24 h")
+    return value
+
+
 def _some(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
         raise ValueError("names no server; one of the form ldaps://host:port is needed")
@@ -102,6 +108,7 @@ def _some(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Span = Annotated[timedelta, BeforeValidator(_span), AfterValidator(_bounded)]
+Wait = Annotated[timedelta, BeforeValidator(_span), AfterValidator(_patient)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 DomainName = Annotated[str, AfterValidator(domain_name)]
 Servers = Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], AfterValidator(_some)]

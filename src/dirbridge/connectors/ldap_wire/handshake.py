@@ -87,7 +87,7 @@ def _untrusted(
         action = f"Correct the clock of this host or of the {peer}."
     elif error.verify_code in {_WRONG_NAME, _WRONG_ADDRESS}:
         code, reason = "CertificateWrongHost", f"is not made out to {host}"
-        action = "Put the name that the certificate carries into servers in the agent's account."
+        action = "Put the name that the certificate carries into servers in the agent's settings."
     else:
         code, reason = "UnknownCertificateAuthority", f"is not signed by an authority in {account.ca_file}"
         action = "Put the certificate of the authority that signed it into ca_file."
