@@ -297,6 +297,16 @@ async def test_damaged_page(relay: Service, client: ServiceClient, raw: httpx2.A
     assert (await raw.post(place, content=PAGE, headers=headers)).status_code == 200
 
 
+async def test_heartbeats_are_answered_with_what_to_do_about_updates(
+    client: ServiceClient, raw: httpx2.AsyncClient
+) -> None:
+    """Beside how often to call: the newest version, at once, where nobody said otherwise."""
+    beat = {"state": "running", "version": "1", "host": "h", "uptime": 1, "queue": 0, "domains": [DOMAIN]}
+    answer = await raw.post("/agents/v1/heartbeat", json=beat, headers=await _token(client))
+    nothing = {"wanted": None, "deferUntil": None, "window": None}
+    assert answer.json()["updater"] == {"channel": "stable", "api": 1, **nothing}
+
+
 async def test_bodies_that_make_no_sense(client: ServiceClient, raw: httpx2.AsyncClient) -> None:
     """What cannot be read is refused with the place of the fault; without a token nothing large is read."""
     response = await raw.post("/agents/v1/heartbeat", content=b'{"state": "odd"}', headers=await _token(client))

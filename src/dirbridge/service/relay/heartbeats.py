@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from dirbridge.service.relay.door import PATH, Door, Known, TheDoor, address, message
 from dirbridge.service.relay.refusals import DoorRoute
+from dirbridge.service.releases import updating
 from dirbridge.store import agents, jobs, requests
 
 
@@ -65,12 +66,13 @@ router = APIRouter(prefix=PATH, route_class=DoorRoute, include_in_schema=False)
 async def heartbeat(door: TheDoor, request: Request, agent: Known) -> JSONResponse:
     """Hear how an agent is."""
     await _note(door, agent, await message(request, Heartbeat), address(request))
-    return JSONResponse(_answer(door))
+    return JSONResponse(await _answer(door, agent))
 
 
-def _answer(door: Door) -> dict[str, Any]:
+async def _answer(door: Door, agent: agents.Agent) -> dict[str, Any]:
     """Say what the agent is to know, a member for each matter."""
-    return {"poll": door.advice()}
+    async with door.database.connection() as conn:
+        return {"poll": door.advice(), "updater": await updating.told(conn, door.tenant, agent.id)}
 
 
 async def _note(door: Door, agent: agents.Agent, beat: Heartbeat, address: str) -> None:
