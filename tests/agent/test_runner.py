@@ -34,6 +34,9 @@ class Service:
         assert report["state"] == "running"
         return {}
 
+    async def until_heartbeat(self) -> None:
+        await asyncio.sleep(self.advice.heartbeat_every)
+
     async def renew_certificate(self) -> bytes:
         self.renewed += 1
         return self.certificate

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import logging
@@ -182,6 +183,7 @@ class ServiceClient:
         self._token_ends = 0.0
         self._asking = asyncio.Lock()
         self._clock_offset = 0.0
+        self._called = asyncio.Event()
         self.advice = Advice()
 
     async def __aenter__(self) -> Self:
@@ -202,6 +204,8 @@ class ServiceClient:
                 self._common.answer_timeout + self.advice.wait, connect=self._common.connect_timeout
             ),
         )
+        if response.headers.get("Dirbridge-Heartbeat") == "now":
+            self._called.set()
         if response.status_code == 204:
             return None
         assignment: wire.Assignment = wire.decode(response.content, wire.Assignment)
@@ -244,6 +248,13 @@ class ServiceClient:
         answer = _json(response)
         self.advice = _advice(answer)
         return answer
+
+    async def until_heartbeat(self) -> None:
+        """Wait until the next heartbeat is due, or the service has something to say in its answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.advice.heartbeat_every):
+                await self._called.wait()
+        self._called.clear()
 
     async def renew_certificate(self) -> bytes:
         """Have the certificate renewed for the same key."""

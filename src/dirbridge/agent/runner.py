@@ -54,6 +54,7 @@ class Runner:
         self.health.tells("update", lambda: update_status.read(state.folder))
         self.health.hears("updater", self._keep_orders)
         self.health.tells("traces", self._tracing.shown)
+        self.health.hears("tracing", self._tracing.ordered)
         check_domains(settings, state)
 
     async def _keep_orders(self, said: Any) -> None:
@@ -126,7 +127,7 @@ class Runner:
     async def _keep_beating(self, client: ServiceClient) -> None:
         while True:
             self.health.write(client.advice.heartbeat_every)
-            await asyncio.sleep(client.advice.heartbeat_every)
+            await client.until_heartbeat()
             try:
                 await self.health.beat(client, "running")
                 await self._renew_certificate(client)

@@ -1,40 +1,56 @@
-"""`dirbridge agent trace`: the traces of this host's agent, and a verbose one for a time."""
+"""`dirbridge agent trace`: traces of this host's agent, or of any through the service, and a verbose one for a time."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 
-from dirbridge.cli.client import print_json
+from dirbridge.cli.client import Client, Profile, later_options, print_json
 
+_agent = click.option(
+    "--agent", "agent_id", type=click.UUID, metavar="ID", help="An agent elsewhere, through the service."
+)
 _state = click.option(
     "--state",
     "state_folder",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the agent's key and certificate [/var/lib/dirbridge-agent, or ~/.local/state/dirbridge/agent].",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def trace() -> None:
-    """Switch a verbose trace of this host's agent on for a time, and see where traces are.
+    """Switch a verbose trace of an agent on for a time, and see where traces are.
 
-    Warnings and errors are in the trace folder in any case.
+    Without --agent it is this host's, and no service is needed. Warnings and errors are in the trace folder in any
+    case.
     """
 
 
 @trace.command()
 @click.option("--minutes", type=click.FloatRange(0.05, 1440), default=10, show_default=True, help="How long, at most.")
 @click.option("--values", is_flag=True, help="Write the values of attributes too: they are people's data.")
+@_agent
 @_state
-@_json
-def start(minutes: float, values: bool, state_folder: Path | None, as_json: bool) -> None:
+@later_options
+def start(
+    profile: Callable[[], Profile],
+    minutes: float,
+    values: bool,
+    agent_id: UUID | None,
+    state_folder: Path | None,
+    as_json: bool,
+) -> None:
     """Begin a verbose trace. It ends by itself, also when the agent was stopped or killed meanwhile."""
+    if agent_id is not None:
+        _elsewhere(profile, agent_id, as_json, "startTrace", {"minutes": minutes, "values": values})
+        return
     from dirbridge.agent.tracing import wish
 
     folder = _enrolled(state_folder)
@@ -43,10 +59,17 @@ def start(minutes: float, values: bool, state_folder: Path | None, as_json: bool
 
 
 @trace.command()
+@_agent
 @_state
-@_json
-def stop(state_folder: Path | None, as_json: bool) -> None:
-    """End it now, whoever began it. What was written stays."""
+@later_options
+def stop(profile: Callable[[], Profile], agent_id: UUID | None, state_folder: Path | None, as_json: bool) -> None:
+    """End it now. What was written stays.
+
+    On the agent's host whoever began it; through the service what the service began.
+    """
+    if agent_id is not None:
+        _elsewhere(profile, agent_id, as_json, "stopTrace")
+        return
     from dirbridge.agent.tracing import wish
 
     folder = _enrolled(state_folder)
@@ -55,11 +78,39 @@ def stop(state_folder: Path | None, as_json: bool) -> None:
 
 
 @trace.command()
+@_agent
 @_state
-@_json
-def status(state_folder: Path | None, as_json: bool) -> None:
-    """Show whether a verbose trace is on, until when, and which files there are."""
+@later_options
+def status(profile: Callable[[], Profile], agent_id: UUID | None, state_folder: Path | None, as_json: bool) -> None:
+    """Show whether a verbose trace is on, until when, and on this host which files there are."""
+    if agent_id is not None:
+        _elsewhere(profile, agent_id, as_json)
+        return
     _say(_found(_enrolled(state_folder)), as_json)
+
+
+def _elsewhere(profile: Callable[[], Profile], agent_id: UUID, as_json: bool, act: str = "", body: Any = None) -> None:
+    """Do something through the service, and show what is wanted there and what the agent last said."""
+    path = f"/beta/dirbridge/agents/{agent_id}"
+    with Client.open(profile()) as client:
+        if act:
+            client.post(f"{path}/{act}", body)
+        found = client.get(f"{path}/trace")
+    if as_json:
+        print_json(found)
+        return
+    wanted, reported = found["wanted"], found["reported"] or {}
+    click.echo(f"Wanted: {_phrase(wanted) if wanted else 'no verbose trace'}.")
+    is_on = "until" in reported
+    click.echo(f"The agent last said: {_phrase(reported) if is_on else 'no verbose trace'}.")
+    if "refused" in reported:
+        click.echo(f"It refused: {reported['refused']}")
+
+
+def _phrase(trace: dict[str, Any]) -> str:
+    until = datetime.fromisoformat(trace["until"]).astimezone()
+    by = f", by the {trace['by']}" if "by" in trace else ""
+    return f"on until {until:%Y-%m-%d %H:%M:%S %Z}, {'with' if trace['values'] else 'without'} values{by}"
 
 
 def _enrolled(given: Path | None) -> Path:
@@ -96,9 +147,7 @@ def _say(found: dict[str, Any], as_json: bool) -> None:
         print_json(found)
         return
     if found["verbose"]:
-        until = datetime.fromisoformat(found["until"]).astimezone()
-        values = "with" if found["values"] else "without"
-        click.echo(f"Verbose trace: on until {until:%Y-%m-%d %H:%M:%S %Z}, {values} values, by the {found['by']}.")
+        click.echo(f"Verbose trace: {_phrase(found)}.")
         if found["processId"] is None:
             click.echo("The agent does not run; the trace begins when it is started.")
     else:

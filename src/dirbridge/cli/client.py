@@ -69,11 +69,19 @@ def options(command: Callable[P, R]) -> Callable[..., R]:
 
     What no option or variable gives comes from the file that `dirbridge init --write-profile` leaves.
     """
+    return _leading(command, profile)
 
+
+def later_options(command: Callable[P, R]) -> Callable[..., R]:
+    """As `options`, for a command that may need no service: its `profile` is called for one."""
+    return _leading(command, lambda given: functools.partial(profile, given))
+
+
+def _leading(command: Callable[P, R], make: Callable[[dict[str, str | None]], object]) -> Callable[..., R]:
     @functools.wraps(command)
     def call(*args: Any, **values: Any) -> R:
         given = {name: values.pop(name.replace("-", "_")) for name, *_ in _OPTIONS}
-        return command(*args, profile=profile(given), **values)  # type: ignore[arg-type]
+        return command(*args, profile=make(given), **values)  # type: ignore[arg-type]
 
     decorated: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(call)
     for name, variable, metavar, text in reversed(_OPTIONS):

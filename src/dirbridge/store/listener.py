@@ -30,6 +30,11 @@ class Bell:
     def __init__(self) -> None:
         self._rung = asyncio.Event()
 
+    @property
+    def is_rung(self) -> bool:
+        """It rang since the last wait."""
+        return self._rung.is_set()
+
     def ring(self) -> None:
         """Wake who waits."""
         self._rung.set()

@@ -88,7 +88,7 @@ def test_trace_begins_and_ends_at_its_time(tmp_path: Path, clocks: Clocks) -> No
     here.look()
     wish.start(tmp_path, MINUTE, clocks.wall, values=False)
     here.look()
-    assert here.shown() == {"until": "2027-01-15T08:01:00+00:00", "values": False, "by": "host"}
+    assert here.shown() == {"until": "2027-01-15T08:01:00Z", "values": False, "by": "host"}
     logger.debug("a detail")
     clocks.go(59)
     here.look()
@@ -227,3 +227,91 @@ async def test_switch_looks_by_itself(tmp_path: Path) -> None:
     assert here.shown() is None
     assert messages(tmp_path)[-1] == "The verbose trace ends: the agent stops."
     assert wish.load(tmp_path).until > 0
+
+
+def order(name: str, seconds: object = 60, *, values: bool = False) -> dict[str, object]:
+    return {"order": name, "seconds": seconds, "values": values}
+
+
+async def test_service_begins_and_ends_a_trace(tmp_path: Path, clocks: Clocks) -> None:
+    """Each order once; the same one in every heartbeat does not begin it again when its time is over."""
+    here = switch(tmp_path, clocks)
+    here.look()
+    await here.ordered(None)
+    assert here.shown() is None
+    await here.ordered(order("first"))
+    assert here.shown() == {"until": "2027-01-15T08:01:00Z", "values": False, "by": "service"}
+    clocks.go(60)
+    here.look()
+    await here.ordered(order("first", 0.1))
+    assert here.shown() is None
+    await here.ordered(order("second"))
+    assert here.shown() is not None
+    await here.ordered(None)
+    assert here.shown() is None
+    here.look()
+    assert here.shown() is None
+
+
+async def test_host_has_the_last_word(tmp_path: Path, clocks: Clocks) -> None:
+    """What is stopped here stays so, also after a restart; what was begun here the service does not end or shorten."""
+    here = switch(tmp_path, clocks)
+    await here.ordered(order("first"))
+    wish.stop(tmp_path, clocks.wall)
+    here.look()
+    await here.ordered(order("first", 50))
+    assert here.shown() is None
+    later = switch(tmp_path, clocks)
+    later.look()
+    await later.ordered(order("first", 40))
+    assert later.shown() is None
+    wish.start(tmp_path, 10 * MINUTE, clocks.wall, values=False)
+    later.look()
+    await later.ordered(order("second"))
+    await later.ordered(None)
+    assert later.shown() == {"until": "2027-01-15T08:10:00Z", "values": False, "by": "host"}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [
+        ("off", {"refused": "remote_trace in the settings of this agent is off."}),
+        (
+            "on",
+            {
+                "until": "2027-01-15T08:01:00Z",
+                "values": False,
+                "by": "service",
+                "refused": "remote_trace in the settings of this agent does not allow values of attributes.",
+            },
+        ),
+        ("values", {"until": "2027-01-15T08:01:00Z", "values": True, "by": "service"}),
+    ],
+)
+async def test_settings_decide_what_the_service_may(
+    tmp_path: Path, clocks: Clocks, allowed: str, expected: dict[str, object]
+) -> None:
+    """What is refused is told, once in the log and as long as it is wanted in the heartbeat."""
+    given = {"remote_trace": allowed, "domain": [{"kind": "generated", "name": "made-up.test"}]}
+    here = Switch(settings.parse(given, "test"), tmp_path, now=lambda: clocks.wall, clock=lambda: clocks.steady)
+    for seconds in (60, 59):
+        await here.ordered(order("first", seconds, values=True))
+        assert here.shown() == expected
+    assert (tmp_path / "stderr").read_text().count("trace_refused") == ("refused" in expected)
+    await here.ordered(None)
+    assert here.shown() is None
+
+
+@pytest.mark.parametrize("odd", ["soon", {}, order("x", "soon"), order("x", float("nan")), order("x", -1), [], 7])
+async def test_odd_orders_change_nothing(tmp_path: Path, clocks: Clocks, odd: object) -> None:
+    """Whatever a service of another version sends."""
+    here = switch(tmp_path, clocks)
+    await here.ordered(odd)
+    assert here.shown() is None
+
+
+async def test_order_lasts_a_day_at_most(tmp_path: Path, clocks: Clocks) -> None:
+    """However long the service wants it."""
+    here = switch(tmp_path, clocks)
+    await here.ordered(order("x", 1e9))
+    assert here.shown() == {"until": "2027-01-16T08:00:00Z", "values": False, "by": "service"}

@@ -4,15 +4,23 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
+import httpx2
+import msgspec
 import pytest
 
-from tests.service.relay.harness import DIRBRIDGE, DOMAIN, SELECTION, Agent, Service, collect, made_up
+from dirbridge.service.relay import administration
+from dirbridge.store.database import Database
+from tests.service import registered
+from tests.service.relay.harness import DIRBRIDGE, DOMAIN, QUICK, SELECTION, Agent, Service, collect, made_up
 
 NewAgent = Callable[..., Agent]
 
@@ -125,3 +133,42 @@ async def test_trace_that_is_wanted_while_nothing_runs_waits(relay: Service, new
     assert time.time() - began < 60
     await collect(relay.source(DOMAIN).changes(SELECTION, None))
     await until(lambda: '"entry_read"' in verbose(agent))
+
+
+@pytest.fixture
+async def rarely(database: Database, tmp_path: Path) -> AsyncIterator[Service]:
+    """A service that wants a heartbeat every five minutes only."""
+    settings = msgspec.structs.replace(QUICK, heartbeat_every=timedelta(minutes=5), poll_wait=timedelta(seconds=60))
+    async with Service(database, tmp_path, settings) as running:
+        yield running
+
+
+async def test_trace_by_the_service(rarely: Service, new_agent: NewAgent) -> None:
+    """An agent that waits for requests begins at once, whatever its next heartbeat; it says so, and ends when told."""
+    agent = new_agent(common='remote_trace = "on"')
+    agent_id = await agent.enrol(rarely)
+    agent.start()
+    await agent.logged("agent_started")
+    headers = registered.bearer(rarely.identity.tokens, "Synchronization.ReadWrite.All")
+    reader = registered.bearer(rarely.identity.tokens, "Synchronization.Read.All")
+    trust = ssl.create_default_context(cadata=rarely.identity.authority.certificate.decode())
+    async with httpx2.AsyncClient(base_url=f"{rarely.url}/beta/dirbridge/agents", verify=trust) as api:
+        path = f"/{agent_id}"
+        assert (await api.post(f"{path}/startTrace", json={}, headers=reader)).status_code == 403
+        assert (await api.post(f"{path}/startTrace", json={"minutes": 2000}, headers=headers)).status_code == 400
+        assert (await api.post(f"/{uuid4()}/startTrace", json={}, headers=headers)).status_code == 404
+        assert (await api.get(f"/{uuid4()}/trace", headers=reader)).status_code == 404
+        assert (await api.get(f"{path}/trace", headers=reader)).json() == {"wanted": None, "reported": None}
+        began = await api.post(f"{path}/startTrace", json={"minutes": 5, "values": True}, headers=headers)
+        assert began.status_code == 200, began.text
+        await until(lambda: "verbose_on" in verbose(agent), 5)
+        assert (await api.get(f"{path}/trace", headers=reader)).json()["wanted"] == began.json()
+        assert '"by": "service"' in verbose(agent)
+        assert "without values" in verbose(agent)
+        assert (await api.post(f"{path}/stopTrace", headers=headers)).status_code == 204
+        await until(lambda: "verbose_off" in verbose(agent), 5)
+        after = (await api.get(f"{path}/trace", headers=reader)).json()
+        assert after["wanted"] is None
+        assert after["reported"]["refused"].startswith("remote_trace in the settings of this agent does not allow")
+        await administration.revoke(rarely.door, UUID(agent_id), "test")
+        assert (await api.post(f"{path}/startTrace", json={}, headers=headers)).status_code == 404

@@ -11,7 +11,8 @@ import logging
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -57,6 +58,7 @@ class Switch:
         self._ends = 0.0
         self._handler: RotatedFile | None = None
         self._level = logging.NOTSET
+        self._refusal: dict[str, str] = {}
         self._seen: object = None
         self._task: asyncio.Task[None] | None = None
 
@@ -87,11 +89,64 @@ class Switch:
             self._turn_off("its time is over")
 
     def shown(self) -> dict[str, Any] | None:
-        """Say for the heartbeat until when the trace is on; None where it is off."""
-        if self._handler is None:
-            return None
-        until = datetime.fromtimestamp(self._wish.until, UTC).isoformat(timespec="seconds")
-        return {"until": until, "values": self._wish.values, "by": self._wish.by}
+        """Say for the heartbeat until when the trace is on, and what was refused; None where there is neither."""
+        found: dict[str, Any] = {}
+        if self._handler is not None:
+            until = datetime.fromtimestamp(self._wish.until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            found |= {"until": until, "values": self._wish.values, "by": self._wish.by}
+        if self._refusal:
+            found["refused"] = self._refusal["reason"]
+        return found or None
+
+    async def ordered(self, order: Any) -> None:
+        """Take from a heartbeat's answer what the service wants: a trace for so many seconds, or none.
+
+        What this host began goes on; what the service began ends when it no longer wants it. An order is followed
+        once, so that a trace which was stopped on this host stays so.
+        """
+        known = wish.load(self._folder)
+        if not isinstance(order, Mapping):
+            self._refusal = {}
+            if known.by == "service" and known.left(self._now()) > 0:
+                self._keep(Wish(order=known.order))
+            return
+        try:
+            name, seconds, values = str(order["order"]), float(order["seconds"]), order["values"] is True
+        except (KeyError, TypeError, ValueError):
+            return
+        if not seconds > 0 or name in (known.order, self._wish.order, self._refusal.get("order")):
+            return
+        self._refusal = self._refused(name, values=values)
+        if self._settings.common.remote_trace == "off":
+            return
+        now = self._now()
+        values = values and not self._refusal
+        until = now + min(seconds, wish.LONGEST.total_seconds())
+        if known.by == "host" and known.until >= until and known.left(now) > 0 and known.values >= values:
+            self._keep(replace(known, order=name))
+        else:
+            self._keep(Wish(now, until, values, "service", name))
+
+    def _refused(self, name: str, *, values: bool) -> dict[str, str]:
+        """Say what this host's settings forbid of an order."""
+        match self._settings.common.remote_trace, values:
+            case "off", _:
+                reason = "remote_trace in the settings of this agent is off."
+            case "on", True:
+                reason = "remote_trace in the settings of this agent does not allow values of attributes."
+            case _:
+                return {}
+        logger.warning("The service wants a verbose trace: %s", reason, extra={"event": "trace_refused"})
+        return {"order": name, "reason": reason}
+
+    def _keep(self, wanted: Wish) -> None:
+        """Remember it for the next start as well, where the disk lets us."""
+        try:
+            wish.save(self._folder, wanted)
+        except OSError as error:
+            logger.warning("What is wanted of the trace cannot be kept: %s.", error.strerror)
+        self._seen = self._stamp()
+        self._follow(wanted)
 
     def _follow(self, wanted: Wish) -> None:
         left = wanted.left(self._now())

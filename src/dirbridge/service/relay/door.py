@@ -32,7 +32,7 @@ from dirbridge.service.relay.settings import RelaySettings
 from dirbridge.store import agents, jobs, requests
 from dirbridge.store import assertions as used_assertions
 from dirbridge.store.database import Database
-from dirbridge.store.listener import Listener
+from dirbridge.store.listener import Bell, Listener
 from dirbridge.store.requests import PageState
 
 logger = logging.getLogger(__name__)
@@ -154,11 +154,14 @@ async def next_request(
 ) -> Response:
     """Give an agent its next request, as soon as there is one."""
     domains = set(agent.domains) & {name.lower() for name in domain} if domain else set(agent.domains)
-    taken = await _next_request(door, request, agent, domains, min(wait, door.settings.poll_wait.total_seconds()))
+    wait = min(wait, door.settings.poll_wait.total_seconds())
+    with door.listener.watch((agents.CALLS, str(agent.id))) as called:
+        taken = await _next_request(door, request, agent, domains, wait, called)
+        headers = {"Dirbridge-Heartbeat": "now"} if called.is_rung else {}
     if taken is None:
-        return Response(status_code=204)
+        return Response(status_code=204, headers=headers)
     body = wire.Assignment(str(taken.id), taken.attempt, wire.decode(taken.body, wire.Request))
-    return Response(wire.encode(body), media_type=wire.MEDIA_TYPE)
+    return Response(wire.encode(body), media_type=wire.MEDIA_TYPE, headers=headers)
 
 
 @router.post("/requests/{request_id}/attempts/{attempt}/renew")
@@ -248,9 +251,12 @@ async def _issue_token(door: Door, form: dict[str, str]) -> JSONResponse:
 
 
 async def _next_request(
-    door: Door, request: Request, agent: agents.Agent, domains: set[str], wait: float
+    door: Door, request: Request, agent: agents.Agent, domains: set[str], wait: float, called: Bell
 ) -> requests.Taken | None:
     """Wait for a request to one of these domains. An agent that has hung up is given none.
+
+    Args:
+        called: rings where there is something else to tell the agent, which it then asks for by a heartbeat.
 
     Raises:
         Refusal: the agent was revoked while it waited.
@@ -263,7 +269,7 @@ async def _next_request(
             async with door.database.connection() as conn:
                 taken = await requests.take(conn, door.tenant, agent.id, domains, door.settings.leases)
             left = until - now()
-            if taken is not None or left <= 0:
+            if taken is not None or left <= 0 or called.is_rung:
                 return taken
             if await bell.wait(min(left, door.settings.look.total_seconds())):
                 await _still_welcome(door, agent)

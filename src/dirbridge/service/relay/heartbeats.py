@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from dirbridge.service.relay import traces
 from dirbridge.service.relay.door import PATH, Door, Known, TheDoor, address, message
 from dirbridge.service.relay.refusals import DoorRoute
 from dirbridge.service.releases import updating
@@ -72,7 +73,11 @@ async def heartbeat(door: TheDoor, request: Request, agent: Known) -> JSONRespon
 async def _answer(door: Door, agent: agents.Agent) -> dict[str, Any]:
     """Say what the agent is to know, a member for each matter."""
     async with door.database.connection() as conn:
-        return {"poll": door.advice(), "updater": await updating.told(conn, door.tenant, agent.id)}
+        return {
+            "poll": door.advice(),
+            "updater": await updating.told(conn, door.tenant, agent.id),
+            "tracing": await traces.told(conn, door.tenant, agent.id),
+        }
 
 
 async def _note(door: Door, agent: agents.Agent, beat: Heartbeat, address: str) -> None:

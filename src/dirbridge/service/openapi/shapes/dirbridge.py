@@ -52,6 +52,20 @@ class EnrolledAgent(Shape, kw_only=True):
     traces: dict[str, Any] | None
 
 
+class VerboseTrace(Shape, kw_only=True):
+    """A verbose trace that is wanted of an agent."""
+
+    until: str
+    values: bool
+
+
+class AgentTrace(Shape, kw_only=True):
+    """Which verbose trace is wanted of an agent, and what the agent last said of its own."""
+
+    wanted: VerboseTrace | None
+    reported: dict[str, Any] | None
+
+
 class TestedNotification(Shape, kw_only=True):
     """What became of a test message at one recipient."""
 

@@ -32,6 +32,7 @@ from dirbridge.service.openapi.operations import (
 from dirbridge.service.openapi.shapes.dirbridge import (
     Administrator,
     AgentRelease,
+    AgentTrace,
     Decision,
     EnrolledAgent,
     EnrolmentCode,
@@ -46,10 +47,12 @@ from dirbridge.service.openapi.shapes.dirbridge import (
     SynchronizationAccount,
     TestedNotification,
     Validation,
+    VerboseTrace,
 )
 from dirbridge.service.openapi.shapes.logs import ProvisioningObjectSummary
 from dirbridge.service.openapi.tables.synchronization import PART
 from dirbridge.service.relay import administration as relay
+from dirbridge.service.relay import traces as relay_traces
 from dirbridge.service.releases import administration as releases
 
 EXTENSIONS: Table = {
@@ -62,6 +65,9 @@ EXTENSIONS: Table = {
     "releases.administration.put_archive": acts(Body("Archive", media=BYTES)),
     "releases.administration.publish": acts(releases.SignedFiles),
     "releases.administration.choose": acts(releases.Choice, refusals=(404,)),
+    "relay.traces.get_trace": gives(AgentTrace, NONE),
+    "relay.traces.post_start": answers(VerboseTrace, relay_traces.TraceWish),
+    "relay.traces.post_stop": acts(),
     "notify.administration.post_test": answers(TestedNotification, notifications.TestWish, many=True),
     "notify.administration.get_messages": lists(Notification, Options(frozenset({"top"}), most=1000)),
     "graph.previews.ask": Operation(
