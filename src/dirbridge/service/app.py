@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dirbridge
-from dirbridge.service import contexts, graph, health, logs, openapi
+from dirbridge.service import contexts, graph, health, logs, openapi, port_check
 from dirbridge.service.auth import rendering
 from dirbridge.service.auth.oauth import admin_consent, authorize, device_page, end_session, endpoints, userinfo
 from dirbridge.service.auth.sign_in import account as sign_in_account
@@ -87,6 +87,7 @@ def build(
     app.state.door = Door(database, listener, identity.authority, identity.tokens)
     app.router.routes.extend(graph.routes())
     app.include_router(health.router(database))
+    app.include_router(port_check.router)
     app.include_router(rendering.router)
     app.include_router(sign_in.router)
     app.include_router(sign_in_account.router)
