@@ -1,7 +1,9 @@
 """Carries the parts of an answer to the service, whatever happens on the way.
 
 Each part is posted until the service has it. Several are on their way at once, but the last goes only after all others
-have arrived, so an answer that has its last page is whole. Meanwhile the request is renewed.
+have arrived, so an answer that has its last page is whole. Meanwhile the request is renewed. An agent that hears no
+answer for as long as a lease lasts lets go of the request: where only the way back is cut, the service would hear its
+renewals and wait for it in vain.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from dirbridge.contract.errors import TransientError
 
 logger = logging.getLogger(__name__)
 
+RENEWALS = 3
+"""Renewals in the time for which the service leaves a request to an agent that it does not hear."""
+
 
 class Delivery:
     """Delivers one answer."""
@@ -27,6 +32,7 @@ class Delivery:
         self._client = client
         self._common = common
         self._assignment = assignment
+        self._heard = asyncio.get_running_loop().time()
         self._room = asyncio.Semaphore(common.pages_under_way)
 
     async def run(self, parts: AsyncGenerator[Part, None]) -> bool:
@@ -38,9 +44,10 @@ class Delivery:
         """
         try:
             async with contextlib.aclosing(parts), asyncio.TaskGroup() as group:
-                renewing = group.create_task(self._keep_renewing())
+                watching = [group.create_task(self._keep_renewing()), group.create_task(self._expect_answers())]
                 await self._post_all(parts, group)
-                renewing.cancel()
+                for task in watching:
+                    task.cancel()
         except ExceptionGroup as group:
             gone = group.subgroup(Gone)
             if gone is None:
@@ -84,9 +91,10 @@ class Delivery:
         while True:
             try:
                 await self._client.post_page(self._assignment, number, part.body, is_last=part.is_last)
+                self._heard = now()
                 return
             except Busy:
-                since = now()  # it is there, and only asks for time
+                since = self._heard = now()  # it is there, and only asks for time
                 await asyncio.sleep(pauses.next())
             except TransientError as error:
                 if now() - since > self._common.give_up_after:
@@ -100,10 +108,25 @@ class Delivery:
         while True:
             try:
                 await self._client.renew(self._assignment)
+                self._heard = asyncio.get_running_loop().time()
                 pauses.reset()
                 await asyncio.sleep(self._client.advice.renew_every)
             except TransientError:
                 await asyncio.sleep(min(pauses.next(), self._client.advice.renew_every))
+
+    async def _expect_answers(self) -> None:
+        """Give the request up once nothing about it has been answered for too long."""
+        while True:
+            patience = RENEWALS * self._client.advice.renew_every
+            left = self._heard + patience - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise TransientError(
+                    f"For {patience:g} seconds the service answered nothing about the request; it is left to whoever "
+                    "takes it next.",
+                    code="ServiceUnreachable",
+                    recommended_action="See what lies between agent and service.",
+                )
+            await asyncio.sleep(left)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
