@@ -5,15 +5,19 @@ import os
 import pwd
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import dirbridge
 from dirbridge.agent import state
 from dirbridge.agent.install import Places, install, uninstall, units
+from dirbridge.agent.updater.home import Home
 from dirbridge.contract.errors import ConfigurationError
+from dirbridge.contract.release import Release, here
+from tests.agent.updater.signing import Signed, archive
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="accounts are made by root")
 
@@ -23,7 +27,10 @@ def places(tmp_path: Path) -> Iterator[Places]:
     """Places and an account of this test's own; whatever happens, the account goes."""
     account = f"dbx{secrets.token_hex(4)}"
     units_of_its_own = tmp_path / "host" / "units"
-    yield Places(account, tmp_path / "etc" / "agent.toml", tmp_path / "lib" / "agent", units_of_its_own, starts=False)
+    yield Places(
+        account, tmp_path / "etc" / "agent.toml", tmp_path / "lib" / "agent", units_of_its_own, starts=False,
+        home=tmp_path / "opt" / "dirbridge",
+    )  # fmt: skip
     subprocess.run(["userdel", account], capture_output=True, check=False, timeout=60)
 
 
@@ -48,7 +55,14 @@ def test_install_and_uninstall_leave_nothing(places: Places, tmp_path: Path) -> 
     settings = places.settings.stat()
     assert (settings.st_uid, settings.st_gid, settings.st_mode & 0o777) == (0, entry.pw_gid, 0o640)
     assert f"User={places.account}\n" in (places.unit_folder / units.AGENT).read_text()
-    assert len(said) == 8, said
+    assert len(said) == 13, said
+    updater = (places.unit_folder / units.UPDATER).read_text()
+    assert f"{places.home}/current/bin/dirbridge agent updater" in updater
+    assert Home(places.home).current() == dirbridge.__version__
+    done = subprocess.run(
+        [Home(places.home).program, "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert dirbridge.__version__ in done.stdout
     uninstall(places, said.append, purge=True)
     assert everything(tmp_path) == before
     assert not exists(places.account)
@@ -123,31 +137,75 @@ def test_what_was_never_installed_is_not_removed(places: Places) -> None:
     assert refused.value.code == "NotInstalled"
 
 
-def unit_file(tmp_path: Path) -> Path:
-    program = Path(sys.executable).parent / "dirbridge"
-    texts = units.texts(program, "daemon", tmp_path / "agent.toml", tmp_path / "state of it")
-    ((name, text),) = texts.items()
-    file = tmp_path / name
-    file.write_text(text)
-    return file
+@needs_root
+def test_newer_installation_becomes_the_current_version(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older one never does; what the updater installed stays."""
+    home = Home(places.home)
+    install(places, lambda _: None)
+    first = dirbridge.__version__
+    monkeypatch.setattr(dirbridge, "__version__", "98.0.0")
+    install(places, lambda _: None)
+    assert home.current() == "98.0.0"
+    assert [each.name for each in home.versions.iterdir()] == ["98.0.0"]
+    monkeypatch.setattr(dirbridge, "__version__", first)
+    install(places, lambda _: None)
+    assert home.current() == "98.0.0"
+    file = places.home / "release.tar.gz"
+    file.write_bytes(archive("99.0.0"))
+    home.add(file, Release("99.0.0", *here()))
+    home.switch("99.0.0")
+    for version in ("98.5.0", "99.0.0"):
+        monkeypatch.setattr(dirbridge, "__version__", version)
+        install(places, lambda _: None)
+        assert not home.is_adopted(home.current())
 
 
-def test_systemd_takes_the_unit_and_finds_it_tight(tmp_path: Path) -> None:
+@needs_root
+def test_root_of_releases(places: Places, tmp_path: Path) -> None:
+    """It is looked at, put where the updater trusts it, and replaced only by another one that was named."""
+    home, signed, file = Home(places.home), Signed(), tmp_path / "root.json"
+    changed = signed.trusted.replace(b"timestamp", b"snapshot")
+    assert changed != signed.trusted
+    for content in (b"", b"{}", changed):
+        file.write_bytes(content)
+        with pytest.raises(ConfigurationError) as refused:
+            install(replace(places, update_root=file), lambda _: None)
+        assert refused.value.code == "UpdateRootUnusable"
+    file.write_bytes(signed.trusted)
+    install(replace(places, update_root=file), lambda _: None)
+    assert home.root() == signed.trusted
+    assert (home.folder / "root.json").stat().st_mode & 0o777 == 0o644
+    install(places, lambda _: None)
+    uninstall(places, lambda _: None)
+    assert home.root() == signed.trusted
+    assert [each.name for each in home.folder.iterdir()] == ["root.json"]
+
+
+@pytest.mark.parametrize(("name", "most"), [(units.AGENT, 20), (units.UPDATER, 30)])
+def test_systemd_takes_the_units_and_finds_them_tight(tmp_path: Path, name: str, most: int) -> None:
     """systemd's checker has nothing to say, and its measure of exposure is low."""
-    file = unit_file(tmp_path)
+    home = Home(tmp_path / "the versions")
+    home.adopt("1.0.0")
+    home.switch("1.0.0")
+    for each, text in units.texts(home.folder, "daemon", tmp_path / "agent.toml", tmp_path / "state of it").items():
+        (tmp_path / each).write_text(text)
+    file = tmp_path / name
     verified = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(file)], capture_output=True, text=True, timeout=60, check=False
     )
     assert (verified.returncode, verified.stderr) == (0, "")
     measured = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", str(file)],
+        ["systemd-analyze", "security", "--offline=yes", f"--threshold={most}", "--no-pager", str(file)],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert measured.returncode == 0, measured.stdout[-2000:]
-    assert 'ReadWritePaths="' in file.read_text()
+    assert "ReadWritePaths=" in file.read_text()
+    assert f'{tmp_path}/state of it"' in file.read_text()
 
 
 def test_paths_with_odd_letters_are_quoted(tmp_path: Path) -> None:
     """A percent sign would be a specifier, a space would end the path."""
-    texts = units.texts(Path("/opt/a b/dirbridge"), "x", Path("/etc/100%/agent.toml"), tmp_path)
-    assert 'ExecStart="/opt/a b/dirbridge" agent run --settings /etc/100%%/agent.toml' in texts[units.AGENT]
+    texts = units.texts(Path("/opt/a b"), "x", Path("/etc/100%/agent.toml"), tmp_path)
+    begins = 'ExecStart="/opt/a b/current/bin/dirbridge" agent'
+    assert f"{begins} run --settings /etc/100%%/agent.toml" in texts[units.AGENT]
+    assert f"{begins} updater --settings /etc/100%%/agent.toml" in texts[units.UPDATER]

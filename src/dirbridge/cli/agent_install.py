@@ -27,19 +27,38 @@ _places = [
         default=Path("/etc/systemd/system"),
         help="Folder of systemd's units [/etc/systemd/system].",
     ),
+    click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("/opt/dirbridge"),
+        help="Folder of the agent's versions [/opt/dirbridge].",
+    ),
     click.option("--files-only", is_flag=True, help="Write or remove files and account, and leave systemd alone."),
 ]
 
 
 @click.command()
-def install(account: str, settings: Path, state: Path, unit_folder: Path, files_only: bool) -> None:
-    """Make the agent a service of this host: account, folders, systemd unit. Needs root.
+@click.option(
+    "--update-root",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Root file of those who sign the releases; without one the agent is not updated.",
+)
+def install(
+    account: str,
+    settings: Path,
+    state: Path,
+    unit_folder: Path,
+    home: Path,
+    files_only: bool,
+    update_root: Path | None,
+) -> None:
+    """Make agent and updater services of this host: account, folders, two systemd units. Needs root.
 
     Run again, it brings an installation up to date. Settings and state that are there stay as they are.
     """
     from dirbridge.agent import install as installing
 
-    places = installing.Places(account, settings, state, unit_folder, not files_only)
+    places = installing.Places(account, settings, state, unit_folder, not files_only, home, update_root)
     installing.install(places, click.echo)
     click.echo("Next: name your domain in the settings, run `dirbridge agent enrol`, then `dirbridge agent check`.")
 
@@ -48,14 +67,21 @@ def install(account: str, settings: Path, state: Path, unit_folder: Path, files_
 @click.option("--purge", is_flag=True, help="Remove the settings and the agent's key too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def uninstall(
-    account: str, settings: Path, state: Path, unit_folder: Path, files_only: bool, purge: bool, yes: bool
+    account: str,
+    settings: Path,
+    state: Path,
+    unit_folder: Path,
+    home: Path,
+    files_only: bool,
+    purge: bool,
+    yes: bool,
 ) -> None:
     """Take away what `install` made, and nothing else. Needs root."""
     from dirbridge.agent import install as installing
 
     if purge and not yes:
         click.confirm(f"Remove the settings {settings} and the agent's key in {state} for good?", abort=True, err=True)
-    places = installing.Places(account, settings, state, unit_folder, not files_only)
+    places = installing.Places(account, settings, state, unit_folder, not files_only, home)
     installing.uninstall(places, click.echo, purge=purge)
 
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import shlex
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -258,3 +261,24 @@ async def test_hostile_service_changes_nothing(host: Places, signed: Signed) -> 
     assert made_up.logged(host.state) == ["1.0.0 agent run"]
     signed.files[place] = honest
     assert await look(host) == "1.1.0"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to give up")
+async def test_as_the_unit_runs_it(host: Places, signed: Signed) -> None:
+    """Root with the one capability that is left to it, and a mask of its own, beside an agent's account."""
+    await start(host)
+    for file in (host.state, *host.state.iterdir()):
+        os.chown(file, 65534, 65534)
+    signed.add("1.1.0", made_up.release("1.1.0"))
+    confined = ["setpriv", "--bounding-set=-all,+dac_override", "--inh-caps=-all", "--no-new-privs"]
+    program = [sys.executable, "-c", "import os; os.umask(0o077); from dirbridge.cli.main import main; main()"]
+    places = ["--home", str(host.home.folder), "--settings", str(host.settings), "--state", str(host.state)]
+    options = [*places, "--restart", shlex.join(host.restart), "--patience", "5", "--settle", "0.5", "--once"]
+    process = await asyncio.create_subprocess_exec(
+        *confined, *program, "agent", "updater", *options, stderr=asyncio.subprocess.PIPE
+    )
+    _, complaint = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
+    assert made_up.phase(host.state) == ("idle", "Updated from 1.0.0 to 1.1.0."), complaint.decode()
+    assert (host.state / "update.json").stat().st_mode & 0o777 == 0o644
+    assert (host.state / "key.pem").stat().st_uid == 65534

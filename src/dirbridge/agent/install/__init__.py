@@ -1,4 +1,4 @@
-"""The agent becomes a service of its host: an account without rights, folders, a unit; and all of it away again.
+"""Agent and updater become services of their host: an account without rights, folders, two units; and all away again.
 
 Run by `dirbridge agent install` and `uninstall`, as root. What was made is written down as it is made, so that
 uninstalling takes away just that, also after an installation that was cut off.
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dirbridge.agent import state
-from dirbridge.agent.install import units
+from dirbridge.agent.install import units, versions
 from dirbridge.agent.install.record import Record
 from dirbridge.agent.replacing import replace
+from dirbridge.agent.updater.home import HOME, Home
 from dirbridge.contract.errors import ConfigurationError
 
 ACCOUNT = "dirbridge-agent"
@@ -36,7 +37,9 @@ class Places:
 
     Attributes:
         account: system account that runs the agent; it is made where there is none.
-        starts: whether systemd is told, and the agent started; without it only files are written.
+        starts: whether systemd is told, and the services started; without it only files are written.
+        home: where the agent's versions lie.
+        update_root: the root of the releases that the host shall trust; as it is, if None.
     """
 
     account: str = ACCOUNT
@@ -44,6 +47,8 @@ class Places:
     state: Path = STATE_FOLDER
     unit_folder: Path = UNIT_FOLDER
     starts: bool = True
+    home: Path = HOME
+    update_root: Path | None = None
 
     @property
     def record(self) -> Path:
@@ -61,7 +66,6 @@ def install(places: Places, tell: Tell) -> None:
         ConfigurationError: this is not root, or the host does not let us.
     """
     _need_root("installed")
-    program = _program()
     record = Record.open(places.record)
     _folder(places.settings.parent, record, tell)
     _account(places, record, tell)
@@ -74,8 +78,15 @@ def install(places: Places, tell: Tell) -> None:
         tell(f"Wrote {places.settings}: name your domain there.")
     elif places.settings in record.paths("files"):
         os.chown(places.settings, 0, gid)  # the account may be another one than before
+    _folder(places.home, record, tell)
+    home = Home(places.home)
+    if places.update_root is not None:
+        versions.trust(home, places.update_root, record, tell)
+    versions.take_in(home, record, tell)
     _folder(places.unit_folder, record, tell)
-    for name, text in units.texts(program, places.account, places.settings, places.state).items():
+    programs = [Path(each) for each in (sys.executable, sys.base_prefix, __file__)]
+    texts = units.texts(places.home, places.account, places.settings, places.state, programs=programs)
+    for name, text in texts.items():
         file = places.unit_folder / name
         known = file.read_text("utf-8") if file.exists() else None
         if known != text:
@@ -112,6 +123,7 @@ def uninstall(places: Places, tell: Tell, *, purge: bool = False) -> None:
         tell(f"Removed {file}.")
     if places.starts and _systemd_runs():
         _systemctl("daemon-reload")
+    _remove_versions(record, tell)
     if purge:
         _purge(places, record, tell)
     for account in record.names("accounts"):
@@ -126,6 +138,17 @@ def uninstall(places: Places, tell: Tell, *, purge: bool = False) -> None:
                 tell(f"Removed {folder}.")
     else:
         tell(f"Settings {places.settings} and state {places.state} stay. --purge removes what was made of them.")
+
+
+def _remove_versions(record: Record, tell: Tell) -> None:
+    for link in record.paths("links"):
+        link.unlink(missing_ok=True)
+        record.drop("links", link)
+    for tree in record.paths("trees"):
+        if tree.exists():
+            shutil.rmtree(tree)
+            tell(f"Removed {tree}.")
+        record.drop("trees", tree)
 
 
 def _take_back(places: Places, record: Record) -> None:
@@ -152,23 +175,6 @@ def _need_root(done: str) -> None:
             code="NotRoot",
             recommended_action="Run it with sudo. `dirbridge agent run` needs no root and no installation.",
         )
-
-
-def _program() -> Path:
-    """Find the command that the units start.
-
-    Raises:
-        ConfigurationError: there is none beside this Python.
-    """
-    program = Path(sys.executable).parent / "dirbridge"
-    if not os.access(program, os.X_OK):
-        raise ConfigurationError(
-            f"There is no command {program} for the unit to start.",
-            code="InstallationBroken",
-            recommended_action="Install dirbridge with its agent's part, best into a folder that everybody may read; "
-            "in a checkout of it: python3 -m venv /opt/dirbridge && /opt/dirbridge/bin/pip install '.[agent]'.",
-        )
-    return program
 
 
 def _account(places: Places, record: Record, tell: Tell) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dirbridge.agent.replacing import replace
 from dirbridge.contract.errors import ConfigurationError
 
-_KINDS = ("accounts", "folders", "files", "units")
+_KINDS = ("accounts", "folders", "files", "units", "trees", "links")
 
 
 class Record:

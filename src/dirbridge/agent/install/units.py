@@ -1,15 +1,18 @@
-"""The agent's unit of systemd, and the settings that a new host begins with.
+"""The two units of systemd, agent and updater, and the settings that a new host begins with.
 
-It may write its own folder and reach the network, and nothing else: `systemd-analyze security` is asked in the tests.
+The agent may write its own folder and reach the network, and nothing else. The updater may write the versions too, and
+restart the agent, for which it is root with one capability left. `systemd-analyze security` is asked in the tests.
 Source: systemd.exec(5), "Sandboxing".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 AGENT = "dirbridge-agent.service"
-NAMES = (AGENT,)
+UPDATER = "dirbridge-agent-updater.service"
+NAMES = (AGENT, UPDATER)
 
 _AGENT = """\
 [Unit]
@@ -31,15 +34,40 @@ OOMPolicy=stop
 UMask=0077
 ReadWritePaths={state}
 
-NoNewPrivileges=yes
 CapabilityBoundingSet=
+PrivateUsers=yes
+{confined}"""
+
+_UPDATER = """\
+[Unit]
+Description=dirbridge agent updater
+After=network-online.target nss-lookup.target time-sync.target
+Wants=network-online.target
+
+[Service]
+Type=exec
+ExecStart={program} agent updater --settings {settings} --state {state} --home {home}
+# After an update it ends, to be started again from the new version.
+Restart=always
+RestartSec=5
+TimeoutStopSec=30
+OOMPolicy=stop
+UMask=0077
+ReadWritePaths={home} {state}
+
+# It reads and writes notes in the agent's folder, which belongs to the agent's account. To ask systemd for a restart
+# takes no capability, only being root.
+CapabilityBoundingSet=CAP_DAC_OVERRIDE
+{confined}"""
+
+_CONFINED = """\
+NoNewPrivileges=yes
 AmbientCapabilities=
 ProtectSystem=strict
-ProtectHome={home}
+ProtectHome={protect_home}
 PrivateTmp=yes
 PrivateDevices=yes
 DevicePolicy=closed
-PrivateUsers=yes
 ProtectProc=invisible
 ProcSubset=pid
 ProtectClock=yes
@@ -79,14 +107,22 @@ SETTINGS = """\
 """What a new host's settings file says: nothing yet, and how to say it."""
 
 
-def texts(program: Path, account: str, settings: Path, state: Path) -> dict[str, str]:
-    """Give the units by name."""
-    below_home = any(program.is_relative_to(folder) for folder in ("/home", "/root", "/run/user"))
+def texts(home: Path, account: str, settings: Path, state: Path, *, programs: Sequence[Path] = ()) -> dict[str, str]:
+    """Give the units by name.
+
+    Args:
+        home: the folder of the agent's versions.
+        programs: what else the units run that may lie in a person's home, such as an interpreter.
+    """
+    below_home = any(
+        each.is_relative_to(folder) for each in (home, *programs) for folder in ("/home", "/root", "/run/user")
+    )
     values = {
-        "program": _quoted(program), "account": account, "settings": _quoted(settings), "state": _quoted(state),
-        "home": "read-only" if below_home else "yes",
+        "program": _quoted(home / "current" / "bin" / "dirbridge"), "home": _quoted(home), "account": account,
+        "settings": _quoted(settings), "state": _quoted(state),
+        "confined": _CONFINED.format(protect_home="read-only" if below_home else "yes"),
     }  # fmt: skip
-    return {AGENT: _AGENT.format(**values)}
+    return {AGENT: _AGENT.format(**values), UPDATER: _UPDATER.format(**values)}
 
 
 def _quoted(path: Path) -> str:

@@ -124,11 +124,15 @@ class Home:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
-    def adopt(self, version: str) -> None:
-        """Take the installation that runs this for a version: the first one on a host comes by other ways."""
+    def adopt(self, version: str) -> bool:
+        """Take the installation that runs this for a version: the first one on a host comes by other ways.
+
+        Returns:
+            Whether anything was written.
+        """
         folder = self.versions / version
         _make(folder)
-        _launcher(folder, [sys.executable, "-I"], [])
+        return _launcher(folder, [sys.executable, "-I"], [])
 
     def is_adopted(self, version: str) -> bool:
         """Tell whether a version is an installation that lies elsewhere."""
@@ -246,18 +250,23 @@ def _interpreter() -> str:
     return str(getattr(sys, "_base_executable", sys.executable))
 
 
-def _launcher(folder: Path, python: list[str], path: list[str]) -> None:
+def _launcher(folder: Path, python: list[str], path: list[str]) -> bool:
     """Write `bin/dirbridge`. Neither the environment nor the working directory decides what it imports."""
     _make(folder / "bin")
     code = _RUN.format(name="dirbridge", path=path)
     text = f'#!/bin/sh\nexec {shlex.join([*python, "-c", code])} "$@"\n'
-    replace(folder / "bin" / "dirbridge", text.encode(), mode=0o755)
+    program = folder / "bin" / "dirbridge"
+    if program.exists() and program.read_text("utf-8") == text:
+        return False
+    replace(program, text.encode(), mode=0o755)
+    return True
 
 
 def _make(folder: Path) -> None:
-    """Make a folder that everybody may read, whatever the mask of the process."""
+    """Make a folder, and those above it, that everybody may read, whatever the mask of the process."""
     if not folder.is_dir():
-        folder.mkdir(parents=True)
+        _make(folder.parent)
+        folder.mkdir()
         folder.chmod(0o755)
 
 

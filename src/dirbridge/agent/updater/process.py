@@ -82,11 +82,22 @@ class Updater:
         with self.places.home.only_one():
             while not stop.is_set():
                 known = self._stamp()
-                installed = await self._look()
+                installed = await self._unless(stop)
                 if installed is not None or once:
                     return installed
                 await self._wait(stop, known)
         return None
+
+    async def _unless(self, stop: asyncio.Event) -> str | None:
+        """Look, unless told to stop meanwhile: what is under way is finished, or taken back, at the next start."""
+        looking, stopping = asyncio.create_task(self._look()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([looking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return looking.result() if looking.done() else None
+        finally:
+            for task in (looking, stopping):
+                task.cancel()
+            await asyncio.gather(looking, stopping, return_exceptions=True)
 
     def check(self) -> None:
         """See that everything is there that an updater of this version needs. Touches nothing.

@@ -20,7 +20,7 @@ from tuf.api.exceptions import (
     LengthOrHashMismatchError,
     RepositoryError,
 )
-from tuf.api.metadata import Metadata, Targets
+from tuf.api.metadata import Metadata, Root, Targets
 from tuf.ngclient import Updater
 from tuf.ngclient.fetcher import FetcherInterface
 
@@ -102,6 +102,22 @@ class Repository:
         if target is None or target.length > contract.MAX_ARCHIVE:
             raise _untrusted(f"{name} is not listed, or longer than a release may be", code="ReleaseDamaged")
         return Path(_told(lambda: updater.download_target(target, str(self._downloads / name))))
+
+
+def check_root(content: bytes, file: Path) -> None:
+    """See that a root can be trusted: it is whole, and signed by those whom it names itself.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    try:
+        Metadata[Root].from_bytes(content).verify_delegate(Root.type, Metadata[Root].from_bytes(content))
+    except (RepositoryError, ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"{file} is no root of releases: {error}.",
+            code="UpdateRootUnusable",
+            recommended_action="Name the root file that those who sign the releases gave you.",
+        ) from error
 
 
 def choose(releases: Collection[Release], current: str, orders: Orders, bad: Collection[str]) -> Release | None:
