@@ -143,6 +143,7 @@ async def deployed(
     *,
     address: str = "127.0.0.1",
     agent_inside: Sequence[str] = (),
+    tick: float = 0.1,
 ) -> AsyncIterator[Deployment]:
     """Start everything for one domain.
 
@@ -151,6 +152,7 @@ async def deployed(
         secrets: files to be put there, by name.
         address: of this machine, where the service listens.
         agent_inside: a command that runs the agent where it shall be.
+        tick: seconds between two looks at what is due; as it comes, it is 1.
     """
     folder = Path(tempfile.mkdtemp(prefix="dirbridge-bench-"))
     folder.chmod(0o711)
@@ -159,7 +161,7 @@ async def deployed(
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(text)
         async with AsyncExitStack() as stack:
-            environment = {"DIRBRIDGE_TICK_INTERVAL": "0.1"}
+            environment = {"DIRBRIDGE_TICK_INTERVAL": str(tick)}
             service = await stack.enter_async_context(served(domain, folder, environment, address))
             api = service.api
             toml = folder / "agent.toml"

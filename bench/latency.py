@@ -31,7 +31,7 @@ async def latency(sizes: Sequence[int], changes: int) -> AsyncIterator[Figure]:
     for users in sizes:
         async with (
             samba_domain(users) as (domain, password),
-            deployed(domain.realm, samba_settings(domain), {"password": password}) as here,
+            deployed(domain.realm, samba_settings(domain), {"password": password}, tick=1.0) as here,
             _administrator(domain) as handle,
         ):
             await here.first_cycle()

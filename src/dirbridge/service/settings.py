@@ -78,7 +78,10 @@ class Settings(BaseModel):
         default=4, ge=1, le=100, description="Cycles this process runs at the same time at most."
     )
     tick_interval: float = Field(
-        default=1.0, ge=0.1, le=60, description="Seconds between two looks at which jobs are due."
+        default=1.0,
+        ge=0.1,
+        le=60,
+        description="Seconds between two looks at which jobs are due, where nothing tells of one before.",
     )
     stalled_after: float = Field(
         default=30.0,
