@@ -34,6 +34,7 @@ from joserfc.jwk import ECKey
 
 from dirbridge import __version__
 from dirbridge.agent import proxy
+from dirbridge.agent.negotiate import Transport, Tunnels
 from dirbridge.agent.settings import Common
 from dirbridge.agent.state import State
 from dirbridge.contract import wire
@@ -111,14 +112,19 @@ def http(service: str, common: Common, verify: ssl.SSLContext) -> httpx2.AsyncCl
         ConfigurationError: the settings of the proxy cannot be used.
     """
     way = proxy.choose(common, service)
+    limits = httpx2.Limits(max_connections=64, keepalive_expiry=15)
+    transport = None
+    if way is not None and way.negotiates:
+        transport = Transport(verify, limits, Tunnels(way.address, way.user, way.keytab))
     return httpx2.AsyncClient(
         base_url=service,
         verify=verify,
-        proxy=way.url if way is not None else None,
+        proxy=way.url if way is not None and transport is None else None,
+        transport=transport,
         trust_env=False,
         follow_redirects=False,
         timeout=httpx2.Timeout(common.answer_timeout, connect=common.connect_timeout),
-        limits=httpx2.Limits(max_connections=64, keepalive_expiry=15),
+        limits=limits,
         headers={"User-Agent": f"dirbridge-agent/{__version__}"},
     )
 
@@ -148,7 +154,14 @@ def _not_let_out(service: str, said: str) -> TransientError:
         return TransientError(
             f"The proxy does not lead to {service} for who this agent says it is: {said}.",
             code="ProxyAuthentication",
-            recommended_action="Set `proxy_user` and `proxy_password_file` in the agent's settings.",
+            recommended_action="Set `proxy_user` and `proxy_password_file` in the agent's settings, or "
+            "`proxy_negotiate` where it asks for Negotiate.",
+        )
+    if said.startswith("Kerberos"):
+        return TransientError(
+            said,
+            code="KerberosFailed",
+            recommended_action="`dirbridge agent check` says what Kerberos needs; or use `proxy_user` with a password.",
         )
     return TransientError(
         f"The proxy does not lead to {service}: {said}.",

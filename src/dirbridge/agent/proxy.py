@@ -7,6 +7,7 @@ file, so that the settings can be read by everybody.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree as ET
 
+from dirbridge.agent import negotiate
 from dirbridge.agent.settings import ENVIRONMENT, Common
 from dirbridge.connectors.password_file import read_password
 from dirbridge.contract.errors import ConfigurationError
@@ -33,17 +35,33 @@ class Proxy:
         address: http:// or https:// with host and port, without credentials.
         user: empty where it asks for none.
         origin: where the address was found, for messages.
+        negotiates: it is told by Kerberos who this is; `user` is then a principal and there is no password.
+        keytab: of that principal; None for the tickets that the environment has.
     """
 
     address: str
     user: str
     password: str
     origin: str
+    negotiates: bool = False
+    keytab: Path | None = None
+
+    async def authorization(self) -> str | None:
+        """Give what a CONNECT of its own says in `Proxy-Authorization`; None where nothing. Good for one connection.
+
+        Raises:
+            ConfigurationError: Kerberos gives no ticket.
+        """
+        if self.negotiates:
+            return await negotiate.authorization(urlsplit(self.address).hostname or "", self.user, self.keytab)
+        if not self.user:
+            return None
+        return f"Basic {base64.b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
 
     @property
     def url(self) -> str:
         """Its address with the credentials, as HTTP clients take it. Not for any message."""
-        if not self.user:
+        if not self.user or self.negotiates:
             return self.address
         scheme, _, rest = self.address.partition("://")
         return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{rest}"
@@ -175,6 +193,8 @@ def _proxy(common: Common, address: str, origin: str) -> Proxy:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     plain = f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}"
+    if common.proxy_negotiate:
+        return Proxy(plain, common.proxy_user or "", "", origin, negotiates=True, keytab=common.proxy_keytab)
     if common.proxy_user is None:
         return Proxy(plain, unquote(parts.username or ""), unquote(parts.password or ""), origin)
     return Proxy(plain, common.proxy_user, _password(common.proxy_password_file), origin)

@@ -46,10 +46,20 @@ class Common(BaseModel):
         description="HTTP proxy to reach the service through, such as http://proxy.example.com:3128; `environment` "
         "takes what the variables https_proxy, all_proxy and no_proxy say; none if unset.",
     )
-    proxy_user: str | None = Field(default=None, description="User name that the proxy asks for (Basic).")
+    proxy_user: str | None = Field(
+        default=None, description="User name that the proxy asks for (Basic), or principal (Negotiate)."
+    )
     proxy_password_file: Path | None = Field(
         default=None,
         description="File with that user's password in one line; only its owner may read it (mode 0600).",
+    )
+    proxy_negotiate: bool = Field(
+        default=False,
+        description="Tell the proxy by Kerberos who this is (Negotiate); needs the extra `kerberos`.",
+    )
+    proxy_keytab: Path | None = Field(
+        default=None,
+        description="Keytab of that user; without it the tickets that the agent's environment has are used.",
     )
     proxy_bypass: tuple[str, ...] = Field(
         default=(),
@@ -115,8 +125,13 @@ class Common(BaseModel):
     def _fits(self) -> Common:
         if self.proxy_password_file is not None and self.proxy_user is None:
             raise ValueError("proxy_password_file is given without proxy_user")
-        if self.proxy_user is not None and self.proxy is None and self.proxy_config is None:
-            raise ValueError("proxy_user is given without a proxy; set proxy, or proxy_config")
+        for name in ("proxy_user", "proxy_negotiate"):
+            if getattr(self, name) and self.proxy is None and self.proxy_config is None:
+                raise ValueError(f"{name} is given without a proxy; set proxy, or proxy_config")
+        if self.proxy_keytab is not None and not self.proxy_negotiate:
+            raise ValueError("proxy_keytab is given without proxy_negotiate")
+        if self.proxy_negotiate and self.proxy_password_file is not None:
+            raise ValueError("proxy_negotiate and proxy_password_file exclude each other; Kerberos takes proxy_keytab")
         return self
 
 

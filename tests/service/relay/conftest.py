@@ -7,6 +7,7 @@ import pytest
 
 from dirbridge.store.database import Database
 from tests.service.relay.harness import QUICK, Agent, Service, made_up
+from tests.service.relay.island import Island, discover
 
 
 @pytest.fixture
@@ -29,3 +30,10 @@ def new_agent(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
     yield make
     for agent in made:
         agent.end()
+
+
+@pytest.fixture
+def island() -> Iterator[Island]:
+    """A host of its own network."""
+    with discover() as found:
+        yield found

@@ -92,6 +92,9 @@ def _wanted(settings_file: Path, settings: Settings | None, folder: Path, progra
     yield "write", str(folder)
     for name in (agent_state.KEY, agent_state.CERTIFICATE, agent_state.TRUST, agent_state.IDENTITY):
         yield "read", str(folder / name)
+    for _, value in settings.common if settings is not None else ():
+        if isinstance(value, Path):
+            yield "read", str(value)
     for domain in settings.domains if settings is not None else ():
         yield from (("read", str(value)) for _, value in domain.settings if isinstance(value, Path))
 

@@ -7,7 +7,6 @@ the agent's own: through its proxy, trusting what it pinned.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import os
 import ssl
@@ -191,9 +190,12 @@ class _Walk:
         assert self._reader is not None
         assert self._writer is not None
         lines = [f"CONNECT {self._service} HTTP/1.1", f"Host: {self._service}"]
-        if self._proxy.user:
-            coded = base64.b64encode(f"{self._proxy.user}:{self._proxy.password}".encode()).decode()
-            lines.append(f"Proxy-Authorization: Basic {coded}")
+        try:
+            said = await self._proxy.authorization()
+        except ConfigurationError as error:
+            return Finding("proxy-tunnel", "fail", error.reason, error.recommended_action, error.code)
+        if said is not None:
+            lines.append(f"Proxy-Authorization: {said}")
         try:
             async with asyncio.timeout(self._patience):
                 self._writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -217,13 +219,16 @@ class _Walk:
         if status in {"407", "401"}:  # tinyproxy answers 401 to a wrong password
             assert self._proxy is not None
             asked = [line.partition(":")[2].strip() for line in rest.split("\r\n") if _is(line, "proxy-authenticate")]
-            refused = "refuses the user name and password that it was given"
-            given = refused if self._proxy.user else "asks for a user name and password"
+            given = "asks for a user name and password"
+            if self._proxy.negotiates:
+                given = "refuses the Kerberos ticket that it was given"
+            elif self._proxy.user:
+                given = "refuses the user name and password that it was given"
             return Finding(
                 "proxy-tunnel",
                 "fail",
                 f"The proxy at {self._first} {given} ({status}; asked for: {', '.join(asked) or 'not said'}).",
-                "Set `proxy_user` and `proxy_password_file` in the agent's settings.",
+                _PROXY_WANTS["negotiate" if any(each.lower().startswith("negotiate") for each in asked) else "basic"],
                 "ProxyAuthentication",
             )
         return Finding(
@@ -342,6 +347,11 @@ def _clock(response: httpx2.Response, now: float) -> Finding | None:
     return None
 
 
+_PROXY_WANTS = {
+    "basic": "Set `proxy_user` and `proxy_password_file` in the agent's settings.",
+    "negotiate": "Set `proxy_negotiate`, `proxy_user` and `proxy_keytab` in the agent's settings; or `proxy_user` and "
+    "`proxy_password_file` where it takes Basic as well.",
+}
 _UNTRUSTED = (
     "If the service's CA has changed, enrol the agent again. Where something on the way ends TLS, have it leave these "
     "connections alone, or enrol with --ca-file and the file of its CA."
