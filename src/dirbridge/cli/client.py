@@ -189,8 +189,19 @@ class Client:
         """Remove something."""
         self.call("DELETE", path)
 
+    def upload(self, path: str, file: Path) -> None:
+        """Put the bytes of a file somewhere."""
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"'{file}' cannot be read: {error.strerror}.", code="FileUnreadable") from error
+        self.call("PUT", path, content)
+
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Send one request, again where the service asks for patience.
+
+        Args:
+            body: JSON; bytes are sent as they are.
 
         Raises:
             TransientError: the service cannot be reached or stays busy.
@@ -255,9 +266,9 @@ class Client:
     def _patiently(self, method: str, url: str, body: Any) -> httpx2.Response:
         def send() -> httpx2.Response:
             headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-            content = None if body is None else json.dumps(body).encode()
+            content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             if content is not None:
-                headers["Content-Type"] = "application/json"
+                headers["Content-Type"] = "application/octet-stream" if content is body else "application/json"
             return self._http.request(method, url, headers=headers, content=content)
 
         return self._retried(send, repeat=method != "POST")

@@ -34,12 +34,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "preview": ("dirbridge.cli.preview:preview", "Show what a job's next whole cycle would do."),
     "notifications": ("dirbridge.cli.notifications:notifications", "See what people were told, and try it."),
     "admin": ("dirbridge.cli.admin:admin", "Manage administrators, applications and signing keys."),
+    "release": ("dirbridge.cli.release:release", "Sign releases of the agent, and publish them."),
     "logs": ("dirbridge.cli.logs:logs", "Show the provisioning log."),
     "demo": ("dirbridge.cli.demo.command:demo", "Show it all with a throw-away domain controller."),
 }
 """Name to `module:attribute`, and the line that the overview shows."""
 
-_EXTRAS = {"serve": "service", "init": "service", "demo": "agent,service", "agent": "agent"}
+_EXTRAS = {"serve": "service", "init": "service", "demo": "agent,service", "agent": "agent", "release": "agent"}
 
 
 class LazyGroup(click.Group):
