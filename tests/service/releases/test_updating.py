@@ -60,7 +60,7 @@ async def told(service: FastAPI, identity: Identity, agent: UUID) -> dict[str, A
         ({"updateWindow": WINDOW}, {"window": {"start": "22:30:00", "end": "04:00:00"}}),
         (
             {"updateWindow": WINDOW, "deferUpdate": "2030-08-20T12:00"},
-            {"window": {"start": "22:30:00", "end": "04:00:00"}, "deferUntil": "2030-08-20T12:00:00Z"},
+            {"window": {"start": "22:30:00", "end": "04:00:00"}, "deferUntil": "2030-08-20T12:00:00"},
         ),
         (
             {
@@ -85,6 +85,9 @@ async def test_configuration_is_acted_on(
     answer = await client.patch(CONFIGURATION, json=configuration, headers=headers)
     assert answer.status_code == 204, answer.text
     assert await told(service, identity, fleet[0]) == NEWEST | expected
+    lifted = await client.patch(CONFIGURATION, json={"deferUpdateDateTime": None}, headers=headers)
+    assert lifted.status_code == 204
+    assert (await told(service, identity, fleet[0]))["deferUntil"] is None
 
 
 async def test_a_version_is_chosen(

@@ -1,11 +1,13 @@
 """When agents update themselves: what can be said of it, in each of the forms in which it is published.
 
-Source: Graph hybridAgentUpdaterConfiguration and updateWindow. All times are in the time zone of each agent's host.
+Source: Graph hybridAgentUpdaterConfiguration and updateWindow. The window is in the time zone of each agent's host, and
+so is a deferral that was given without a zone; Graph shows it as UTC.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,10 +35,18 @@ class Change(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     update_window: Window | msgspec.UnsetType | None = msgspec.UNSET
 
 
-def shown(stored: dict[str, Any]) -> dict[str, Any]:
+LOCAL = "isDeferralLocal"
+"""Member of what is stored, not shown: the deferral is meant by the clock of each host."""
+_NOTHING: Mapping[str, Any] = {
+    "allowUpdateConfigurationOverride": False,
+    "deferUpdateDateTime": None,
+    "updateWindow": None,
+}
+
+
+def shown(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Show what holds."""
-    nothing = {"allowUpdateConfigurationOverride": False, "deferUpdateDateTime": None, "updateWindow": None}
-    return nothing | stored
+    return {name: stored.get(name, default) for name, default in _NOTHING.items()}
 
 
 def merged(stored: dict[str, Any], change: Change) -> dict[str, Any]:
@@ -45,12 +55,12 @@ def merged(stored: dict[str, Any], change: Change) -> dict[str, Any]:
     Raises:
         GraphError: 400 where a time is none.
     """
-    kept = shown(stored)
+    kept = shown(stored) | {LOCAL: stored.get(LOCAL, False)}
     if isinstance(change.allow_update_configuration_override, bool):
         kept["allowUpdateConfigurationOverride"] = change.allow_update_configuration_override
     for name, given in (("deferUpdateDateTime", change.defer_update_date_time), ("deferUpdate", change.defer_update)):
         if given is not msgspec.UNSET:
-            kept["deferUpdateDateTime"] = None if given is None else _moment(name, str(given))
+            kept["deferUpdateDateTime"], kept[LOCAL] = (None, False) if given is None else _moment(name, str(given))
     if change.update_window is not msgspec.UNSET:
         kept["updateWindow"] = _window(change.update_window) if isinstance(change.update_window, Window) else None
     return kept
@@ -76,8 +86,8 @@ def _time(name: str, text: str) -> str:
     return f"{hour:02}:{minute:02}:{second:02}.{(read['part'] or ''):0<7}"
 
 
-def _moment(name: str, text: str) -> str:
-    """Read a date and a time, with or without seconds and zone."""
+def _moment(name: str, text: str) -> tuple[str, bool]:
+    """Read a date and a time, with or without seconds and zone; say too whether there was none."""
     try:
         # Seven digits of a second are one more than Python reads.
         read = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip()))
@@ -85,4 +95,4 @@ def _moment(name: str, text: str) -> str:
         moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise bad_request(f"{name} expects a time such as 2030-08-20T12:00; found '{text}'.", target=name) from error
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ"), read.tzinfo is None

@@ -19,30 +19,30 @@ from dirbridge.store.database import Connection
 
 async def told(conn: Connection, tenant: UUID, agent: UUID) -> dict[str, Any]:
     """Give the member `updater` of the answer to an agent's heartbeat."""
-    configuration = updater.shown(await tenant_settings.get(conn, tenant, tenant_settings.UPDATER))
     return {
         "channel": releases.STABLE,
         "api": releases.API,
         "wanted": await stored.wanted(conn, tenant, agent),
-        **when(configuration),
+        **when(await tenant_settings.get(conn, tenant, tenant_settings.UPDATER)),
     }
 
 
-def when(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def when(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Say when an agent may update itself.
 
     Args:
-        configuration: in Graph's shape, as it is kept.
+        stored: the configuration as it is kept.
 
     Returns:
-        `deferUntil`, a moment or None, and `window`, its beginning and end in the time of the host, or None. A window
-        that ends before it begins goes over midnight.
+        `deferUntil`, a moment, in the time of the host where it has no zone, or None; and `window`, its beginning and
+        end in the time of the host, or None. A window that ends before it begins goes over midnight.
     """
+    configuration = updater.shown(stored)
     if configuration["allowUpdateConfigurationOverride"]:
         return {"deferUntil": None, "window": None}
-    window = configuration["updateWindow"]
+    window, until = configuration["updateWindow"], configuration["deferUpdateDateTime"]
     return {
-        "deferUntil": configuration["deferUpdateDateTime"],
+        "deferUntil": until and (until.removesuffix("Z") if stored.get(updater.LOCAL) else until),
         "window": window
         and {
             "start": window["updateWindowStartTime"].partition(".")[0],
