@@ -51,12 +51,16 @@ def release(version: str, fault: str = "") -> bytes:
     Args:
         fault: `does not start`, `ends`, `hangs`, `is not found`, `falls over`; none if empty.
     """
-    files = {
-        "dirbridge/__init__.py": "",
-        "dirbridge/cli/__init__.py": "",
-        "dirbridge/cli/main.py": _MAIN.format(version=version, fault=fault),
+    return archive(version, {name.removeprefix("lib/"): text for name, text in contents(version, fault).items()})
+
+
+def contents(version: str, fault: str = "") -> dict[str, str]:
+    """What is in it."""
+    return {
+        "lib/dirbridge/__init__.py": "",
+        "lib/dirbridge/cli/__init__.py": "",
+        "lib/dirbridge/cli/main.py": _MAIN.format(version=version, fault=fault),
     }
-    return archive(version, files)
 
 
 _RESTART = """

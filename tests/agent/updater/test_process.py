@@ -131,6 +131,8 @@ async def test_broken_version_goes_back_by_itself(host: Places, signed: Signed, 
     await at_work(host, "1.0.0")
     phase, message = made_up.phase(host.state)
     assert (phase, why in message) == ("rolled-back", True), message
+    said = json.loads((host.state / "update.json").read_text())
+    assert (said["from"], said["to"]) == ("1.0.0", "1.1.0")
     started = made_up.logged(host.state)
     assert await look(host) is None
     assert made_up.logged(host.state) == started

@@ -150,7 +150,7 @@ class Updater:
         if passed_over is not None:
             version = passed_over.version
             said = f"{version} is not installed again: {bad[version]}. A newer release is waited for."
-            self._say("rolled-back", said, version, current)
+            self._say("rolled-back", said, current, version)
         elif wanted.wanted not in {None, current}:
             self._say("idle", f"{wanted.wanted} is wanted, and is no newer release for this host.", current)
         else:
@@ -216,12 +216,13 @@ class Updater:
         )  # fmt: skip
         if trial.worked:
             self.places.home.condemn(trial.to, why)
-        self._say("rolled-back", f"{trial.to} was not at work: {why}. Back to {trial.from_}.", trial.to, trial.from_)
+        said = f"{trial.to} was not at work: {why}. Back to {trial.from_}."
+        self._say("rolled-back", said, trial.from_, trial.to)
         failed = await self._start(trial.from_)
         self.places.home.end_trial()
         if failed:
             said = f"{trial.to} was not at work: {why}. {trial.from_} is back, and is not at work either: {failed}."
-            self._say("failed", said, trial.to, trial.from_)
+            self._say("failed", said, trial.from_, trial.to)
             logger.error("%s", said, extra={"event": "update_failed"})
 
     async def _start(self, version: str) -> str:

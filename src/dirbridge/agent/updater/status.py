@@ -21,7 +21,12 @@ Phase = Literal["idle", "waiting", "downloading", "installing", "checking", "rol
 def write(
     folder: Path, phase: Phase, message: str, *, at: datetime, from_: str | None = None, to: str | None = None
 ) -> None:
-    """Say what is being done, from which version to which."""
+    """Say what is being done.
+
+    Args:
+        from_: the version that ran before the update, and runs again after one that was taken back.
+        to: the version that it leads to.
+    """
     said = {"phase": phase, "from": from_, "to": to, "message": message[:MESSAGE], "at": at.isoformat("T", "seconds")}
     replace(folder / STATUS, json.dumps(said).encode(), mode=0o644)
 
