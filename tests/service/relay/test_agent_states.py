@@ -121,6 +121,7 @@ TROUBLE = {
         ({"time": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}, "ClockSkewed"),
         ({"update": {"phase": "rolled-back", "to": "2.0", "message": "It did not start."}}, "UpdateRolledBack"),
         ({"update": {"phase": "failed", "message": "The disk is full."}}, "UpdateFailed"),
+        ({"update": {"phase": "installing", "to": "2.0", "at": "2026-01-02T03:04:05+00:00"}}, "UpdateFailed"),
     ],
 )
 async def test_what_an_agent_says_degrades_it(
@@ -168,6 +169,9 @@ async def test_updating(client: ServiceClient, graph: httpx2.AsyncClient, phase:
     agent = await shown(graph)
     assert (agent["status"], agent["update"]) == ("updating", update)
     assert "from version 1.2.3 to 1.3.0" in agent["statusReasons"][0]["message"]
+    # It is restarted in the course of it.
+    await client.heartbeat({**BEAT, "state": "stopping", "update": {**update, "at": datetime.now(UTC).isoformat()}})
+    assert (await shown(graph))["status"] == "updating"
     await client.heartbeat({**BEAT, "update": {**update, "phase": "idle"}})
     assert (await shown(graph))["status"] == "healthy"
 

@@ -23,6 +23,8 @@ Source: RFC 4120 section 10.
 """
 UPDATING = frozenset({"downloading", "installing", "checking"})
 """What an updater does that ends by itself."""
+LONGEST_UPDATE = timedelta(hours=1)
+"""An update that has gone on for so long has been given up, or its host went down in the middle of it."""
 
 
 class AgentState(StrEnum):
@@ -60,11 +62,12 @@ def judge(agent: Agent, certificate_life: timedelta) -> Condition:
     """
     if agent.revoked_at is not None:
         return Condition(AgentState.REVOKED, (_revoked(agent.revoked_at),))
+    update = agent.report.get("update") or {}
+    is_updating = str(update.get("phase")) in UPDATING
+    if agent.is_connected and is_updating and not _is_stuck(agent, update):
+        return Condition(AgentState.UPDATING, (_updating(update),))
     if not agent.is_there:
         return Condition(AgentState.INACTIVE, (_inactive(agent),))
-    update = agent.report.get("update") or {}
-    if str(update.get("phase")) in UPDATING:
-        return Condition(AgentState.UPDATING, (_updating(update),))
     reasons = tuple(_reasons(agent, certificate_life))
     return Condition(AgentState.DEGRADED if reasons else AgentState.HEALTHY, reasons)
 
@@ -146,7 +149,7 @@ def _reasons(agent: Agent, certificate_life: timedelta) -> Iterator[Reason]:
             "service's.",
             recommended_action="Set it by NTP.",
         )
-    yield from _failed_update(report.get("update") or {})
+    yield from _failed_update(agent, report.get("update") or {})
 
 
 def _no_heartbeat(agent: Agent) -> Reason:
@@ -159,13 +162,28 @@ def _no_heartbeat(agent: Agent) -> Reason:
     )
 
 
-def _failed_update(update: dict[str, Any]) -> Iterator[Reason]:
+def _is_stuck(agent: Agent, update: dict[str, Any]) -> bool:
+    """Whether an update that is said to go on cannot be going on any more."""
+    try:
+        began = datetime.fromisoformat(str(update.get("at")))
+        return agent.read_at - began > LONGEST_UPDATE
+    except (ValueError, TypeError):  # no time, or one without a zone: of a version that does not say it
+        return False
+
+
+def _failed_update(agent: Agent, update: dict[str, Any]) -> Iterator[Reason]:
     said = str(update.get("message") or "").strip()
     if update.get("phase") == "rolled-back":
         yield Reason(
             code="UpdateRolledBack",
             message=f"Version {update.get('to') or '?'} did not work on its host and was taken back. {said}".strip(),
             recommended_action="Withdraw that release, or see the updater's log on the host.",
+        )
+    elif str(update.get("phase")) in UPDATING and _is_stuck(agent, update):
+        yield Reason(
+            code="UpdateFailed",
+            message=f"An update to version {update.get('to') or '?'} began at {update['at']} and did not end.",
+            recommended_action="See on its host whether dirbridge-agent-updater runs, and what its log says.",
         )
     elif update.get("phase") == "failed":
         yield Reason(
