@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from dirbridge.connectors import flows
 from dirbridge.connectors.ad import schema
 from dirbridge.connectors.ad.schema import attribute, constant, function, when
 from dirbridge.contract.schema import AttributeMapping, Rule, Schema, Source, parse, render
@@ -117,7 +118,7 @@ def test_parameters_have_the_published_keys() -> None:
     compared = when(attribute("a"), constant("x"), constant("y"), equals=constant("0"))
     assert [parameter.key for parameter in compared.parameters] == ["one", "two", "three", "four", "five"]
     assert [parameter.value.name for parameter in compared.parameters] == ["a", "=", "0", "x", "y"]
-    tested = when(schema.present("a"), constant("x"))
+    tested = when(flows.present("a"), constant("x"))
     assert [parameter.key for parameter in tested.parameters] == ["one", "four"]
     assert tested.expression == 'IIF(IsPresent([a]), "x", )'
     joined = function("Join", constant("-"), attribute("a"), attribute("b"))
@@ -133,7 +134,7 @@ def test_every_source_attribute_is_defined(rule: Rule) -> None:
     """Mapping and filters name nothing that the directory's definition does not have."""
     defined = {kind.name: {one.name for one in kind.attributes} for kind in schema.directory().objects}
     for mapping in rule.object_mappings:
-        used = {name for row in mapping.attribute_mappings for name in schema.names(row.source)}
+        used = {name for row in mapping.attribute_mappings for name in flows.names(row.source)}
         used |= {clause.source_operand_name for group in mapping.scope.input_filter_groups for clause in group.clauses}
         assert used <= defined[mapping.source_object_name]
 

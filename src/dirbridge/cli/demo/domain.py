@@ -36,7 +36,7 @@ _SYSTEM_PYTHON = "/usr/bin/python3"  # python3-samba is built for the distributi
 # line before it starts Samba, which in the foreground ends when its standard input does; the signal of setpriv is for
 # the case that a forked child of ours still holds the other end. A start that failed (status 1) leaves the folder to
 # `stop`, so that its last words can be read.
-_SUPERVISOR = """
+SUPERVISOR = """
 folder=$1; shift
 trap 'gone=1' TERM
 read -r _ || { rm -rf -- "$folder" || { sleep 1; rm -rf -- "$folder"; }; exit; }
@@ -183,7 +183,7 @@ class Domain:
         """End it and remove its folder. May be called twice."""
         process, self._process = self._process, None
         if process is not None:
-            await _end(process)
+            await end(process)
         if self.folder.name.startswith("dirbridge-domain-"):
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
@@ -291,12 +291,12 @@ class Domain:
         self.folder = Path(tempfile.mkdtemp(prefix="dirbridge-domain-"))
         self.address = self._take_address()
         self._process = await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig", "TERM", "sh", "-c", _SUPERVISOR, "sh", str(self.folder)),
+            *("setpriv", "--pdeathsig", "TERM", "sh", "-c", SUPERVISOR, "sh", str(self.folder)),
             *self._command(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
         )
 
@@ -322,7 +322,7 @@ class Domain:
             f"The domain controller of {self.realm} did not answer at {self.address}:636 "
             f"within {START_SECONDS} seconds.",
             code="DomainControllerNotStarted",
-            details={"output": _tail(self.folder / "output.log")},
+            details={"output": tail(self.folder / "output.log")},
         )
 
     async def _answers(self) -> bool:
@@ -360,7 +360,7 @@ async def run(*command: str) -> str:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=_environment(),
+        env=environment(),
     )
     try:
         output, _ = await process.communicate()
@@ -377,7 +377,8 @@ async def run(*command: str) -> str:
     return text
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process) -> None:
+    """End a server and its supervisor, gently at first."""
     if process.stdin is not None:
         process.stdin.close()
     for number in (signal.SIGCONT, signal.SIGTERM, signal.SIGKILL):
@@ -413,7 +414,7 @@ def _free_address() -> str:
     """Find a loopback address with all ports free. Chosen at random, so that runs side by side do not meet."""
     for _ in range(100):
         address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"
-        if all(_free(address, port) for port in PORTS):
+        if all(is_free(address, port) for port in PORTS):
             return address
     raise DirbridgeError(
         f"No address of 127.0.0.0/8 out of 100 tried has the ports {', '.join(map(str, PORTS))} free.",
@@ -422,7 +423,8 @@ def _free_address() -> str:
     )
 
 
-def _free(address: str, port: int) -> bool:
+def is_free(address: str, port: int) -> bool:
+    """Say whether nothing listens there."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         try:
             probe.bind((address, port))
@@ -431,7 +433,7 @@ def _free(address: str, port: int) -> bool:
     return True
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Our environment without what would lead the distribution's Python to our libraries."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     kept["PATH"] = kept.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin"
@@ -443,7 +445,8 @@ def _without_sockets(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if (Path(folder) / name).is_socket() or (Path(folder) / name).is_fifo()]
 
 
-def _tail(file: Path) -> str:
+def tail(file: Path) -> str:
+    """Give the end of a log; nothing where there is none."""
     try:
         return file.read_text(errors="replace")[-1500:]
     except OSError:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from dirbridge.connectors import position
+from dirbridge.connectors import flows, position
 from dirbridge.connectors.ad import dn, schema
 from dirbridge.connectors.ad.settings import Settings
 from dirbridge.connectors.ldap_wire.connection import Attributes, Found
@@ -105,7 +105,7 @@ class Plan:
         self._binary = frozenset(name.lower() for name in selection.binary)
         self.types = tuple(dict.fromkeys((*selection.object_types, *selection.memberships)))
         for kind in self.types:
-            if schema.NAME.fullmatch(kind) is None:
+            if flows.NAME.fullmatch(kind) is None:
                 raise ConfigurationError(
                     f"The object type {kind!r} that the service asks for names no class of a directory.",
                     code="RequestNotSupported",

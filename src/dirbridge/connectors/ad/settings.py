@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from dirbridge.connectors import flows
 from dirbridge.connectors.ad import dn, schema
 from dirbridge.connectors.ad.dialect import DIALECT
 from dirbridge.connectors.ldap_wire import fields
@@ -157,7 +158,7 @@ class Settings(BaseModel):
 
     def _judge(self, attribute: str) -> bool:
         # A number (1.2.840…) and a name with an option (name;binary) mean an attribute that goes by another name.
-        if schema.NAME.fullmatch(attribute) is None:
+        if flows.NAME.fullmatch(attribute) is None:
             return False
         if matches(attribute, SECRETS) or matches(attribute, self.exclude_attributes):
             return False

@@ -28,10 +28,11 @@ from ldap.controls import RequestControl, ResponseControl, SimplePagedResultsCon
 from dirbridge.connectors.ldap_wire.account import Account
 from dirbridge.connectors.ldap_wire.failures import explain, silent
 from dirbridge.connectors.ldap_wire.handshake import probe
+from dirbridge.contract.errors import DirbridgeError
 
 logger = logging.getLogger(__name__)
 
-BASE, SUBTREE = ldap.SCOPE_BASE, ldap.SCOPE_SUBTREE
+BASE, ONE_LEVEL, SUBTREE = ldap.SCOPE_BASE, ldap.SCOPE_ONELEVEL, ldap.SCOPE_SUBTREE
 CHUNK = 256
 """Entries handed from the thread to the event loop at a time."""
 POLL_SECONDS = 1.0
@@ -90,6 +91,7 @@ class Search:
     Attributes:
         controls: that go along.
         page: entries to ask for at a time, where the answer may be longer than servers give at once.
+        first_page: the first page is enough.
         detailed: give what comes as `Told`, with controls and intermediate messages.
         endless: the answer goes on as the directory changes, and silence says nothing. At least every
             `POLL_SECONDS` a chunk is handed out, be it empty.
@@ -101,6 +103,7 @@ class Search:
     attributes: Sequence[str] = ()
     controls: Sequence[Control] = ()
     page: int = 0
+    first_page: bool = False
     detailed: bool = False
     endless: bool = False
 
@@ -193,8 +196,12 @@ class Connection:
         finished = False
         try:
             while not finished:
-                chunk = await self._outcome(ahead, self._answer_seconds + 2 * POLL_SECONDS)
-                if chunk.last and chunk.page:
+                try:
+                    chunk = await self._outcome(ahead, self._answer_seconds + 2 * POLL_SECONDS)
+                except DirbridgeError:
+                    finished = True  # an error is an answer too: the connection is as good as before
+                    raise
+                if chunk.last and chunk.page and not question.first_page:
                     cookie = chunk.page
                     message = await self._call(lambda: self._ask(question, cookie))  # noqa: B023 - awaited here
                     chunk = chunk._replace(last=False)

@@ -20,6 +20,8 @@ def explain(error: ldap.LDAPError, account: Account, server: str) -> DirbridgeEr
     told: dict[str, Any] = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     info = str(told.get("info") or told.get("desc") or error)
     details = {"server": server, "ldapError": type(error).__name__, "ldapMessage": info}
+    if "result" in told:
+        details["ldapResult"] = str(told["result"])
     match error:
         case ldap.INVALID_CREDENTIALS():
             return _refused(info, account, server, details)
