@@ -60,7 +60,7 @@ password = "hunter2"
     assert "pasword is no setting of this version" in said
     assert "domain 1: name is missing" in said
     assert "domain 1: users is -1: input should be greater than or equal to 0" in said
-    assert "domain 2: kind is 'novell'; 'active-directory' or 'generated' is expected" in said
+    assert "domain 2: kind is 'novell'; 'active-directory' or 'ldap' or 'generated' is expected" in said
     assert "domain contoso: name is 'contoso'" in said
     assert "domain contoso: servers[0] is 'ldap://dc1.contoso.test'" in said
     assert "domain contoso: ca_file" in said

@@ -18,7 +18,8 @@ from dirbridge.cli.staged import allow_deletes, reject_deletes, staged
 from dirbridge.contract.errors import DirbridgeError
 
 APPLICATION_TEMPLATE = "1a4721b3-e57f-4451-ae87-ef078703ec94"
-JOB_TEMPLATE = "AD2AADProvisioning"
+JOB_TEMPLATES = {"active-directory": "AD2AADProvisioning", "ldap": "LDAP2AADProvisioning"}
+"""By the kind of directory, as the agent's settings name it."""
 POLL = 0.5
 """Seconds between two looks at a job that is watched."""
 
@@ -52,9 +53,16 @@ for _command in (
 
 @jobs.command()
 @click.option("--domain", required=True, metavar="NAME", help="DNS name of the domain to read.")
+@click.option(
+    "--source",
+    type=click.Choice(tuple(JOB_TEMPLATES)),
+    default="active-directory",
+    show_default=True,
+    help="Kind of the directory, which decides on the mapping to begin with.",
+)
 @click.option("--start", "start_it", is_flag=True, help="Start it at once.")
 @options
-def create(profile: Profile, domain: str, start_it: bool, as_json: bool) -> None:
+def create(profile: Profile, domain: str, source: str, start_it: bool, as_json: bool) -> None:
     """Make a job that reads a domain, with the default mapping."""
     with Client.open(profile) as client:
         wanted = domain.strip().rstrip(".").lower()
@@ -66,7 +74,9 @@ def create(profile: Profile, domain: str, start_it: bool, as_json: bool) -> None
                     recommended_action="Start that one, or delete it first.",
                 )
         principal = _application(client, wanted)
-        made = client.post(f"/servicePrincipals/{principal}/synchronization/jobs", {"templateId": JOB_TEMPLATE})
+        made = client.post(
+            f"/servicePrincipals/{principal}/synchronization/jobs", {"templateId": JOB_TEMPLATES[source]}
+        )
         job: Found = {**made, "domain": wanted, "servicePrincipalId": principal}
         if start_it:
             client.post(f"{path(job)}/start")

@@ -9,7 +9,7 @@ from typing import Any
 
 from dirbridge.connectors.protocol import Source
 
-SOURCE_KINDS = ("active-directory", "generated")
+SOURCE_KINDS = ("active-directory", "ldap", "generated")
 """The directories that can be read, as settings name them."""
 
 
@@ -19,6 +19,10 @@ def settings_class(kind: str) -> Any:
         from dirbridge.connectors.generated.settings import Settings as Generated
 
         return Generated
+    if kind == "ldap":
+        from dirbridge.connectors.ldap.settings import Settings as Ldap
+
+        return Ldap
     from dirbridge.connectors.ad.settings import Settings as ActiveDirectory
 
     return ActiveDirectory
@@ -30,6 +34,10 @@ def build_source(kind: str, settings: Any) -> Source:
         from dirbridge.connectors.generated.source import GeneratedSource
 
         return GeneratedSource(settings)
+    if kind == "ldap":
+        from dirbridge.connectors.ldap.source import LdapSource
+
+        return LdapSource(settings)
     from dirbridge.connectors.ad.source import ActiveDirectorySource
 
     return ActiveDirectorySource(settings)

@@ -65,6 +65,11 @@ CODES: Mapping[str, Code] = {
         "Nobody asked for the answer for too long, so the request was taken away.",
         "None; the next cycle asks again.",
     ),
+    "AnchorNotReadable": Code(
+        PERSON,
+        "The account may not read what identifies entries (entryUUID, nsUniqueId).",
+        "Let it read all attributes below base_dn, operational ones too; see openldap.md.",
+    ),
     "AnswerIncomplete": Code(
         SYSTEM,
         "An agent's answer lacks a page, or is of an unexpected kind.",
@@ -142,6 +147,11 @@ CODES: Mapping[str, Code] = {
         "Nothing listens at the address.",
         "See that the domain controller runs and serves LDAPS there.",
     ),
+    "ContainerNotReadable": Code(
+        PERSON,
+        "The account may read an entry and not the one that it lies in.",
+        "Let it read the whole of base_dn; see openldap.md.",
+    ),
     "ContainerUnknown": Code(
         PERSON,
         (
@@ -165,6 +175,16 @@ CODES: Mapping[str, Code] = {
         SYSTEM,
         "The database does not answer. Work goes on by itself once it does.",
         "See the database server.",
+    ),
+    "DirectoryBehind": Code(
+        SYSTEM,
+        "The server lacks changes that were read already, so what it lacks would look deleted.",
+        "See its replication. Where it was set back on purpose, restart the agent and the job.",
+    ),
+    "DirectorySilent": Code(
+        SYSTEM,
+        "The directory server does not answer in time.",
+        "See the server, and firewalls on the way.",
     ),
     "DirSyncDamaged": Code(
         SYSTEM,
@@ -488,6 +508,11 @@ CODES: Mapping[str, Code] = {
         "Entry and object agree already. Told only to a person who provisioned the entry on demand.",
         "",
     ),
+    "ReferralMet": Code(
+        PERSON,
+        "The server holds a part of the directory only, and refers to another for the rest.",
+        "Name servers that hold all of base_dn.",
+    ),
     "RequestNotSupported": Code(
         SYSTEM,
         "The service asks what this agent does not know.",
@@ -533,6 +558,11 @@ CODES: Mapping[str, Code] = {
         SYSTEM,
         "Reading the directory ended without saying that it is complete.",
         "None; it is tried again.",
+    ),
+    "SyncreplDamaged": Code(
+        SYSTEM,
+        "An answer about changes cannot be read.",
+        "Look into the directory server's log.",
     ),
     "TargetUnreachable": Code(
         SYSTEM,
@@ -606,6 +636,11 @@ CODES: Mapping[str, Code] = {
         "See the network between agent and domain controller.",
     ),
     "ValueRejected": Code(PERSON, "The database refuses a value.", "Correct the value in the directory."),
+    "ViewHasGaps": Code(
+        PERSON,
+        "The account sees nothing below an entry that has others below it, so no delete is believed.",
+        "Let it read the whole of base_dn; see openldap.md.",
+    ),
     "WatermarkExpired": Code(
         SYSTEM,
         (

@@ -53,7 +53,7 @@ async def test_a_changed_template(world: World, made: dict[str, str], method: st
     answer = await world.client.request(method, f"{made['application']}/templates/{TEMPLATE}", json=template)
     assert (answer.status_code, answer.content) == (204, b""), answer.text
     for at in made.values():
-        (listed,) = (await _get(world, f"{at}/templates"))["value"]
+        listed, _ = (await _get(world, f"{at}/templates"))["value"]
         assert not _contacts(listed["schema"])
     new = (await world.client.post(jobs, json={"templateId": TEMPLATE})).json()["id"]
     schema = await _get(world, f"{jobs}/{new}/schema")
@@ -139,3 +139,20 @@ async def test_a_configuration_that_is_dropped(world: World, made: dict[str, str
     assert (await world.client.put(at, json=_switched_off(await _get(world, at)))).status_code == 204
     assert (await world.client.delete(made["principal"])).status_code == 204
     assert _contacts(await _get(world, at))
+
+
+async def test_job_of_an_ldap_directory_begins_with_its_own_mapping(made: dict[str, Any], world: World) -> None:
+    """People and groups by their classes, to users and groups; the other template stays what is taken by default."""
+    listed = (await _get(world, f"{made['principal']}/templates"))["value"]
+    assert {one["id"]: one["default"] for one in listed} == {TEMPLATE: True, "LDAP2AADProvisioning": False}
+    answer = await world.client.post(f"{made['principal']}/jobs", json={"templateId": "LDAP2AADProvisioning"})
+    assert answer.status_code == 201, answer.text
+    schema = await _get(world, f"{made['principal']}/jobs/{answer.json()['id']}/schema")
+    (rule,) = schema["synchronizationRules"]
+    assert {one["sourceObjectName"]: one["targetObjectName"] for one in rule["objectMappings"]} == {
+        "inetOrgPerson": "User",
+        "groupOfNames": "Group",
+        "groupOfUniqueNames": "Group",
+        "posixGroup": "Group",
+    }
+    assert [one["name"] for one in schema["directories"]] == ["LDAP directory", "Azure Active Directory"]

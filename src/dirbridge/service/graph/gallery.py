@@ -70,7 +70,7 @@ def _shown(id: UUID) -> dict[str, Any]:
         "displayName": templates.APPLICATIONS[id],
         "publisher": "dirbridge",
         "categories": [],
-        "description": "Brings users, groups and contacts of an Active Directory domain into the tenant directory.",
+        "description": templates.DESCRIPTIONS[templates.AD_PROVISIONING],
         "homePageUrl": None,
         "logoUrl": None,
         "supportedProvisioningTypes": ["sync"],

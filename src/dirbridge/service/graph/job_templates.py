@@ -229,8 +229,8 @@ def _shown(request: Request, principal: ServicePrincipal, template: str) -> dict
     return {
         "id": template,
         "applicationId": str(principal.app_id),
-        "default": True,
-        "description": "Brings users, groups and contacts of an Active Directory domain into the tenant directory.",
+        "default": template == templates.AD_PROVISIONING,
+        "description": templates.DESCRIPTIONS[template],
         "discoverable": True,
         "factoryTag": template,
         "metadata": [{"key": _key(request, key), "value": value} for key, value in templates.METADATA.items()],
