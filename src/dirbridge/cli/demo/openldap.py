@@ -55,12 +55,13 @@ index uid,cn,mail,member,uniqueMember,memberUid,manager,owner eq
 {rules}
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact="{reader}" read by * none
-limits dn.exact="{reader}" size=unlimited time=unlimited
+limits dn.exact="{reader}" {limits}
 overlay refint
 refint_attributes member uniqueMember manager owner
 {overlays}
 """
 SYNCPROV = "overlay syncprov"
+UNLIMITED = "size=unlimited time=unlimited"
 SESSION_LOG = f"{SYNCPROV}\nsyncprov-sessionlog 10000"
 
 
@@ -70,6 +71,7 @@ class OpenLdap:
     Args:
         overlays: of the database, as slapd.conf has them; without syncprov no changes are told.
         rules: access rules that go before the usual ones; `{reader}` stands for the account.
+        limits: of the account.
 
     Attributes:
         realm: DNS name for which it stands. base_dn: its head. address: its loopback address.
@@ -78,7 +80,9 @@ class OpenLdap:
         folder: everything it keeps; gone after `stop`.
     """
 
-    def __init__(self, realm: str = "contoso.test", *, overlays: str = SESSION_LOG, rules: str = "") -> None:
+    def __init__(
+        self, realm: str = "contoso.test", *, overlays: str = SESSION_LOG, rules: str = "", limits: str = UNLIMITED
+    ) -> None:
         self.realm = realm.lower()
         self.base_dn = ",".join(f"dc={label}" for label in self.realm.split("."))
         self.address = ""
@@ -88,6 +92,7 @@ class OpenLdap:
         self.folder = Path(tempfile.gettempdir())
         self.authority: Authority | None = None
         self._overlays = overlays
+        self._limits = limits
         self._rules = rules
         self._process: asyncio.subprocess.Process | None = None
 
@@ -119,7 +124,7 @@ class OpenLdap:
         try:
             self.authority = Authority(self.folder / "tls")
             (self.folder / "data").mkdir()
-            await self.launch()
+            await self._launch()
             await self.add(self._beginning())
         except BaseException:
             await self.stop()
@@ -127,12 +132,27 @@ class OpenLdap:
 
     async def stop(self) -> None:
         """End it and remove its folder. May be called twice."""
-        await self.halt()
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)  # unlike Samba, it does not go by its standard input
+            await end(process)
         if self.folder.name.startswith("dirbridge-openldap-"):
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
-    async def launch(self) -> None:
-        """Start the server on the folder as it is, at another address."""
+    async def add(self, ldif: str) -> None:
+        """Add entries over LDAP.
+
+        Raises:
+            DirbridgeError: with the tool's own words about the first entry it refused.
+        """
+        await self._tool("ldapadd", ldif)
+
+    async def modify(self, ldif: str) -> None:
+        """Apply LDIF change records over LDAP."""
+        await self._tool("ldapmodify", ldif)
+
+    async def _launch(self) -> None:
         assert self.authority is not None
         self.address = _free_address()
         certificate, key = self.authority.issue([self.address, "localhost"])
@@ -150,6 +170,7 @@ class OpenLdap:
                 admin_dn=self.admin_dn,
                 admin_password=self.admin_password,
                 reader=self.reader,
+                limits=self._limits,
                 rules=self._rules.format(reader=self.reader),
                 overlays=self._overlays,
             )
@@ -173,26 +194,6 @@ class OpenLdap:
                 code="DirectoryNotStarted",
                 details={"output": tail(self.folder / "output.log")},
             )
-
-    async def halt(self) -> None:
-        """End the server."""
-        process, self._process = self._process, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)  # unlike Samba, it does not go by its standard input
-            await end(process)
-
-    async def add(self, ldif: str) -> None:
-        """Add entries over LDAP.
-
-        Raises:
-            DirbridgeError: with the tool's own words about the first entry it refused.
-        """
-        await self._tool("ldapadd", ldif)
-
-    async def modify(self, ldif: str) -> None:
-        """Apply LDIF change records over LDAP."""
-        await self._tool("ldapmodify", ldif)
 
     def _beginning(self) -> str:
         return f"""\
