@@ -234,11 +234,20 @@ class ServiceClient:
         Raises:
             Busy: the reader is behind.
         """
-        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        headers = {"Content-Type": wire.MEDIA_TYPE, "Content-Digest": f"sha-256=:{digest}:"}
-        if is_last:
-            headers["X-Last"] = "true"
+        headers = {"Content-Type": wire.MEDIA_TYPE, **_sealed(body, is_last=is_last)}
         await self._call("POST", f"{_place(assignment)}/pages/{number}", content=body, headers=headers)
+
+    async def post_logs(self, collection: str, number: int, body: bytes, *, is_last: bool) -> None:
+        """Deliver one part of what was collected of this host."""
+        headers = {"Content-Type": "application/octet-stream", **_sealed(body, is_last=is_last)}
+        await self._call("POST", f"/logs/{collection}/parts/{number}", content=body, headers=headers)
+
+    async def refuse_logs(self, collection: str, reason: str) -> None:
+        """Say that nothing will be delivered, and why."""
+        headers = {"Content-Type": "application/json"}
+        await self._call(
+            "POST", f"/logs/{collection}/failure", content=json.dumps({"reason": reason}).encode(), headers=headers
+        )
 
     async def nudge(self, domain: str, age: float) -> None:
         """Say that a directory changed, so many seconds ago."""
@@ -367,6 +376,12 @@ def csr(key: ec.EllipticCurvePrivateKey) -> str:
     """Ask for a certificate for a key. Its subject does not count."""
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _sealed(body: bytes, *, is_last: bool) -> dict[str, str]:
+    """Give the headers by which the service sees that a body is whole. Source: RFC 9530 (Content-Digest)."""
+    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    return {"Content-Digest": f"sha-256=:{digest}:", **({"X-Last": "true"} if is_last else {})}
 
 
 def _place(assignment: wire.Assignment) -> str:

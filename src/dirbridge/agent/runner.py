@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dirbridge.agent import state as states
+from dirbridge.agent.carrying import Carrying
 from dirbridge.agent.client import Gone, Pauses, ServiceClient
 from dirbridge.agent.delivery import Delivery
 from dirbridge.agent.executor import Executor, Trouble
@@ -106,11 +107,17 @@ class Runner:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_beating(client))
                 group.create_task(self._keep_polling(client))
+                group.create_task(self._carrying(client).run())
                 group.create_task(
                     Watching(client, self._sources, self._settings.common.credential_pause, self._stamp).run()
                 )
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
+
+    def _carrying(self, client: ServiceClient) -> Carrying:
+        carrying = Carrying(client, self._settings, self._state)
+        self.health.hears("collect", carrying.ordered)
+        return carrying
 
     async def _persist(self, word: str, client: ServiceClient) -> None:
         """Send the first heartbeat, however long the service is away."""

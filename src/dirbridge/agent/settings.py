@@ -10,7 +10,7 @@ import contextlib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -166,10 +166,11 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole file."""
+    """The whole file; `file` is where it lies, if it does."""
 
     common: Common
     domains: tuple[Domain, ...]
+    file: Path | None = None
 
     @property
     def names(self) -> list[str]:
@@ -205,7 +206,7 @@ def load(file: Path) -> Settings:
             code="SettingsUnreadable",
             recommended_action="Correct it at that place; text must stand in quotation marks.",
         ) from error
-    return parse(values, str(file))
+    return replace(parse(values, str(file)), file=file)
 
 
 def parse(values: Mapping[str, Any], origin: str) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from uuid import UUID
 import click
 
 from dirbridge.cli.client import Client, Profile, later_options, print_json
+from dirbridge.contract.errors import ConfigurationError, TransientError
 
 _agent = click.option(
     "--agent", "agent_id", type=click.UUID, metavar="ID", help="An agent elsewhere, through the service."
@@ -87,6 +89,88 @@ def status(profile: Callable[[], Profile], agent_id: UUID | None, state_folder: 
         _elsewhere(profile, agent_id, as_json)
         return
     _say(_found(_enrolled(state_folder)), as_json)
+
+
+@trace.command()
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The zip file to write.")
+@click.option("--hours", type=click.IntRange(1, 168), default=24, show_default=True, help="How far back.")
+@click.option(
+    "--timeout", type=click.FloatRange(1, 3600), default=300, show_default=True, help="Seconds to wait for it."
+)
+@_agent
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The agent's settings [/etc/dirbridge/agent.toml, or ~/.config/dirbridge/agent.toml].",
+)
+@_state
+@later_options
+def collect(
+    profile: Callable[[], Profile],
+    output: Path,
+    hours: int,
+    timeout: float,
+    agent_id: UUID | None,
+    settings_file: Path | None,
+    state_folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Put traces, journal, check, versions and settings into one zip file. No secret is in it."""
+    if agent_id is None:
+        missing = _collect_here(output, hours, settings_file, state_folder)
+    else:
+        missing = []
+        _collect_elsewhere(profile, agent_id, output, hours, timeout)
+    if as_json:
+        print_json({"file": str(output), "missing": missing})
+        return
+    click.echo(f"Wrote {output}, {output.stat().st_size:,} bytes.")
+    for each in missing:
+        click.echo(f"Could not be had: {each}")
+
+
+def _collect_here(output: Path, hours: int, settings_file: Path | None, state_folder: Path | None) -> list[str]:
+    from dirbridge.agent import collecting, state
+    from dirbridge.agent import settings as agent_settings
+
+    file = settings_file or agent_settings.default_file()
+    settings, opened = agent_settings.load(file), state.load(state_folder or state.default_folder())
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            return collecting.collect(target, opened, settings, file, timedelta(hours=hours))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The file {output} cannot be written: {error.strerror}.",
+            code="FileUnwritable",
+            recommended_action="Name another with --output, on a disk that is not full.",
+        ) from error
+
+
+def _collect_elsewhere(
+    profile: Callable[[], Profile], agent_id: UUID, output: Path, hours: int, timeout: float
+) -> None:
+    path = f"/beta/dirbridge/agents/{agent_id}/logCollections"
+    with Client.open(profile()) as client:
+        found = client.post(path, {"hours": hours})
+        until = time.monotonic() + timeout
+        while found["status"] == "waiting":
+            if time.monotonic() > until:
+                raise TransientError(
+                    f"The agent has not brought it within {timeout:.0f} seconds.",
+                    code="CollectionLate",
+                    recommended_action="See by `dirbridge agent show` whether it is there; it goes on all the same.",
+                )
+            time.sleep(1)
+            found = client.get(f"{path}/{found['id']}")
+        if found["status"] == "failed":
+            raise ConfigurationError(
+                f"The agent does not bring it: {found['failure']}",
+                code="CollectionRefused",
+                recommended_action="Run this command on its host instead, or change its settings.",
+            )
+        client.download(f"{path}/{found['id']}/content", output)
 
 
 def _elsewhere(profile: Callable[[], Profile], agent_id: UUID, as_json: bool, act: str = "", body: Any = None) -> None:

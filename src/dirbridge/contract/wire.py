@@ -29,6 +29,8 @@ MAX_DECOMPRESSED = 64 * 1024 * 1024
 """Bytes that a body may have once decompressed."""
 PAGE_ENTRIES = 1000
 """Entries that a source puts into a page unless asked otherwise."""
+LOG_PART = 4 * 1024 * 1024
+"""Bytes of a part of collected logs."""
 LOCATE_NAMES = 100
 """Names that one locate request may hold."""
 SCHEMA_TYPES = 50

@@ -29,7 +29,7 @@ from dirbridge.service.graph.gate import GraphGate
 from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.notify import administration as notifications
 from dirbridge.service.notify.delivery import Courier
-from dirbridge.service.relay import administration, door, heartbeats, nudges, traces
+from dirbridge.service.relay import administration, door, heartbeats, log_collections, nudges, traces
 from dirbridge.service.relay.door import Door
 from dirbridge.service.releases import administration as releases
 from dirbridge.service.releases import download
@@ -105,6 +105,8 @@ def build(
     app.include_router(releases.router)
     app.include_router(download.router)
     app.include_router(traces.router)
+    app.include_router(log_collections.administration)
+    app.include_router(log_collections.carrying)
     app.include_router(notifications.router)
     app.include_router(openapi.router)
     errors.register(app)

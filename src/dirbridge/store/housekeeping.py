@@ -23,6 +23,7 @@ from dirbridge.store import (
     feed,
     grants,
     guesses,
+    log_collections,
     notifications,
     previews,
     sessions,
@@ -73,6 +74,7 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
         lambda conn: feed.forget(conn, now - feed.KEPT - feed.MARGIN),
         lambda conn: signing_keys.forget(conn, now - signing_keys.KEEP),
         lambda conn: grants.forget(conn, now - KEEP_GRANTS),
+        lambda conn: log_collections.forget(conn, now - log_collections.KEEP),
     ]
     parts += [partial(_purge, tenant, now - KEEP_DELETED) for tenant in tenants]
     for part in parts:

@@ -18,7 +18,7 @@ from dirbridge.engine import cycle
 from dirbridge.engine.run import Context
 from dirbridge.service.auth.permissions import PERMISSIONS
 from dirbridge.service.setup import Identity
-from dirbridge.store import agents, directory, jobs, removals
+from dirbridge.store import agents, directory, jobs, log_collections, removals
 from dirbridge.store.database import Database
 from dirbridge.store.directory import ObjectRow
 from dirbridge.store.identifiers import new_id
@@ -83,6 +83,7 @@ async def small_world(
     await _people(world)
     await _job(world)
     await _agents(world)
+    await _collected(world)
     await _release(world, Publisher(tmp_path / "publisher"))
     world.keys["{session}"] = str(uuid4())
     made = await world.post(
@@ -94,6 +95,15 @@ async def small_world(
         identity.tokens, UUID(made["id"]), "ada@contoso.test", ["Global Reader"], ["openid", "profile", "User.Read"]
     )
     return world
+
+
+async def _collected(world: SmallWorld) -> None:
+    """What an agent has brought, ready to be fetched."""
+    agent, collection = UUID(world.keys["{agent}"]), uuid4()
+    async with world.database.transaction() as conn:
+        assert await log_collections.want(conn, world.tenant, agent, collection, 24) is not None
+        assert await log_collections.insert_part(conn, world.tenant, agent, collection, 0, b"PK", is_last=True)
+    world.keys["{collection}"] = str(collection)
 
 
 async def _release(world: SmallWorld, publisher: Publisher) -> None:

@@ -15,7 +15,7 @@ Form = type | str
 """A shape, or the name of a component that is derived from a table."""
 
 JSON, TEXT, CSV, FORM = "application/json", "text/plain", "text/csv", "application/x-www-form-urlencoded"
-BYTES = "application/octet-stream"
+BYTES, ZIP = "application/octet-stream", "application/zip"
 
 
 @dataclass(frozen=True, slots=True)

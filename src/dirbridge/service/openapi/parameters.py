@@ -21,6 +21,7 @@ _PATH: Mapping[str, str] = {
     "/onPremisesSynchronization/{key}": "The tenant's id.",
     "{agent}": _KEY,
     "{assignment}": "The id of the assignment.",
+    "{collection}": "The id of what was collected.",
     "{directory}": "The id of a directory in the schema document.",
     "{group}": "The id of the group.",
     "{job}": "The job's id, such as `AD2AADProvisioning.…`.",

@@ -185,7 +185,7 @@ async def page(
     x_last: Annotated[bool, Header()] = False,
 ) -> Response:
     """Take one page of an answer in."""
-    body = await _page_body(request)
+    body = await verified_body(request, wire.MAX_BODY)
     state = await _store_page(door, agent, request_id, attempt, number, body, is_last=x_last)
     if state is PageState.GONE:
         raise _gone(request_id, attempt)
@@ -329,18 +329,18 @@ async def _body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def _page_body(request: Request) -> bytes:
-    """Read a page and see that it is what the agent sent: a proxy may have cut it and counted it anew.
+async def verified_body(request: Request, limit: int) -> bytes:
+    """Read a body and see that it is what the agent sent: a proxy may have cut it and counted it anew.
 
     Source: RFC 9530 (Content-Digest).
     """
-    body = await _body(request, wire.MAX_BODY)
+    body = await _body(request, limit)
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
     if request.headers.get("Content-Digest") != f"sha-256=:{digest}:":
         raise Refusal(
             400,
             "MessageDamaged",
-            f"The page of {len(body):,} bytes is not the one that was sent: its digest differs.",
+            f"The body of {len(body):,} bytes is not the one that was sent: its digest differs.",
             "It is sent again; where this goes on, see what lies between agent and service.",
         )
     return body

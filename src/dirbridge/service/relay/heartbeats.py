@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from dirbridge.service.relay import traces
+from dirbridge.service.relay import log_collections, traces
 from dirbridge.service.relay.door import PATH, Door, Known, TheDoor, address, message
 from dirbridge.service.relay.refusals import DoorRoute
 from dirbridge.service.releases import updating
@@ -77,6 +77,7 @@ async def _answer(door: Door, agent: agents.Agent) -> dict[str, Any]:
             "poll": door.advice(),
             "updater": await updating.told(conn, door.tenant, agent.id),
             "tracing": await traces.told(conn, door.tenant, agent.id),
+            "collect": await log_collections.told(conn, door.tenant, agent.id),
         }
 
 

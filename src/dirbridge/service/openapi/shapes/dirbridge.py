@@ -66,6 +66,18 @@ class AgentTrace(Shape, kw_only=True):
     reported: dict[str, Any] | None
 
 
+class LogCollection(Shape, kw_only=True):
+    """What an agent has on its host, as one zip file, which is kept for a day."""
+
+    id: str
+    hours: int
+    status: Literal["waiting", "ready", "failed"]
+    failure: Text
+    size_in_bytes: int
+    requested_date_time: str
+    completed_date_time: Text
+
+
 class TestedNotification(Shape, kw_only=True):
     """What became of a test message at one recipient."""
 

@@ -18,6 +18,7 @@ from dirbridge.service.openapi.operations import (
     CSV,
     FORMAT,
     NONE,
+    ZIP,
     Body,
     Operation,
     Options,
@@ -37,6 +38,7 @@ from dirbridge.service.openapi.shapes.dirbridge import (
     EnrolledAgent,
     EnrolmentCode,
     JobScope,
+    LogCollection,
     Notification,
     Preview,
     ReleaseRepository,
@@ -52,6 +54,7 @@ from dirbridge.service.openapi.shapes.dirbridge import (
 from dirbridge.service.openapi.shapes.logs import ProvisioningObjectSummary
 from dirbridge.service.openapi.tables.synchronization import PART
 from dirbridge.service.relay import administration as relay
+from dirbridge.service.relay import log_collections
 from dirbridge.service.relay import traces as relay_traces
 from dirbridge.service.releases import administration as releases
 
@@ -68,6 +71,11 @@ EXTENSIONS: Table = {
     "relay.traces.get_trace": gives(AgentTrace, NONE),
     "relay.traces.post_start": answers(VerboseTrace, relay_traces.TraceWish),
     "relay.traces.post_stop": acts(),
+    "relay.log_collections.post_collection": makes(LogCollection, log_collections.CollectionWish, located=False),
+    "relay.log_collections.get_collections": lists(LogCollection),
+    "relay.log_collections.get_collection": gives(LogCollection, NONE),
+    "relay.log_collections.get_content": Operation(answer="Archive", media=ZIP, options=NONE, refusals=(409,)),
+    "relay.log_collections.delete_collection": acts(),
     "notify.administration.post_test": answers(TestedNotification, notifications.TestWish, many=True),
     "notify.administration.get_messages": lists(Notification, Options(frozenset({"top"}), most=1000)),
     "graph.previews.ask": Operation(
