@@ -34,11 +34,12 @@ async def _listen(name: str, source: Watched) -> Finding:
     """Listen until it is known whether the directory tells of changes."""
     try:
         async with aclosing(source.watch()) as changes:
-            await anext(changes)
+            async for _ in changes:
+                return Finding("notification", "pass", f"{name} tells of changes as they happen.")
     except ConfigurationError as error:
         outcome: Literal["pass", "warn"] = "pass" if error.code == "NotificationOff" else "warn"
         said = f"Changes wait for the interval of the jobs. {error.reason}"
         return Finding("notification", outcome, said, error.recommended_action, error.code)
     except DirbridgeError as error:
         return Finding("notification", "warn", error.reason, error.recommended_action, error.code)
-    return Finding("notification", "pass", f"{name} tells of changes as they happen.")
+    return Finding("notification", "warn", f"{name} let go of who listened.", "Try again.", "WatchEnded")
