@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from dirbridge.cli.agent_install import install, uninstall
+from dirbridge.cli.agent_permissions import permissions
 from dirbridge.cli.agent_trace import trace
 from dirbridge.cli.agent_updater import supervise, updater
 from dirbridge.cli.agents import code, list_agents, revoke, show
@@ -46,6 +47,7 @@ def agent() -> None:
 
 agent.add_command(install)
 agent.add_command(uninstall)
+agent.add_command(permissions)
 agent.add_command(updater)
 agent.add_command(supervise)
 agent.add_command(trace)

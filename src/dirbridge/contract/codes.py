@@ -45,6 +45,11 @@ CODES: Mapping[str, Code] = {
     "AccountDisabled": Code(PERSON, "The agent's account is disabled.", "Enable it."),
     "AccountExpired": Code(PERSON, "The agent's account has expired.", "Extend it."),
     "AccountLocked": Code(PERSON, "The agent's account is locked out.", "Unlock it, or wait until it unlocks itself."),
+    "AccountNotFound": Code(
+        PERSON,
+        "The account that the settings name is not in the domain, or may not be seen.",
+        "Correct user, or look as an administrator.",
+    ),
     "AddressIsShared": Code(
         PERSON,
         "One address leads to several domain controllers.",

@@ -54,7 +54,7 @@ _ROOT = (
     "supportedControl",
 )
 # Relative ids of groups that read and change everything: MS-DTYP 2.4.2.4.
-_ADMINISTRATIVE = {
+ADMINISTRATIVE = {
     512: "Domain Admins",
     518: "Schema Admins",
     519: "Enterprise Admins",
@@ -315,7 +315,7 @@ class Directory:
         """The administrative groups that the account belongs to, directly or by nesting."""
         found = await self._connection.search(ask("", BASE, attributes=("tokenGroups",)))
         sids = [sid for one in found for sid in one[1].get("tokenGroups", ())]
-        held = {_ADMINISTRATIVE.get(int.from_bytes(sid[-4:], "little")) for sid in sids}
+        held = {ADMINISTRATIVE.get(int.from_bytes(sid[-4:], "little")) for sid in sids}
         return sorted(name for name in held if name)
 
     async def _reader(self) -> Connection:

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import ldap
 from ldap.controls import RequestControl, ResponseControl, SimplePagedResultsControl
@@ -213,6 +213,21 @@ class Connection:
             if not finished:
                 self._stopping = True
 
+    async def modify(
+        self,
+        dn: str,
+        change: Literal["add", "delete", "replace"],
+        attribute: str,
+        values: Sequence[bytes],
+        controls: Sequence[Control] = (),
+    ) -> None:
+        """Change one attribute of an entry.
+
+        Raises:
+            DirbridgeError: it was refused, or nobody knows whether it was done.
+        """
+        await self._call(lambda: self._modify(dn, change, attribute, values, controls))
+
     async def close(self) -> None:
         """Let go. A thread that waits for an answer notices within a second and ends by itself."""
         self._stopping = True
@@ -262,6 +277,16 @@ class Connection:
             question.base, question.scope, question.filter, list(question.attributes) or None, serverctrls=controls
         )
         return message
+
+    def _modify(
+        self, dn: str, change: str, attribute: str, values: Sequence[bytes], controls: Sequence[Control]
+    ) -> None:
+        kinds = {"add": ldap.MOD_ADD, "delete": ldap.MOD_DELETE, "replace": ldap.MOD_REPLACE}
+        self._handle.modify_ext_s(
+            dn,
+            [(kinds[change], attribute, list(values))],
+            serverctrls=[RequestControl(control.oid, True, control.value) for control in controls],
+        )
 
     def _chunk(self, message: int, question: Search) -> Chunk:
         found: list[Found] = []
