@@ -213,3 +213,17 @@ async def test_agent_without_such_directories_goes_on() -> None:
 
     async with watching(Service(), Mute()) as task:  # type: ignore[arg-type]
         await asyncio.wait_for(task, 5)
+
+
+async def test_loss_after_a_long_time_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Servers let go of who is silent; one that never lets anybody listen is another matter."""
+    directory, service, clock = Directory(), Service(), Clock()
+    async with watching(service, directory, clock=clock):
+        await until(lambda: len(service.nudges) == 1)
+        clock.now += 61
+        directory.fail(TransientError("Idle."))
+        await until(lambda: len(service.nudges) == 2)
+        directory.fail(TransientError("Again."))
+        await until(lambda: len(service.nudges) == 3)
+    lost = [(record.levelname, "Again." in record.message) for record in caplog.records if "until it" in record.message]
+    assert [found for found in lost if found[0] == "WARNING"] == [("WARNING", True)]

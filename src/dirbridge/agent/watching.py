@@ -95,12 +95,14 @@ class Watching:
                 _tell_unheard(name, error)
                 await self._until_changed(name)
             except TransientError as error:
-                if self._clock() - began > LONGEST_PAUSE:
+                lasted = self._clock() - began > LONGEST_PAUSE
+                if lasted:
                     pauses.reset()
-                _tell_lost(name, error)
+                # A domain controller may let go of who asks nothing for a quarter of an hour (MaxConnIdleTime).
+                _tell_lost(name, error, logging.INFO if lasted else logging.WARNING)
                 await asyncio.sleep(pauses.next())
             except DirbridgeError as error:
-                _tell_lost(name, error)
+                _tell_lost(name, error, logging.WARNING)
                 await asyncio.sleep(LONGEST_PAUSE)
             except Exception:  # whatever a library raises must not end the agent
                 logger.exception("Listening to %s failed.", name, extra={"event": "watch_crashed"})
@@ -173,8 +175,9 @@ def _tell_unheard(name: str, error: ConfigurationError) -> None:
     )
 
 
-def _tell_lost(name: str, error: DirbridgeError) -> None:
-    logger.warning(
+def _tell_lost(name: str, error: DirbridgeError, level: int) -> None:
+    logger.log(
+        level,
         "Changes of %s wait for the interval of its jobs until it is listened to again: %s",
         name,
         error,
