@@ -133,6 +133,7 @@ async def outlast_the_lease(installation: Installation, members: list[Member]) -
     while True:
         busy = await at_work(installation, members)
         if busy is None:
+            await asyncio.sleep(0.05)
             continue
         busy.cable.hold(busy.cable.up, busy.cable.down)
         await asyncio.sleep(3)
@@ -152,11 +153,13 @@ async def storm(
     """Hit one agent after the other, mostly the one that is at work; gives what was done how often."""
     done: Counter[str] = Counter()
     ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
+    while time.monotonic() < ends or len(done) < len(FAULTS):
         busy = await at_work(installation, members)
         if busy is None and chance.random() < 0.8:
+            await asyncio.sleep(0.05)
             continue
-        fault = chance.choice(FAULTS)
+        least = min(done[each.__name__] for each in FAULTS)
+        fault = chance.choice([each for each in FAULTS if done[each.__name__] == least])
         await fault(busy or chance.choice(members), chance.choice([0.2, 0.5, 1.0, 3.0]), chance)
         done[fault.__name__] += 1
         await asyncio.sleep(chance.uniform(0.1, 1.0))
@@ -204,7 +207,7 @@ async def test_two_agents_in_a_storm(place: Path) -> None:
         updates = await installation.events() - created
         assert updates.pop((held.anchor(GROUP, 0), "update")) > 1
         assert updates == dict.fromkeys(users, 1)
-        assert set(done) == {fault.__name__ for fault in FAULTS}
+        assert sum(done.values()) >= 2 * len(FAULTS), done
         assert set(witness.codes) == {"Active"}
         assert witness.longest < timedelta(seconds=LEASE + 30), "it noticed more than the hand-over"
         assert all(member.answered for member in members), "they did not share the work"

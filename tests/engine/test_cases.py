@@ -14,7 +14,7 @@ import pytest
 from dirbridge.connectors.memory.directory import anchor_of
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.entry import ChangePage, ReferenceDelta, Watermark
-from dirbridge.contract.errors import CredentialError, TransientError
+from dirbridge.contract.errors import CredentialError, HandedOver, TransientError
 from tests.engine.world import DOMAIN, World, key
 
 ANN, BOB, CAT, DAN = (anchor_of(number) for number in range(4))
@@ -464,6 +464,40 @@ async def test_a_run_was_lost_at_99_percent(world: World) -> None:
     await world.cycle()
     second = (await world.state()).last_execution or {}
     assert (second["state"], second["countImported"]) == ("Succeeded", 3)
+    assert [event["action"] for event in await world.events()] == ["create"] * 30
+
+
+@pytest.mark.parametrize(("losses", "state", "read"), [((3, 12, 27), "Succeeded", 30), ((0, 3, 3, 12), "Failed", 12)])
+@pytest.mark.parametrize("has_positions", [True, False])
+async def test_an_agent_was_lost_and_the_sync_waited_for_its_next_turn(
+    world: World, losses: tuple[int, ...], state: str, read: int, has_positions: bool
+) -> None:
+    """Another agent goes on in the same cycle, from what was stored, and makes nothing twice; not for ever, though."""
+    people(world, 30)
+    to_come = list(losses)
+
+    class Marked(MemorySource):
+        async def changes(self, selection: Any, since: Any) -> AsyncIterator[ChangePage]:
+            done = int(since.position) if since is not None else 0
+            anchors = sorted(node.anchor for node in self.directory.live("user"))
+            for begin in range(done, 30, 3):
+                if to_come and begin == to_come[0]:
+                    to_come.pop(0)
+                    raise HandedOver("The agent fell silent.")
+                async for page in self.read(selection, anchors[begin : begin + 3]):
+                    last = begin == 27
+                    mark = _position(begin + 3) if last or has_positions else None
+                    yield msgspec.structs.replace(page, last=last, watermark=mark)
+
+    world.source = lambda: Marked(world.directory)
+    await world.cycle()
+    ended = (await world.state()).last_execution or {}
+    assert ended["state"] == state
+    assert len(await world.users()) == read
+    if state == "Failed":
+        assert ended["error"]["code"] == "AgentChanged"
+        await world.cycle()
+        assert ((await world.state()).last_execution or {})["state"] == "Succeeded"
     assert [event["action"] for event in await world.events()] == ["create"] * 30
 
 

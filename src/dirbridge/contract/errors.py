@@ -4,7 +4,8 @@
     ├── ConfigurationError      somebody must change something
     │   └── CredentialError     a directory or the service refused who we are; not tried again by itself
     ├── TransientError          wait, then try again
-    │   └── Throttled           the other side says for how long
+    │   ├── Throttled           the other side says for how long
+    │   └── HandedOver          at once: somebody else answers
     ├── EntryError              set this one entry aside, go on with the others
     ├── WatermarkExpired        start over with a full read
     └── Fenced                  somebody else holds the job now: stop without a trace
@@ -79,6 +80,12 @@ class Throttled(TransientError):
     def __init__(self, reason: str, *, wait: timedelta | None = None, code: str | None = None) -> None:
         super().__init__(reason, code=code)
         self.wait = wait
+
+
+class HandedOver(TransientError):
+    """Who was answering is gone in the middle of it: somebody else goes on from the last position, at once."""
+
+    code = "AgentChanged"
 
 
 class EntryError(DirbridgeError):

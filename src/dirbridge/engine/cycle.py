@@ -14,6 +14,7 @@ from dirbridge.contract.entry import ChangePage, Entry, Tombstone, Watermark
 from dirbridge.contract.errors import (
     DirbridgeError,
     Fenced,
+    HandedOver,
     TransientError,
     WatermarkExpired,
 )
@@ -42,6 +43,9 @@ DUE_BATCH = 500
 
 COLLISION_BATCH = 5000
 """Entries that collided are decided together, so that values can change hands among them in any pattern."""
+
+HAND_OVERS = 3
+"""How often the agent may change under a cycle; where it happens more often, something is wrong with all of them."""
 
 COLLISION_ROUNDS = 10
 """How often the collided ones are tried again while trying frees further values."""
@@ -147,17 +151,28 @@ async def _begin(run: Run, conn: Connection) -> None:
 
 
 async def _read(run: Run) -> None:
-    """Read changes, or everything; a position that is no longer accepted leads to a full read at once."""
-    for attempt in range(2):
+    """Read changes, or everything; a position that is no longer accepted leads to a full read at once.
+
+    Where the agent is lost in the middle, another one goes on from what was stored.
+    """
+    expired, changed = False, 0
+    while True:
         since = await _position(run)
-        if since is None:
-            await _survey(run)
         try:
+            if since is None:
+                await _survey(run)
             await _stream(run, since)
             break
-        except WatermarkExpired:
-            if attempt or since is None:
+        except HandedOver:
+            changed += 1
+            if changed > HAND_OVERS:
                 raise
+            run.surveying = False
+            _tell("cycle.handed_over", "Under the cycle of job %s the agent changed; it reads on.", run)
+        except WatermarkExpired:
+            if expired or since is None:
+                raise
+            expired = True
             _tell("cycle.expired", "The watermark of job %s is no longer accepted; everything is read.", run)
             await transaction(run, partial(_drop_position, run))
     if run.full_read is not None:

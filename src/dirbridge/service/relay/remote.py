@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 from dirbridge.contract import wire
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
-from dirbridge.contract.errors import DirbridgeError, TransientError
+from dirbridge.contract.errors import DirbridgeError, HandedOver, TransientError
 from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.service.relay.settings import RelaySettings
 from dirbridge.store import agents, requests
@@ -214,11 +214,10 @@ class RemoteSource:
     def _details(self, request: UUID | None = None) -> dict[str, str]:
         return {"domain": self._domain, **({"request": str(request)} if request else {})}
 
-    def _changed(self, request: UUID, number: int) -> TransientError:
-        return TransientError(
+    def _changed(self, request: UUID, number: int) -> HandedOver:
+        return HandedOver(
             f"The agent that was answering for {self._domain} fell silent after {number} pages; "
             "what it had not yet delivered is read again from the last position, by any agent.",
-            code="AgentChanged",
             details=self._details(request),
         )
 
