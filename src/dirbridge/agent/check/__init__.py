@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dirbridge.agent import settings as agent_settings
 from dirbridge.agent import state as agent_state
-from dirbridge.agent.check import directories, files, host, process, service, units
+from dirbridge.agent.check import directories, files, host, process, service, units, updates
 from dirbridge.agent.runner import check_domains, running_pid
 from dirbridge.agent.settings import Common, Settings
 from dirbridge.agent.state import State
@@ -38,6 +38,8 @@ async def examine(
     yield said
     yield process.examine(state_folder, now())
     async for finding in units.examine():
+        yield finding
+    for finding in updates.examine(state_folder, now()):
         yield finding
     if state is not None:
         if settings is not None:
