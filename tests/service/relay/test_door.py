@@ -303,7 +303,7 @@ async def test_heartbeats_are_answered_with_what_to_do_about_updates(
     """Beside how often to call: the newest version, at once, where nobody said otherwise."""
     beat = {"state": "running", "version": "1", "host": "h", "uptime": 1, "queue": 0, "domains": [DOMAIN]}
     answer = await raw.post("/agents/v1/heartbeat", json=beat, headers=await _token(client))
-    nothing = {"wanted": None, "deferUntil": None, "window": None}
+    nothing = {"newest": None, "wanted": None, "deferUntil": None, "window": None}
     assert answer.json()["updater"] == {"channel": "stable", "api": 1, **nothing}
 
 

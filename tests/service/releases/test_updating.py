@@ -1,5 +1,6 @@
 """Which version agents are to have, and when: as Graph's configuration and the administrator say."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,38 +19,61 @@ from tests.service.releases.conftest import Administrator
 pytestmark = pytest.mark.service
 
 CONFIGURATION = "/beta/onPremisesPublishingProfiles/provisioning/hybridAgentUpdaterConfiguration"
-NEWEST = {"channel": "stable", "api": 1, "wanted": None, "deferUntil": None, "window": None}
+NEWEST = {"channel": "stable", "api": 1, "newest": None, "wanted": None, "deferUntil": None, "window": None}
 WINDOW = {"updateWindowStartTime": "22:30:00", "updateWindowEndTime": "4:00:00"}
 
 
 @pytest.fixture
 async def fleet(service: FastAPI, identity: Identity) -> list[UUID]:
-    """Two agents."""
-    made = [new_id(), new_id()]
+    """Two agents of one domain, and one of another."""
+    made = [new_id(), new_id(), new_id()]
     async with service.state.database.transaction() as conn:
-        for agent in made:
+        for agent, domain in zip(made, ("contoso.test", "contoso.test", "fabrikam.test"), strict=True):
             await agents.insert(
                 conn,
                 identity.tenant.id,
                 agent,
                 machine_name="host",
                 version="1.0.0",
-                domains=["contoso.test"],
+                domains=[domain],
                 public_key=b"",
                 certificate=b"",
-                expires_at=await _in_a_year(conn),
+                expires_at=datetime.now(UTC) + timedelta(days=90),
                 address="",
             )
+            await agents.reported(conn, identity.tenant.id, agent, address="", version="1.0.0", report={})
     return made
 
 
-async def _in_a_year(conn: Any) -> Any:
-    return (await (await conn.execute("select now() + interval '1 year'")).fetchone())[0]
+class Heard:
+    """What agents are told when they say how they are."""
+
+    def __init__(self, service: FastAPI, tenant: UUID) -> None:
+        self.database = service.state.database
+        self.tenant = tenant
+
+    async def __call__(
+        self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", from_: Any = None
+    ) -> dict[str, Any]:
+        async with self.database.transaction() as conn:
+            known = await agents.get(conn, self.tenant, agent)
+            assert known is not None
+            return await updating.told(conn, self.tenant, known, version, {"phase": phase, "from": from_})
+
+    async def waits(self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", from_: Any = None) -> bool:
+        """Whether it has to let others go first."""
+        return (await self(agent, phase, version, from_))["deferUntil"] is not None
+
+    async def later(self, by: timedelta) -> None:
+        """Let time pass."""
+        async with self.database.transaction() as conn:
+            await conn.execute("update update_turns set until = until - %s", (by,))
 
 
-async def told(service: FastAPI, identity: Identity, agent: UUID) -> dict[str, Any]:
-    async with service.state.database.connection() as conn:
-        return await updating.told(conn, identity.tenant.id, agent)
+@pytest.fixture
+def told(service: FastAPI, identity: Identity) -> Heard:
+    """What an agent is told."""
+    return Heard(service, identity.tenant.id)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +98,8 @@ async def told(service: FastAPI, identity: Identity, agent: UUID) -> dict[str, A
 )
 async def test_configuration_is_acted_on(
     client: httpx2.AsyncClient,
-    service: FastAPI,
     identity: Identity,
+    told: Heard,
     fleet: list[UUID],
     configuration: dict[str, Any],
     expected: dict[str, Any],
@@ -84,14 +108,14 @@ async def test_configuration_is_acted_on(
     headers = registered.bearer(identity.tokens, "Directory.ReadWrite.All")
     answer = await client.patch(CONFIGURATION, json=configuration, headers=headers)
     assert answer.status_code == 204, answer.text
-    assert await told(service, identity, fleet[0]) == NEWEST | expected
+    assert await told(fleet[0]) == NEWEST | expected
     lifted = await client.patch(CONFIGURATION, json={"deferUpdateDateTime": None}, headers=headers)
     assert lifted.status_code == 204
-    assert (await told(service, identity, fleet[0]))["deferUntil"] is None
+    assert (await told(fleet[0]))["deferUntil"] is None
 
 
 async def test_a_version_is_chosen(
-    administrator: Administrator, publisher: Publisher, service: FastAPI, identity: Identity, fleet: list[UUID]
+    administrator: Administrator, publisher: Publisher, told: Heard, fleet: list[UUID]
 ) -> None:
     """For all, for one whatever the others have, and taken back; only among what is released."""
     publisher.release("1.0.0")
@@ -99,7 +123,7 @@ async def test_a_version_is_chosen(
     await administrator.publish(publisher)
 
     async def wanted() -> list[str | None]:
-        return [(await told(service, identity, agent))["wanted"] for agent in fleet]
+        return [(await told(agent, "failed"))["wanted"] for agent in fleet[:2]]
 
     assert (await administrator.choose(version="1.0.0")).status_code == 204
     assert await wanted() == ["1.0.0", "1.0.0"]
@@ -113,3 +137,81 @@ async def test_a_version_is_chosen(
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, "ReleaseUnknown")
     assert (await administrator.choose(version="1.0.0", agentId=str(uuid4()))).status_code == 404
     assert (await administrator.choose()).status_code == 400
+
+
+@pytest.fixture
+async def behind(administrator: Administrator, publisher: Publisher, fleet: list[UUID]) -> list[UUID]:
+    """The fleet, once there is a newer release."""
+    publisher.release("1.1.0")
+    await administrator.publish(publisher)
+    return fleet
+
+
+async def test_one_agent_of_a_domain_at_a_time(told: Heard, behind: list[UUID]) -> None:
+    """The other one waits until the first has the release; an agent of another domain need not."""
+    first, second, elsewhere = behind
+    assert [await told.waits(agent) for agent in (first, second, elsewhere)] == [False, True, False]
+    assert [await told.waits(agent, "checking") for agent in (first, second)] == [False, True]
+    assert not await told.waits(first, version="1.1.0")
+    assert [await told.waits(second), await told.waits(first, version="1.1.0")] == [False, False]
+    assert (await told(first))["newest"] == "1.1.0"
+
+
+async def test_what_waits_is_told_the_same_time_again(told: Heard, behind: list[UUID]) -> None:
+    """Each other one would have its updater look again; the wait ends with the turn, or is prolonged by its work."""
+    first, second, _ = behind
+    await told(first)
+    until = (await told(second))["deferUntil"]
+    await told.later(timedelta(minutes=1))
+    await told(first, "downloading")
+    after = (await told(second))["deferUntil"]
+    assert datetime.fromisoformat(until) - datetime.fromisoformat(after) == timedelta(minutes=1)
+    await told.later(timedelta(minutes=5))
+    await told(first, "downloading")
+    assert datetime.fromisoformat((await told(second))["deferUntil"]) > datetime.fromisoformat(after)
+
+
+async def test_a_turn_that_passes_is_another_ones(told: Heard, behind: list[UUID]) -> None:
+    """An agent that does nothing with it, for its window perhaps, lets the others go first for a while."""
+    first, second, _ = behind
+    assert [await told.waits(agent) for agent in (first, second)] == [False, True]
+    await told.later(timedelta(minutes=10))
+    assert [await told.waits(agent) for agent in (first, second, first)] == [True, False, True]
+    await told.later(timedelta(minutes=13))
+    assert [await told.waits(agent) for agent in (first, second)] == [False, True]
+
+
+async def test_a_failed_update_holds_nobody_up(told: Heard, behind: list[UUID]) -> None:
+    """Neither where it went back nor where it could not be made."""
+    first, second, _ = behind
+    for phase in ("rolled-back", "failed"):
+        assert [await told.waits(agent) for agent in (first, second)] == [False, True]
+        await told(first, phase, from_="1.1.0")
+        assert not await told.waits(second)
+        await told(second, version="1.1.0")
+
+
+async def test_nobody_waits_for_agents_that_are_gone(told: Heard, behind: list[UUID]) -> None:
+    """Silent for a while, or shut out."""
+    first, second, _ = behind
+    assert [await told.waits(agent) for agent in (first, second)] == [False, True]
+    async with told.database.transaction() as conn:
+        await agents.revoke(conn, told.tenant, first)
+    assert not await told.waits(second)
+
+
+async def test_an_agent_may_say_anything_of_its_updater(told: Heard, behind: list[UUID]) -> None:
+    """What makes no sense is no fault of the service."""
+    for phase, from_ in ((["odd"], {}), ({}, ["1.1.0"]), (None, None), ("rolled-back", {"a": 1})):
+        assert "deferUntil" in await told(behind[0], phase, "unknown", from_)
+
+
+async def test_the_later_of_deferral_and_turn_counts(
+    told: Heard, behind: list[UUID], client: httpx2.AsyncClient, identity: Identity
+) -> None:
+    """A wait of minutes does not lift a deferral of months."""
+    headers = registered.bearer(identity.tokens, "Directory.ReadWrite.All")
+    for given, shown in (("2099-01-01T00:00:00Z", "2099-01-01T00:00:00Z"), ("2099-01-01T00:00", "2099-01-01T00:00:00")):
+        answer = await client.patch(CONFIGURATION, json={"deferUpdateDateTime": given}, headers=headers)
+        assert answer.status_code == 204
+        assert [(await told(agent))["deferUntil"] for agent in behind] == [shown] * 3

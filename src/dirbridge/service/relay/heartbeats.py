@@ -66,16 +66,17 @@ router = APIRouter(prefix=PATH, route_class=DoorRoute, include_in_schema=False)
 @router.post("/heartbeat")
 async def heartbeat(door: TheDoor, request: Request, agent: Known) -> JSONResponse:
     """Hear how an agent is."""
-    await _note(door, agent, await message(request, Heartbeat), address(request))
-    return JSONResponse(await _answer(door, agent))
+    beat = await message(request, Heartbeat)
+    await _note(door, agent, beat, address(request))
+    return JSONResponse(await _answer(door, agent, beat))
 
 
-async def _answer(door: Door, agent: agents.Agent) -> dict[str, Any]:
+async def _answer(door: Door, agent: agents.Agent, beat: Heartbeat) -> dict[str, Any]:
     """Say what the agent is to know, a member for each matter."""
-    async with door.database.connection() as conn:
+    async with door.database.transaction() as conn:
         return {
             "poll": door.advice(),
-            "updater": await updating.told(conn, door.tenant, agent.id),
+            "updater": await updating.told(conn, door.tenant, agent, beat.version, beat.update),
             "tracing": await traces.told(conn, door.tenant, agent.id),
             "collect": await log_collections.told(conn, door.tenant, agent.id),
         }

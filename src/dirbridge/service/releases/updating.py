@@ -2,29 +2,78 @@
 
 Graph's hybridAgentUpdaterConfiguration says when, in its order of priority: the override lets everything pass; else
 nothing happens before a deferral has ended; else only inside the daily window, which is in the time of each host.
+Whatever it says, of several agents that serve a domain one at a time updates itself: a release that does not work is
+met by one of them, while the others serve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from dirbridge.contract import release as releases
+from dirbridge.contract.errors import ConfigurationError
 from dirbridge.service.graph import updater
+from dirbridge.service.graph.responses import moment
 from dirbridge.store import releases as stored
-from dirbridge.store import tenant_settings
+from dirbridge.store import tenant_settings, update_turns
+from dirbridge.store.agents import Agent
 from dirbridge.store.database import Connection
 
+_AT_WORK = {"downloading", "installing", "checking"}
+"""Phases of an updater. Source: the agent's `updater/status`."""
 
-async def told(conn: Connection, tenant: UUID, agent: UUID) -> dict[str, Any]:
-    """Give the member `updater` of the answer to an agent's heartbeat."""
-    return {
+
+async def told(
+    conn: Connection, tenant: UUID, agent: Agent, version: str, update: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Give the member `updater` of the answer to an agent's heartbeat.
+
+    Args:
+        conn: in a transaction.
+        version: that the agent runs.
+        update: what its updater is doing; None where it has none.
+
+    Returns:
+        `newest` among it, the newest version of the list: nobody acts on it, but an updater that hears another one
+        looks at once.
+    """
+    wanted = await stored.wanted(conn, tenant, agent.id)
+    settings = await tenant_settings.get(conn, tenant, tenant_settings.UPDATER)
+    offered = {row.version for row in await stored.list_all(conn, tenant)}
+    answer = {
         "channel": releases.STABLE,
         "api": releases.API,
-        "wanted": await stored.wanted(conn, tenant, agent),
-        **when(await tenant_settings.get(conn, tenant, tenant_settings.UPDATER)),
+        "newest": max(offered, key=releases.order, default=None),
+        "wanted": wanted,
+        **when(settings),
     }
+    if update is None:
+        return answer
+    phase = str(update.get("phase"))
+    given_up = {str(update.get("from"))} if phase == "rolled-back" else set()
+    if phase == "failed" or not _newer(({wanted} if wanted else offered) - given_up, version):
+        await update_turns.end(conn, tenant, agent.id)
+        return answer
+    waits = await update_turns.take(conn, tenant, agent.id, agent.domains, at_work=phase in _AT_WORK)
+    return answer if waits is None else answer | {"deferUntil": _later(answer["deferUntil"], waits)}
+
+
+def _newer(offered: Collection[str], version: str) -> bool:
+    """Say whether a newer version is offered, as far as the service knows an agent's host."""
+    try:
+        return any(releases.order(each) > releases.order(version) for each in offered)
+    except ConfigurationError:  # it runs something that is no release
+        return True
+
+
+def _later(until: str | None, waits: datetime) -> str:
+    """Give the later of a deferral and a wait; a deferral by the host's clock is taken before a wait of minutes."""
+    if until is not None and (not until.endswith("Z") or datetime.fromisoformat(until) > waits):
+        return until
+    return str(moment(waits.astimezone(UTC).replace(microsecond=0)))
 
 
 def when(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,3 +52,13 @@ create table wanted_releases (
     primary key (tenant, agent),
     foreign key (tenant, agent) references agents on delete cascade
 );
+
+-- Whose turn it is to be updated: one agent of a domain at a time.
+create table update_turns (
+    tenant uuid not null,
+    domain text not null,
+    agent uuid not null,
+    until timestamptz not null,
+    primary key (tenant, domain),
+    foreign key (tenant, agent) references agents on delete cascade
+);
