@@ -20,6 +20,7 @@ from dirbridge.agent.settings import Common
 from dirbridge.agent.state import State
 from dirbridge.contract.errors import ConfigurationError, CredentialError
 from dirbridge.service.relay import administration
+from dirbridge.store import agents
 from dirbridge.store.database import Database
 from tests.service import registered
 from tests.service.relay.harness import DOMAIN, QUICK, SELECTION, Agent, Service, collect, made_up
@@ -235,6 +236,29 @@ async def test_a_real_agent_tells_its_trouble(relay: Service, new_agent: Callabl
     await until(state_of, ["healthy"])
     agent.signal(signal.SIGTERM)
     await until(state_of, ["inactive", "AgentStopped"], 3)
+
+
+async def test_a_real_agent_renews_its_certificate(
+    relay: Service, new_agent: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the last third of its life, by itself, while it works; the service sees it."""
+    agent = new_agent(made_up(20, 0, 0))
+    id = UUID(await agent.enrol(relay))
+    now = datetime.now(UTC)
+    monkeypatch.setattr(relay.identity.authority, "_now", lambda: now - timedelta(days=80))
+    old = relay.identity.authority.issue_agent(state.load(agent.state).key.public_key(), id)
+    monkeypatch.undo()
+    state.save_certificate(agent.state, old)
+    async with relay.database.transaction() as conn:
+        await agents.renew_certificate(conn, relay.identity.tenant.id, id, old, now + timedelta(days=10))
+    (before,) = await administration.list_agents(relay.door)
+    agent.start()
+    await agent.logged("certificate_renewed")
+    (after,) = await administration.list_agents(relay.door)
+    assert before.expires_at < now + timedelta(days=11)
+    assert after.expires_at > now + timedelta(days=89)
+    assert after.certificate == (agent.state / "certificate.pem").read_bytes() != old
+    assert (await relay.source().check()).findings
 
 
 async def test_revocation_reaches_an_agent_that_waits(
