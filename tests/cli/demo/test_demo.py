@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dirbridge.cli.demo import changes, company
+from dirbridge.cli.demo import changes, company, ldap_changes
 
 COMMAND = (sys.executable, "-c", "from dirbridge.cli.main import main; main()", "demo")
 
@@ -87,6 +87,23 @@ async def test_demo_once(folder):
     assert summary["members"] > company.LARGE_GROUP
     assert summary["initialSeconds"] > 0
     assert [change["change"] for change in summary["changes"]] == [change.name for change in changes.CHANGES]
+    assert all(0 <= change["latencySeconds"] < changes.ARRIVAL_SECONDS for change in summary["changes"])
+    assert [line for line in shown if len(line) > 80] == []
+    assert left(folder) == []
+
+
+@pytest.mark.slapd
+async def test_demo_with_openldap(folder):
+    """The same with an OpenLDAP server in place of the domain controller."""
+    async with demo(folder, "--once", "--source", "openldap", "--users", "60") as process:
+        output, _ = await process.communicate()
+    text = output.decode()
+    assert process.returncode == 0, text
+    *shown, last = text.splitlines()
+    summary = json.loads(last)
+    assert (summary["ok"], summary["differences"]) == (True, [])
+    assert summary["objects"] > 60
+    assert [change["change"] for change in summary["changes"]] == [change.name for change in ldap_changes.CHANGES]
     assert all(0 <= change["latencySeconds"] < changes.ARRIVAL_SECONDS for change in summary["changes"])
     assert [line for line in shown if len(line) > 80] == []
     assert left(folder) == []

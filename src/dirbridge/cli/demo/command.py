@@ -12,9 +12,12 @@ import click
 from rich.console import Console
 
 from dirbridge.cli.demo import company, run
-from dirbridge.cli.demo.run import Options, Outcome
+from dirbridge.cli.demo.ldap_run import LdapDemo
+from dirbridge.cli.demo.run import Demo, Options, Outcome
 from dirbridge.cli.demo.screen import Screen
 
+KINDS: dict[str, type[Demo]] = {"active-directory": Demo, "openldap": LdapDemo}
+"""By the directory that is asked for."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,15 +38,24 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     metavar="N",
     help="How many people the company has.",
 )
-def demo(once: bool, as_json: bool, keep: Path | None, users: int) -> int:
+@click.option(
+    "--source",
+    type=click.Choice(tuple(KINDS)),
+    default="active-directory",
+    show_default=True,
+    help="The directory to show it with.",
+)
+def demo(once: bool, as_json: bool, keep: Path | None, users: int, source: str) -> int:
     """Show it all: a throw-away Active Directory with a made-up company, brought to a tenant of its own.
 
-    Starts a Samba domain controller on a loopback address, the service with its embedded database, and an agent; syncs;
-    makes a dozen changes in the directory and shows each arriving. Runs until Ctrl-C, then removes it all. With --once
-    it leaves by itself: with 0 when the tenant is what the directory says, else with 1.
+    Starts a Samba domain controller (or OpenLDAP) on a loopback address, the service with its embedded database, and
+    an agent; syncs; makes a dozen changes in the directory and shows each arriving. Runs until Ctrl-C, then removes it
+    all. With --once it leaves by itself: with 0 when the tenant is what the directory says, else with 1.
     """
     console = Console(stderr=as_json)
-    outcome, number = asyncio.run(_until_told(Options(once=once, keep=keep, users=users), Screen(console)))
+    outcome, number = asyncio.run(
+        _until_told(Options(once=once, keep=keep, users=users, source=source), Screen(console))
+    )
     if number is not None and not outcome.is_complete:
         return 128 + number
     if once or as_json:
@@ -57,7 +69,7 @@ async def _until_told(options: Options, screen: Screen) -> tuple[Outcome, int | 
     loop = asyncio.get_running_loop()
     told: list[int] = []
     outcome = Outcome()
-    task = asyncio.create_task(run.run(options, screen, outcome))
+    task = asyncio.create_task(run.run(KINDS[options.source], options, screen, outcome))
 
     def leave(number: int) -> None:
         told.append(number)

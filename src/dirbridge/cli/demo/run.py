@@ -22,10 +22,11 @@ from typing import Any
 
 from dirbridge.cli.demo import changes, children, company, verify
 from dirbridge.cli.demo.api import Api
-from dirbridge.cli.demo.changes import Arrival
+from dirbridge.cli.demo.changes import Arrival, Change, Scene
 from dirbridge.cli.demo.children import Child, ChildEnded
 from dirbridge.cli.demo.company import line
 from dirbridge.cli.demo.domain import Domain
+from dirbridge.cli.demo.openldap import OpenLdap
 from dirbridge.cli.demo.reader import Reader
 from dirbridge.cli.demo.screen import Screen
 from dirbridge.cli.demo.verify import Domains
@@ -49,11 +50,13 @@ class Options:
         once: verify and leave, instead of running until told to stop.
         keep: folder that gets all files and stays; None for one that is removed.
         users: how many people the company has.
+        source: the directory, `active-directory` or `openldap`.
     """
 
     once: bool
     keep: Path | None
     users: int
+    source: str = "active-directory"
 
 
 @dataclass(slots=True)
@@ -120,12 +123,12 @@ class Access:
         }
 
 
-async def run(options: Options, screen: Screen, outcome: Outcome) -> None:
-    """Run the demo; what goes wrong is shown and noted in the outcome."""
+async def run(kind: type[Demo], options: Options, screen: Screen, outcome: Outcome) -> None:
+    """Run a kind of demo; what goes wrong is shown and noted in the outcome."""
     try:
         with _folder(options.keep) as folder:
             async with AsyncExitStack() as stack:
-                demo = Demo(options, screen, folder, stack, outcome)
+                demo = kind(options, screen, folder, stack, outcome)
                 try:
                     await demo.play()
                 except DirbridgeError as error:
@@ -143,7 +146,17 @@ async def run(options: Options, screen: Screen, outcome: Outcome) -> None:
 
 
 class Demo:
-    """One run of the demo."""
+    """One run of the demo.
+
+    Attributes:
+        called: what the directory is called. remark: what there is to see. source: its kind, as jobs name it.
+        changes: that are made and looked for.
+    """
+
+    called = "AD"
+    remark = "A made-up company in a throw-away Active Directory, brought to the tenant."
+    source = "active-directory"
+    changes: tuple[Change, ...] = changes.CHANGES
 
     def __init__(self, options: Options, screen: Screen, folder: Path, stack: AsyncExitStack, outcome: Outcome) -> None:
         self._options = options
@@ -154,6 +167,16 @@ class Demo:
         self._children: list[Child] = []
         self._domain = Domain(REALM, "CONTOSO")
 
+    @property
+    def directory(self) -> Domain | OpenLdap:
+        """The server of the directory."""
+        return self._domain
+
+    @property
+    def objects(self) -> int:
+        """How many objects the initial sync brings."""
+        return self._options.users + company.GROUPS + company.CONTACTS
+
     def relevant_log(self, error: DirbridgeError) -> str:
         """Give the end of the log that may say more of an error: of the process that ended, else of all that run."""
         ended = [child for child in self._children if isinstance(error, ChildEnded) and child.name == error.child]
@@ -162,18 +185,15 @@ class Demo:
 
     async def play(self) -> None:
         """Set everything up, show it, and run on until told to stop."""
-        self._screen.title(
-            "dirbridge demo",
-            "A made-up company in a throw-away Active Directory, brought to the tenant.",
-        )
+        self._screen.title("dirbridge demo", self.remark)
         await self._set_up_domain()
         reader = self._stack.enter_context(
             Reader(
-                self._domain.ldaps_url,
-                self._domain.ca_file,
-                self._domain.admin_dn,
-                self._domain.admin_password,
-                self._domain.base_dn,
+                self.directory.ldaps_url,
+                self.directory.ca_file,
+                self.directory.admin_dn,
+                self.directory.admin_password,
+                self.directory.base_dn,
             )
         )
         await self._create_account(reader)
@@ -207,7 +227,7 @@ class Demo:
             await self._domain.grant_deleted_objects(ACCOUNT)
             held_back = ["changetype: modify", "replace: adminDescription", "adminDescription: User_the agent itself"]
             await reader.modify("\n".join([line("dn", dn), *held_back, "-", ""]))
-            _write_secret(self._folder / "agent.password", password)
+            write_secret(self._folder / "agent.password", password)
             step.detail = f"{ACCOUNT}, may read deleted objects"
 
     async def _start_service(self) -> Access:
@@ -235,7 +255,7 @@ class Demo:
                 client_secret=made["clientSecret"],
             )
             settings = "".join(f"export {name}='{value}'\n" for name, value in access.environment.items())
-            _write_secret(self._folder / "environment", settings)
+            write_secret(self._folder / "environment", settings)
             step.detail = access.url
         return access
 
@@ -252,25 +272,27 @@ class Demo:
                 ["agent", "enrol", "--service", access.url, "--code", code["code"], *places, "--json"], {}, log
             )
             await self._start(Child("agent", ["agent", "run", *places], self._folder / "agent.log", {}))
-            step.detail = f"enrolled, reads AD as {ACCOUNT}"
+            step.detail = f"enrolled, reads {self.called}"
 
     def _agent_settings(self) -> str:
-        values = {
+        # What JSON writes of texts and lists of texts is TOML too.
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in self._domain_settings().items()]
+        return "".join(['log_format = "columns"\n\n[[domain]]\n', *lines])
+
+    def _domain_settings(self) -> dict[str, str | list[str]]:
+        return {
             "name": REALM,
             "servers": [self._domain.ldaps_url],
             "ca_file": str(self._domain.ca_file),
             "user": f"{ACCOUNT}@{REALM}",
             "password_file": str(self._folder / "agent.password"),
         }
-        # What JSON writes of texts and lists of texts is TOML too.
-        lines = [f"{name} = {json.dumps(value)}\n" for name, value in values.items()]
-        return "".join(['log_format = "columns"\n\n[[domain]]\n', *lines])
 
     async def _synchronize(self, reader: Reader, access: Access, api: Api) -> None:
         with self._screen.step("Job", "creating it") as step:
             job = await self._create_job(access, api)
             step.detail = f"reads {REALM} every {INTERVAL_SECONDS} s"
-        await self._initial(api, job, self._options.users + company.GROUPS + company.CONTACTS)
+        await self._initial(api, job, self.objects)
         initial = access.admin_user.partition("@")[2]
         domains = Domains(REALM, frozenset({REALM, initial}), initial)
         await self._verify(reader, api, domains)
@@ -285,7 +307,9 @@ class Demo:
     async def _create_job(self, access: Access, api: Api) -> str:
         """Make a job that looks often, and give its path."""
         printed = await children.command(
-            ["jobs", "create", "--domain", REALM, "--json"], access.environment, self._folder / "commands.log"
+            ["jobs", "create", "--domain", REALM, "--source", self.source, "--json"],
+            access.environment,
+            self._folder / "commands.log",
         )
         made = json.loads(printed)
         job = f"/servicePrincipals/{made['servicePrincipalId']}/synchronization/jobs/{made['id']}"
@@ -335,19 +359,27 @@ class Demo:
             )
 
     async def _verify(self, reader: Reader, api: Api, domains: Domains) -> None:
-        with self._screen.step("Verification", "comparing the tenant with AD") as step:
-            wanted, found = await verify.differences(reader, api.get, domains)
-            step.detail = f"{wanted.objects} objects and {wanted.memberships} members are as AD says"
+        with self._screen.step("Verification", f"comparing the tenant with {self.called}") as step:
+            objects, members, found = await self._compare(reader, api, domains)
+            step.detail = f"{objects} objects and {members} members are as {self.called} says"
             if found:
-                step.detail = f"{len(found)} differences between the tenant and AD"
-        self._outcome.objects, self._outcome.members = wanted.objects, wanted.memberships
+                step.detail = f"{len(found)} differences between the tenant and {self.called}"
+        self._outcome.objects, self._outcome.members = objects, members
         self._outcome.differences += found
         self._screen.differences(found)
 
+    async def _compare(self, reader: Reader, api: Api, domains: Domains) -> tuple[int, int, list[str]]:
+        """Give how many objects and members there have to be, and what is otherwise."""
+        wanted, found = await verify.differences(reader, api.get, domains)
+        return wanted.objects, wanted.memberships, found
+
+    async def _scene(self, reader: Reader, api: Api) -> Scene:
+        return await changes.scene(reader, api.get, REALM)
+
     async def _changes(self, reader: Reader, api: Api) -> None:
-        self._screen.heading("Changes in AD, and how long after the write the tenant shows them")
-        here = await changes.scene(reader, api.get, REALM)
-        for number, change in enumerate(changes.CHANGES, start=1):
+        self._screen.heading(f"Changes in {self.called}, and how long after the write the tenant shows them")
+        here = await self._scene(reader, api)
+        for number, change in enumerate(self.changes, start=1):
             with self._screen.waiting(number, change.sentence):
                 check = await change.make(here)
                 arrival = await changes.arrival(change, check)
@@ -366,10 +398,10 @@ class Demo:
         self._screen.fact("Client id", access.client_id)
         self._screen.fact("Client secret", access.client_secret)
         self._screen.heading("The domain:")
-        self._screen.fact("Server", self._domain.ldaps_url)
-        self._screen.fact("CA certificate", str(self._domain.ca_file))
-        self._screen.fact("Administrator", self._domain.admin_dn)
-        self._screen.fact("Password", self._domain.admin_password)
+        self._screen.fact("Server", self.directory.ldaps_url)
+        self._screen.fact("CA certificate", str(self.directory.ca_file))
+        self._screen.fact("Administrator", self.directory.admin_dn)
+        self._screen.fact("Password", self.directory.admin_password)
         self._screen.heading("In another terminal:")
         self._screen.say(f"  . {self._folder / 'environment'}")
         self._screen.say(f"  {command} jobs list")
@@ -414,7 +446,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_secret(file: Path, text: str) -> None:
+def write_secret(file: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
     file.touch(mode=0o600)
     file.write_text(text, encoding="utf-8")
 
