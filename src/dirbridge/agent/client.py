@@ -302,10 +302,13 @@ class ServiceClient:
         """Call once, and once more with a new token where the old one is refused."""
         for attempt in (1, 2):
             headers = {**options.get("headers", {}), "Authorization": f"Bearer {await self._signed_in()}"}
+            began = time.monotonic()
             try:
                 response = await self._http.request(method, PATH + path, **{**options, "headers": headers})
             except httpx2.HTTPError as error:
+                _tell(method, path, type(error).__name__, began)
                 raise unreachable(self._state.identity.service, error) from error
+            _tell(method, path, str(response.status_code), began)
             if response.is_success:
                 return response
             code, error_of = _refusal(response)
@@ -376,6 +379,12 @@ def csr(key: ec.EllipticCurvePrivateKey) -> str:
     """Ask for a certificate for a key. Its subject does not count."""
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _tell(method: str, path: str, outcome: str, began: float) -> None:
+    """Leave a line for who traces."""
+    seconds = time.monotonic() - began
+    logger.debug("%s %s: %s in %.3f s.", method, PATH + path, outcome, seconds, extra={"event": "service_called"})
 
 
 def _sealed(body: bytes, *, is_last: bool) -> dict[str, str]:

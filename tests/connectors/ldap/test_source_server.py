@@ -251,3 +251,17 @@ async def test_wrong_password_is_tried_once(values: dict[str, Any], tmp_path: Pa
         assert raised.value.code == "InvalidCredentials"
     Path(values["password_file"]).write_text("Pass-word.1\n")
     assert await source.schema(["inetOrgPerson"])
+
+
+async def test_searches_leave_lines_without_names(
+    subject: Subject, admin: Admin, source: LdapSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who traces sees each question with what came of it, and nobody's name or address."""
+    admin.add_person("Ann Secretive", mail="ann@secretive.test")
+    with caplog.at_level("DEBUG", logger="dirbridge.connectors"):
+        await subject.next()
+        await source.locate([admin.dn("Ann Secretive"), "ann@secretive.test"])
+    told = [record.getMessage() for record in caplog.records if getattr(record, "event", "") == "ldap_search"]
+    assert any("(objectClass=" in line for line in told)
+    assert any("(mail=…)" in line or "=…)" in line for line in told)
+    assert "ecretive" not in caplog.text

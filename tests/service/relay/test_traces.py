@@ -57,6 +57,8 @@ async def test_trace_of_a_running_agent(relay: Service, new_agent: NewAgent) -> 
     await until(lambda: "request_answered" in verbose(agent))
     assert trace(agent, "stop")["verbose"] is False
     await until(lambda: "verbose_off" in verbose(agent))
+    assert '"service_called"' in verbose(agent)
+    assert "Bearer" not in verbose(agent)
 
     trace(agent, "start", "--minutes", "0.1")
     await until(lambda: verbose(agent).count("verbose_on") == 2)

@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import ldap
 from ldap.controls import RequestControl, ResponseControl, SimplePagedResultsControl
 
+from dirbridge.connectors.ldap_wire import shown
 from dirbridge.connectors.ldap_wire.account import Account
 from dirbridge.connectors.ldap_wire.failures import explain, silent
 from dirbridge.connectors.ldap_wire.handshake import probe
@@ -179,6 +180,7 @@ class Connection:
         except BaseException:
             await connection.close()
             raise
+        logger.debug("Signed in to %s.", server, extra={"event": "ldap_bound"})
         return connection
 
     async def search(self, question: Search) -> list[Found]:
@@ -191,6 +193,7 @@ class Connection:
         Raises:
             DirbridgeError: anything but a complete answer.
         """
+        began, count = time.monotonic(), 0
         message = await self._call(lambda: self._ask(question))
         ahead = self._read_ahead(message, question)
         finished = False
@@ -206,12 +209,14 @@ class Connection:
                     message = await self._call(lambda: self._ask(question, cookie))  # noqa: B023 - awaited here
                     chunk = chunk._replace(last=False)
                 finished = chunk.last
+                count += len(chunk.found)
                 if not finished:
                     ahead = self._read_ahead(message, question)
                 yield chunk
         finally:
             if not finished:
                 self._stopping = True
+            self._tell(question, count, time.monotonic() - began)
 
     async def modify(
         self,
@@ -227,6 +232,19 @@ class Connection:
             DirbridgeError: it was refused, or nobody knows whether it was done.
         """
         await self._call(lambda: self._modify(dn, change, attribute, values, controls))
+
+    def _tell(self, question: Search, count: int, seconds: float) -> None:
+        """Leave a line for who traces: what was asked, and how much came."""
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "Searched %s below %s for %s: %d entries in %.3f s.",
+                self.server,
+                shown.place(question.base),
+                shown.asked(question.filter),
+                count,
+                seconds,
+                extra={"event": "ldap_search", "controls": [control.oid for control in question.controls]},
+            )
 
     async def close(self) -> None:
         """Let go. A thread that waits for an answer notices within a second and ends by itself."""
