@@ -175,10 +175,10 @@ async def list_all(conn: AsyncConnection[Any], tenant: UUID) -> list[ReleaseRow]
         return await cursor.fetchall()
 
 
-async def is_offered(conn: AsyncConnection[Any], tenant: UUID, version: str) -> bool:
-    """Say whether a version is among the releases."""
-    cursor = await conn.execute("select from releases where tenant = %s and version = %s limit 1", (tenant, version))
-    return await cursor.fetchone() is not None
+async def versions(conn: AsyncConnection[Any], tenant: UUID) -> set[str]:
+    """Give the versions among the releases, for whatever host."""
+    cursor = await conn.execute("select distinct version from releases where tenant = %s", (tenant,))
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def want(conn: AsyncConnection[Any], tenant: UUID, version: str | None, agent: UUID | None) -> None:

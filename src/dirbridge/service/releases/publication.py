@@ -103,7 +103,7 @@ async def want(door: Door, version: str | None, agent: UUID | None, caller: Call
     async with door.database.transaction() as conn:
         if agent is not None and await agents.get(conn, door.tenant, agent) is None:
             return False
-        if version is not None and not await stored.is_offered(conn, door.tenant, version):
+        if version is not None and version not in await stored.versions(conn, door.tenant):
             raise ConfigurationError(
                 f"There is no release {version[:64]}.",
                 code="ReleaseUnknown",

@@ -42,7 +42,7 @@ async def told(
     """
     wanted = await stored.wanted(conn, tenant, agent.id)
     settings = await tenant_settings.get(conn, tenant, tenant_settings.UPDATER)
-    offered = {row.version for row in await stored.list_all(conn, tenant)}
+    offered = await stored.versions(conn, tenant)
     answer = {
         "channel": releases.STABLE,
         "api": releases.API,
