@@ -25,7 +25,7 @@ def test_the_search_finds_codes_in_each_of_their_places() -> None:
         "DatabaseUnavailable": "store/database.py",  # a member of an enumeration
         "EntryVanished": "connectors/ad/directory.py",  # an attribute of a class
         "JobAmbiguous": "cli/finding.py",  # the other half of a choice
-        "NoRightOnDeletedObjects": "connectors/ad/source.py",  # a constant of the module
+        "NoRightOnDeletedObjects": "connectors/ad/checking.py",  # a constant of the module
         "TooManyRequests": "service/graph/errors.py",  # a value of a dictionary
         "UnknownCertificateAuthority": "connectors/ldap_wire/handshake.py",  # the first of several names
     }

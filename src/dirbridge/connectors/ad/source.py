@@ -10,12 +10,11 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
-from typing import Literal, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from dirbridge.connectors import paging
-from dirbridge.connectors.ad import dirsync, entries, live_schema, locating, watermark
+from dirbridge.connectors.ad import checking, dirsync, entries, live_schema, locating, watermark
 from dirbridge.connectors.ad.directory import EMPTY_ANSWERS, Directory, Vanished
 from dirbridge.connectors.ad.entries import Plan
 from dirbridge.connectors.ad.servers import Servers
@@ -42,8 +41,6 @@ T = TypeVar("T")
 
 MOVE_AFTER = 600.0
 """Seconds for which changes must have been read at other domain controllers before one of those is listened to."""
-
-_NO_RIGHT = "NoRightOnDeletedObjects"
 
 
 class ActiveDirectorySource:
@@ -198,10 +195,7 @@ class ActiveDirectorySource:
                         f"Connected to {facts.replica.partition('|')[0]} as {self._settings.user}.",
                     )
                 )
-                findings.append(await _check_changes(self._settings, directory))
-                findings.append(_check_deleted(self._settings, lists_deleted=facts.lists_deleted))
-                findings.append(_check_clock(facts.now.timestamp() - time.time()))
-                findings.append(await _check_privileges(self._settings, directory))
+                findings += [one async for one in checking.examine(self._settings, directory)]
         except DirbridgeError as error:
             findings.append(Finding("connection", "fail", error.reason, error.recommended_action, error.code))
         return CheckReport(tuple(findings))
@@ -278,7 +272,7 @@ class _Reading:
             age=facts.tombstone_lifetime / 2,
         )
         if not facts.lists_deleted and not self._settings.allow_without_deleted_objects:
-            raise _no_right(self._settings)
+            raise checking.no_right(self._settings)
         idle, cookie = True, position.cookie
         gathered: list[Found] = []
         async with aclosing(self._answers(cookie)) as answers:
@@ -606,62 +600,3 @@ def _joined(earlier: Found | None, later: Found) -> Found:
 
 def _weight(one: Found) -> int:
     return sum([len(value) for values in one[1].values() for value in values])
-
-
-def _no_right(settings: Settings) -> ConfigurationError:
-    return ConfigurationError(
-        f"The account {settings.user} may not list deleted objects of {settings.name}: deletes would go unnoticed.",
-        code=_NO_RIGHT,
-        recommended_action=_grant(settings),
-    )
-
-
-def _grant(settings: Settings) -> str:
-    container = f"CN=Deleted Objects,{settings.base_dn}"
-    return (
-        "Give it List Contents and Read Property on that container, as a domain administrator: "
-        f'dsacls "{container}" /takeownership, then dsacls "{container}" /G DOMAIN\\account:LCRP.'
-    )
-
-
-async def _check_changes(settings: Settings, directory: Directory) -> Finding:
-    async with aclosing(directory.answer(b"", "(objectClass=domainDNS)", ("name",))) as answer:
-        async for _ in answer:
-            pass
-    return Finding("changes", "pass", f"{settings.name} reports changes by DirSync to {settings.user}.")
-
-
-def _check_deleted(settings: Settings, *, lists_deleted: bool) -> Finding:
-    if lists_deleted:
-        return Finding("deleted-objects", "pass", f"{settings.user} may list deleted objects.")
-    refused = _no_right(settings)
-    allowed = settings.allow_without_deleted_objects
-    outcome: Literal["warn", "fail"] = "warn" if allowed else "fail"
-    return Finding("deleted-objects", outcome, refused.reason, refused.recommended_action, refused.code)
-
-
-def _check_clock(ahead: float) -> Finding:
-    seconds = round(abs(ahead))
-    if seconds < 300:
-        return Finding("clock", "pass", f"The clocks of domain controller and agent differ by {seconds} s.")
-    direction = "ahead of" if ahead > 0 else "behind"
-    return Finding(
-        "clock",
-        "warn",
-        f"The domain controller's clock is {timedelta(seconds=seconds)} {direction} this host's.",
-        "Have both take their time from the same source; watermarks go by the domain controller's clock.",
-        "ClockSkewed",
-    )
-
-
-async def _check_privileges(settings: Settings, directory: Directory) -> Finding:
-    held = await directory.privileges()
-    if not held:
-        return Finding("privileges", "pass", f"{settings.user} holds no administrative membership.")
-    return Finding(
-        "privileges",
-        "warn",
-        f"{settings.user} is a member of {', '.join(held)}; reading needs none of it.",
-        "Use an ordinary account that may list deleted objects.",
-        "TooManyRights",
-    )
