@@ -27,7 +27,7 @@ from tests.e2e import made_up
 from tests.e2e.harness import Installation, until
 from tests.fixtures.releases import Publisher, agent_contents
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(420)]
 
 FIRST, SECOND, BROKEN, THIRD = "1.0.0", "1.1.0", "1.2.0", "1.3.0"
 DEAF = "lib/dirbridge/agent/client.py"
@@ -56,11 +56,8 @@ class Host:
         return self.folder / "supervisor.log"
 
     def install(self, publisher: Publisher) -> None:
-        """Do what an installation of the first version does."""
+        """Do what an installation of the first version does. The root that it trusts comes with that version."""
         self.home.versions.mkdir(parents=True)
-        root = self.home.folder / "root.json"
-        root.write_bytes(publisher.root)
-        root.chmod(0o644)
         self.home.add(publisher.pack(FIRST, agent_contents(FIRST)), Release(FIRST, *here()))
         self.home.switch(FIRST)
 

@@ -104,8 +104,10 @@ class Updater:
 
         Raises:
             ConfigurationError: something is missing.
+            ImportError: a library of the host is.
         """
-        agent_settings.load(self.places.settings)
+        for domain in agent_settings.load(self.places.settings).domains:
+            domain.source()  # which needs libraries of the host, and connects to nothing
         agent_state.load_identity(self.places.state)
         self.places.home.root()
 
