@@ -53,16 +53,16 @@ class Heard:
         self.tenant = tenant
 
     async def __call__(
-        self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", from_: Any = None
+        self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", to: Any = None
     ) -> dict[str, Any]:
         async with self.database.transaction() as conn:
             known = await agents.get(conn, self.tenant, agent)
             assert known is not None
-            return await updating.told(conn, self.tenant, known, version, {"phase": phase, "from": from_})
+            return await updating.told(conn, self.tenant, known, version, {"phase": phase, "to": to})
 
-    async def waits(self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", from_: Any = None) -> bool:
+    async def waits(self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", to: Any = None) -> bool:
         """Whether it has to let others go first."""
-        return (await self(agent, phase, version, from_))["deferUntil"] is not None
+        return (await self(agent, phase, version, to))["deferUntil"] is not None
 
     async def later(self, by: timedelta) -> None:
         """Let time pass."""
@@ -186,7 +186,7 @@ async def test_a_failed_update_holds_nobody_up(told: Heard, behind: list[UUID]) 
     first, second, _ = behind
     for phase in ("rolled-back", "failed"):
         assert [await told.waits(agent) for agent in (first, second)] == [False, True]
-        await told(first, phase, from_="1.1.0")
+        await told(first, phase, to="1.1.0")
         assert not await told.waits(second)
         await told(second, version="1.1.0")
 
@@ -202,8 +202,8 @@ async def test_nobody_waits_for_agents_that_are_gone(told: Heard, behind: list[U
 
 async def test_an_agent_may_say_anything_of_its_updater(told: Heard, behind: list[UUID]) -> None:
     """What makes no sense is no fault of the service."""
-    for phase, from_ in ((["odd"], {}), ({}, ["1.1.0"]), (None, None), ("rolled-back", {"a": 1})):
-        assert "deferUntil" in await told(behind[0], phase, "unknown", from_)
+    for phase, to in ((["odd"], {}), ({}, ["1.1.0"]), (None, None), ("rolled-back", {"a": 1})):
+        assert "deferUntil" in await told(behind[0], phase, "unknown", to)
 
 
 async def test_the_later_of_deferral_and_turn_counts(

@@ -53,7 +53,7 @@ async def told(
     if update is None:
         return answer
     phase = str(update.get("phase"))
-    given_up = {str(update.get("from"))} if phase == "rolled-back" else set()
+    given_up = {str(update.get("to"))} if phase == "rolled-back" else set()
     if phase == "failed" or not _newer(({wanted} if wanted else offered) - given_up, version):
         await update_turns.end(conn, tenant, agent.id)
         return answer
