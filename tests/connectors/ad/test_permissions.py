@@ -176,6 +176,19 @@ async def test_account_without_an_administrators_rights_changes_nothing(account:
         assert secret not in said.stderr
 
 
+async def test_name_that_another_account_has_in_short(account: Account) -> None:
+    """The account that signs in by that name gets the right, not the one that is called like its first part."""
+    name = f"svc-{uuid.uuid4().hex[:8]}"
+    await account.domain.create_user(name, PASSWORD)
+    account.admin.replace(account.dn, userPrincipalName=f"{name}@alias.test")
+    settings = ad_settings.parse(account.values | {"user": f"{name}@alias.test"})
+    administrator = Administrator(settings, account.domain.admin_dn, account.domain.admin_password)
+    assert len([sentence async for sentence in permissions.repair(settings, administrator)]) == 1
+    assert [each.state for each in await permissions.examine(settings)][:2] == ["granted", "granted"]
+    other = ad_settings.parse(values_for(account.domain, account.folder, name))
+    assert [each.state for each in await permissions.examine(other)][:2] == ["granted", "missing"]
+
+
 async def test_settings_without_such_a_domain(account: Account) -> None:
     """The domains that there are are named."""
     code, said = await account.run("--domain", "fabrikam.test")

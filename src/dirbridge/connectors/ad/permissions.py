@@ -209,7 +209,7 @@ async def _lists_deleted(connection: Connection, settings: Settings) -> bool:
 
 def _named(settings: Settings) -> Search:
     """Ask for the account by the name that it signs in with."""
-    user, attributes = settings.user, ("objectSid", "memberOf", "userAccountControl")
+    user, attributes = settings.user, ("objectSid", "memberOf", "userAccountControl", "userPrincipalName")
     if "=" in user:
         return Search(user, BASE, attributes=attributes)
     name = re.split(r"\\", user)[-1]
@@ -221,6 +221,9 @@ def _named(settings: Settings) -> Search:
 
 async def _subject(connection: Connection, settings: Settings) -> _Subject:
     found = await connection.search(_named(settings))
+    # A whole name goes before the short one that another account may have.
+    whole = [one for one in found if settings.user.lower() in map(_lowered, one[1].get("userPrincipalName", ()))]
+    found = whole or found
     if len(found) != 1 or not found[0][1].get("objectSid"):
         raise ConfigurationError(
             f"The account {settings.user} of the settings is not found in {settings.name}"
@@ -231,6 +234,10 @@ async def _subject(connection: Connection, settings: Settings) -> _Subject:
     values = found[0][1]
     groups = [value.decode() for value in values.get("memberOf", ())]
     return _Subject(found[0][0], values["objectSid"][0], groups)
+
+
+def _lowered(value: bytes) -> str:
+    return value.decode(errors="replace").lower()
 
 
 async def _rules(connection: Connection, place: str) -> tuple[bytes, list[Rule]] | None:
