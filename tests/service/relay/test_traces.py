@@ -60,7 +60,7 @@ async def test_trace_of_a_running_agent(relay: Service, new_agent: NewAgent) -> 
     assert '"service_called"' in verbose(agent)
     assert "Bearer" not in verbose(agent)
 
-    trace(agent, "start", "--minutes", "0.1")
+    trace(agent, "start", "--minutes", "0.25")
     await until(lambda: verbose(agent).count("verbose_on") == 2)
     agent.signal(signal.SIGKILL)
     await agent.wait()
@@ -121,7 +121,7 @@ async def test_full_disk_costs_lines_and_no_answer(relay: Service, new_agent: Ne
 
 async def test_trace_that_is_wanted_while_nothing_runs_waits(relay: Service, new_agent: NewAgent) -> None:
     """For a start that fails; a host that is not enrolled has nothing to trace."""
-    agent = new_agent()
+    agent = new_agent(made_up(100, 2, 2))
     command = [*DIRBRIDGE, "agent", "trace", "start", "--state", str(agent.state), "--json"]
     refused = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=60, check=False)
     assert json.loads(refused.stderr)["error"]["code"] == "NotEnrolled"

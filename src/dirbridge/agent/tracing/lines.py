@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 
+from dirbridge.agent.tracing.redaction import Redaction
 from dirbridge.contract.errors import DirbridgeError
 
 _ORDINARY = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -20,13 +21,11 @@ _TALKATIVE = (
 )  # fmt: skip
 """Errors whose text is about the program or the network. That of others, such as KeyError, may be a person's name."""
 
-Redact = Callable[[str], str]
-
 
 class Columns(logging.Formatter):
     """Time, severity, sentence; the stack of an error that nobody foresaw follows on lines of its own."""
 
-    def __init__(self, redact: Redact) -> None:
+    def __init__(self, redact: Redaction) -> None:
         super().__init__()
         self._redact = redact
 
@@ -47,7 +46,7 @@ class Json(logging.Formatter):
         shows_values: whether the texts of all errors are shown.
     """
 
-    def __init__(self, redact: Redact, *, stacks_from: int = logging.ERROR, shows_values: bool = False) -> None:
+    def __init__(self, redact: Redaction, *, stacks_from: int = logging.ERROR, shows_values: bool = False) -> None:
         super().__init__()
         self._redact = redact
         self._stacks_from = stacks_from
@@ -65,18 +64,19 @@ class Json(logging.Formatter):
         error = _error(record, self._stacks_from)
         if error is not None:
             line["exception"] = stack(error, shows_values=self._shows_values)
-        return json.dumps(self._clean(line), ensure_ascii=False, default=lambda value: self._redact(str(value)))
+        hide = self._redact.ready()
+        return json.dumps(_clean(line, hide), ensure_ascii=False, default=lambda value: hide(str(value)))
 
-    def _clean(self, value: Any) -> Any:
-        """Redact every text, before JSON writes it in another way."""
-        match value:
-            case str():
-                return self._redact(value)
-            case dict():
-                return {str(name): self._clean(each) for name, each in value.items()}
-            case list() | tuple():
-                return [self._clean(each) for each in value]
-        return value
+
+def _clean(value: Any, hide: Callable[[str], str]) -> Any:
+    """Redact every text, before JSON writes it in another way."""
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {str(name): _clean(each, hide) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(each, hide) for each in value]
+    return value
 
 
 def _error(record: logging.LogRecord, stacks_from: int) -> BaseException | None:

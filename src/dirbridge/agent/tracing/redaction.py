@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,6 +31,10 @@ _LOOKS_SECRET = tuple(
         (rf"\b{enrolment.PREFIX}[\w-]{{16,}}", HIDDEN),
     )
 )
+_MARKS = re.compile(
+    rf"(?i)-----BEGIN|eyJ|bearer|basic|negotiate|://|password|secret|unicodepwd|assertion|_token|{enrolment.PREFIX}"
+)
+"""One of these is in every text that looks secret. Most texts have none, and one look is enough for them."""
 
 
 class Redaction:
@@ -47,14 +51,23 @@ class Redaction:
 
     def __call__(self, text: str) -> str:
         """Give the text without them."""
-        for secret in self._secrets():
+        return self.ready()(text)
+
+    def ready(self) -> Callable[[str], str]:
+        """Look at the files, and give what takes secrets out of texts: of one line, which may have many."""
+        self._look()
+        return self._hide
+
+    def _hide(self, text: str) -> str:
+        for secret in self._known:
             text = text.replace(secret, HIDDEN)
-        for pattern, replacement in _LOOKS_SECRET:
-            text = pattern.sub(replacement, text)
+        if _MARKS.search(text):
+            for pattern, replacement in _LOOKS_SECRET:
+                text = pattern.sub(replacement, text)
         return text
 
-    def _secrets(self) -> list[str]:
-        """Give the secrets in each way in which they may be written, the longest first.
+    def _look(self) -> None:
+        """Learn the secrets in each way in which they may be written, the longest first.
 
         Those of before a change are kept: lines about them may still come.
         """
@@ -63,7 +76,6 @@ class Redaction:
             self._stamps = stamps
             found = {form for file in self._files for form in _forms(_read(file))}
             self._known = sorted(found.union(self._known), key=len, reverse=True)
-        return self._known
 
 
 def secret_files(settings: Settings) -> list[Path]:
