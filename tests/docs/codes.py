@@ -13,7 +13,7 @@ _STEP = re.compile(r"Entry(?:Import|Export|Synchronization(?!Skipped$)|StagedDel
 
 _POSITION = {
     "Fault": 0, "BindRefusal": 0, "GraphError": 1, "Refusal": 1, "OAuthRefusal": 1, "PageRefusal": 1,
-    "Finding": 4,
+    "Finding": 4, "_Complaint": 2,
 }  # fmt: skip
 """Where these take a code."""
 

@@ -259,6 +259,11 @@ CODES: Mapping[str, Code] = {
         ),
         "As for EncounteredBaseEscrowThreshold.",
     ),
+    "EncryptionTypeRefused": Code(
+        PERSON,
+        "The keys in the keytab are of a kind that one side does not accept.",
+        "Export the keytab with AES keys.",
+    ),
     "EntryFailed": Code(PERSON, "One entry cannot be handled.", "See the message."),
     "EntryNotFound": Code(
         PERSON,
@@ -397,6 +402,32 @@ CODES: Mapping[str, Code] = {
         "Match by another attribute, or clear the object's onPremisesImmutableId if it is meant.",
     ),
     "ItemTooLarge": Code(SYSTEM, "One list of references is larger than a message may be.", "Report it."),
+    "KdcUnreachable": Code(
+        SYSTEM,
+        "No domain controller gives Kerberos tickets.",
+        "Open TCP port 88 from the agent's host to the domain controllers of servers.",
+    ),
+    "KerberosFailed": Code(
+        SYSTEM,
+        "Kerberos gives no ticket, for the proxy or for a domain controller.",
+        "See krb5.conf, clocks, keytab, and the service principal of the other side.",
+    ),
+    "KerberosMissing": Code(
+        PERSON,
+        "Kerberos is wanted, and the package for it is not installed.",
+        "Install the extra kerberos.",
+    ),
+    "KeytabOutdated": Code(
+        PERSON,
+        "The keys in the keytab are not the account's: its password was changed since.",
+        "Export the keytab afresh; a changed file is tried at once, else after 30 minutes, so that the account is not "
+        "locked.",
+    ),
+    "KeytabUnusable": Code(
+        PERSON,
+        "The keytab is gone, damaged, has no key of user, or others may read it.",
+        "Export it afresh, mode 0600.",
+    ),
     "LdapError": Code(
         SYSTEM,
         "The domain controller answered with an error that has no sentence of its own.",
@@ -536,6 +567,11 @@ CODES: Mapping[str, Code] = {
         ),
         "Restore the group or the right to read it, or choose another one in the job's scope.",
     ),
+    "ServicePrincipalUnknown": Code(
+        PERSON,
+        "The domain gives no tickets for a server of this name.",
+        "Name the domain controller in servers by the full host name that it is registered with.",
+    ),
     "ShortRange": Code(
         SYSTEM,
         "The domain controller gave fewer values than it announced.",
@@ -575,6 +611,11 @@ CODES: Mapping[str, Code] = {
         "See that it runs, and that nothing on the way there refuses connections.",
     ),
     "TemporarilyUnavailable": Code(SYSTEM, "It may work later.", ""),
+    "TicketExpired": Code(
+        SYSTEM,
+        "The Kerberos ticket is not valid by the clock of one side.",
+        "None; a new one is fetched. Where it stays, compare the clocks.",
+    ),
     "TimeOut": Code(
         SYSTEM,
         (

@@ -29,6 +29,7 @@ from dirbridge.contract.entry import (
     Tombstone,
     Watermark,
 )
+from tests.fixtures.controllers import Pair
 
 READER, PASSWORD = "svc-sync", "Pass-word.1"
 SHOW_DELETED = LDAPControl("1.2.840.113556.1.4.417", criticality=True)
@@ -68,6 +69,15 @@ async def domain() -> AsyncIterator[Domain]:
         await running.create_user(READER, PASSWORD)
         await running.grant_deleted_objects(READER)
         yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def readable(running_pair: Pair) -> Pair:
+    """Two domain controllers of one domain, with an account that reads them."""
+    await running_pair.one.create_user(READER, PASSWORD)
+    await running_pair.one.grant_deleted_objects(READER)
+    await running_pair.two.pull(running_pair.one)
+    return running_pair
 
 
 @dataclass

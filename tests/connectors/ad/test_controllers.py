@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from dirbridge.connectors.ad import settings as ad_settings
 from dirbridge.connectors.ad import watermark
@@ -26,15 +25,6 @@ from tests.connectors.ad.test_notification import listening
 from tests.fixtures.controllers import Controller, Pair
 
 pytestmark = [pytest.mark.samba, pytest.mark.xdist_group("controllers"), pytest.mark.timeout(180)]
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def readable(running_pair: Pair) -> AsyncIterator[Pair]:
-    """The pair with an account that reads them."""
-    await running_pair.one.create_user(READER, PASSWORD)
-    await running_pair.one.grant_deleted_objects(READER)
-    await running_pair.two.pull(running_pair.one)
-    yield running_pair
 
 
 @dataclass

@@ -41,7 +41,7 @@ def test_settings_are_read(good: dict[str, Any]) -> None:
 
 FAULTS = {
     "name": ("contoso", "'contoso' is not the DNS name of a domain"),
-    "servers": (["ldap://dc1"], "does not begin with ldaps://"),
+    "servers": (["http://dc1"], "does not begin with ldaps://"),
     "user": ("svc", "neither a user principal name"),
     "ca_file": ("/nonexistent/ca.pem", "/nonexistent/ca.pem cannot be read: No such file"),
     "password_file": ("/nonexistent/password", "/nonexistent/password cannot be read: No such file"),

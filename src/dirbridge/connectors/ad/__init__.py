@@ -1,3 +1,3 @@
-"""Active Directory, read by DirSync over LDAPS."""
+"""Active Directory, read by DirSync over TLS."""
 
 KIND = "active-directory"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from dirbridge.connectors import flows
 from dirbridge.connectors.ad import dn, schema
@@ -22,6 +22,7 @@ from dirbridge.connectors.ldap_wire.fields import (
     CaFile,
     Containers,
     DomainName,
+    KeytabFile,
     PasswordFile,
     Pattern,
     Servers,
@@ -29,6 +30,7 @@ from dirbridge.connectors.ldap_wire.fields import (
     Wait,
     matches,
 )
+from dirbridge.connectors.ldap_wire.kerberos import Keytab
 
 # Passwords, keys and recovery secrets: refused whatever the settings and the service ask.
 # Source: MS-ADTS 3.1.1.4.4 (secret attributes); LAPS, gMSA and BitLocker schema extensions.
@@ -78,7 +80,10 @@ class Settings(BaseModel):
     name: DomainName = Field(
         description="DNS name of the domain, such as contoso.com. A server of any other domain is refused."
     )
-    servers: Servers = Field(description="Domain controllers, as ldaps://host:port, the preferred one first.")
+    servers: Servers = Field(
+        description="Domain controllers, the preferred one first, as ldaps://host:port, or as ldap://host:port where "
+        "TLS shall begin with StartTLS."
+    )
     switch_after: Wait = Field(
         default=timedelta(minutes=10),
         description="How long the domain controller that was read until now may be away before another one takes its "
@@ -88,10 +93,16 @@ class Settings(BaseModel):
         description="File with the certificates, in PEM form, of the authority that signed the servers' certificates."
     )
     user: Annotated[str, AfterValidator(_user)] = Field(
-        description="Account to read with: its user principal name or its distinguished name."
+        description="Account to read with: its user principal name or its distinguished name; for Kerberos name@REALM."
     )
-    password_file: PasswordFile = Field(
-        description="File with the account's password in one line; only its owner may read it (mode 0600)."
+    password_file: PasswordFile | None = Field(
+        default=None,
+        description="File with the account's password in one line; only its owner may read it (mode 0600).",
+    )
+    keytab_file: KeytabFile | None = Field(
+        default=None,
+        description="In place of a password file: file with the account's Kerberos keys; only its owner may read it "
+        "(mode 0600).",
     )
     include_attributes: tuple[Pattern, ...] = Field(
         default=schema.ATTRIBUTE_NAMES,
@@ -123,6 +134,14 @@ class Settings(BaseModel):
         "Without it changes wait for the job's interval.",
     )
 
+    @model_validator(mode="after")
+    def _one_proof(self) -> Self:
+        if (self.password_file is None) is (self.keytab_file is None):
+            raise ValueError("give either password_file or keytab_file")
+        if self.keytab_file is not None:
+            Keytab.read(self.keytab_file, self.user, self.servers)
+        return self
+
     @property
     def base_dn(self) -> str:
         """The head of the domain's naming context."""
@@ -144,12 +163,15 @@ class Settings(BaseModel):
         """Say whether an object with this distinguished name lies in an excluded container."""
         return any(dn.below(name, container) for container in self.exclude_containers)
 
-    def password(self) -> str:
-        """Read the password afresh, so that a new one is used without a restart.
+    def password(self) -> str | Keytab:
+        """Read the password or the keys afresh, so that new ones are used without a restart.
 
         Raises:
             ConfigurationError: the file is gone, empty, or readable by others.
         """
+        if self.keytab_file is not None:
+            return fields.keytab(self.name, self.keytab_file, self.user, self.servers)
+        assert self.password_file is not None
         return fields.password(self.name, self.password_file)
 
     @cached_property

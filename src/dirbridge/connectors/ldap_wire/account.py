@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from dirbridge.connectors.ldap_wire.kerberos import Keytab
+
 
 class BindRefusal(NamedTuple):
     """Why an account may not sign in: the code of the error, the reason as a clause, and what to do."""
@@ -78,6 +80,6 @@ class Account(Protocol):
         """How this kind of directory is spoken of."""
         ...
 
-    def password(self) -> str:
-        """Read the password afresh."""
+    def password(self) -> str | Keytab:
+        """Read afresh what proves who binds: a password, or the keys that stand for it."""
         ...

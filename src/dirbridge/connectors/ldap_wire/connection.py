@@ -21,14 +21,16 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import ldap
 from ldap.controls import RequestControl, ResponseControl, SimplePagedResultsControl
 
-from dirbridge.connectors.ldap_wire import shown
+from dirbridge.connectors.ldap_wire import kerberos, kerberos_failures, shown
 from dirbridge.connectors.ldap_wire.account import Account
 from dirbridge.connectors.ldap_wire.failures import explain, silent
 from dirbridge.connectors.ldap_wire.handshake import probe
+from dirbridge.connectors.ldap_wire.kerberos import GssFailure, Keytab
 from dirbridge.contract.errors import DirbridgeError
 
 logger = logging.getLogger(__name__)
@@ -170,13 +172,13 @@ class Connection:
             ConfigurationError: TLS or the server's rules stand in the way.
             TransientError: nobody answers.
         """
-        password = account.password()
+        secret = account.password()
         obstacle = await asyncio.to_thread(probe, account, server)
         if obstacle is not None:
             raise obstacle
         connection = cls(account, server)
         try:
-            await connection._call(lambda: connection._bind(password))
+            await connection._call(lambda: connection._bind(secret))
         except BaseException:
             await connection.close()
             raise
@@ -267,10 +269,12 @@ class Connection:
             raise silent(self._account, self.server, {"server": self.server}) from error
         except ldap.LDAPError as error:
             raise await asyncio.to_thread(explain, error, self._account, self.server) from error
+        except GssFailure as error:
+            raise kerberos_failures.explain(self._account, self.server, str(error)) from error
 
     # What follows runs in the connection's thread.
 
-    def _bind(self, password: str) -> None:
+    def _bind(self, secret: str | Keytab) -> None:
         handle = ldap.initialize(self.server)
         self._handle = handle
         handle.set_option(ldap.OPT_PROTOCOL_VERSION, ldap.VERSION3)
@@ -284,8 +288,13 @@ class Connection:
         handle.set_option(ldap.OPT_X_TLS_CACERTFILE, str(self._account.ca_file))
         handle.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
         handle.set_option(ldap.OPT_X_TLS_NEWCTX, 0)  # must come last: it takes what was set before it
-        message = handle.simple_bind(self._account.user, password)
-        handle.result3(message, all=1, timeout=self._connect_seconds)
+        if urlsplit(self.server).scheme == "ldap":
+            handle.start_tls_s()
+        if isinstance(secret, Keytab):
+            kerberos.sign_in(handle, secret, self.server)
+        else:
+            message = handle.simple_bind(self._account.user, secret)
+            handle.result3(message, all=1, timeout=self._connect_seconds)
 
     def _ask(self, question: Search, page: bytes = b"") -> int:
         controls = [RequestControl(control.oid, True, control.value) for control in question.controls]

@@ -9,6 +9,7 @@ from typing import Any
 
 import ldap
 
+from dirbridge.connectors.ldap_wire import kerberos_failures
 from dirbridge.connectors.ldap_wire.account import Account
 from dirbridge.connectors.ldap_wire.handshake import probe
 from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
@@ -34,6 +35,8 @@ def explain(error: ldap.LDAPError, account: Account, server: str) -> DirbridgeEr
             )
         case ldap.TIMEOUT():
             return silent(account, server, details)
+        case ldap.STRONG_AUTH_REQUIRED() if "SASL" in info:
+            return kerberos_failures.explain(account, server, info)
         case ldap.STRONG_AUTH_REQUIRED() | ldap.CONFIDENTIALITY_REQUIRED():
             return ConfigurationError(
                 f"{server} refuses a simple bind here: it requires signing or encryption ({info}).",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
 from dirbridge.connectors.ldap_wire import dn
-from dirbridge.connectors.password_file import read_password
+from dirbridge.connectors.ldap_wire.kerberos import Keytab
+from dirbridge.connectors.password_file import read_password, read_private
 from dirbridge.contract.errors import ConfigurationError
 
-LDAPS_PORT = 636
+PORTS = {"ldaps": 636, "ldap": 389}
+"""Ports by scheme: with `ldap` TLS begins with StartTLS, before anything else is said."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -41,15 +43,17 @@ def domain_name(value: str) -> str:
 def _server(value: str) -> str:
     try:
         url = urlsplit(value)
-        port = url.port or LDAPS_PORT
+        port = url.port or PORTS.get(url.scheme)
     except ValueError as error:
         raise ValueError(f"'{value}' is not an address of the form ldaps://host:port: {error}") from error
-    if url.scheme != "ldaps":
-        raise ValueError(f"'{value}' does not begin with ldaps://; a password is sent over TLS only")
+    if port is None or url.scheme not in PORTS:
+        raise ValueError(
+            f"'{value}' does not begin with ldaps://, or with ldap:// for StartTLS; a password is sent over TLS only"
+        )
     if not url.hostname or url.username or url.path.strip("/") or url.query or url.fragment:
         raise ValueError(f"'{value}' is not an address of the form ldaps://host:port")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-    return f"ldaps://{host}:{port}"
+    return f"{url.scheme}://{host}:{port}"
 
 
 def _ca_file(path: Path) -> Path:
@@ -64,6 +68,11 @@ def _ca_file(path: Path) -> Path:
 
 def _password_file(path: Path) -> Path:
     read_password(path)
+    return path
+
+
+def _keytab_file(path: Path) -> Path:
+    read_private(path)
     return path
 
 
@@ -113,6 +122,7 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 DomainName = Annotated[str, AfterValidator(domain_name)]
 Servers = Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], AfterValidator(_some)]
 CaFile = Annotated[Path, AfterValidator(_ca_file)]
+KeytabFile = Annotated[Path, AfterValidator(_keytab_file)]
 PasswordFile = Annotated[Path, AfterValidator(_password_file)]
 Containers = tuple[Annotated[str, AfterValidator(_container)], ...]
 
@@ -135,6 +145,22 @@ def password(name: str, file: Path) -> str:
             f"The password file of the domain {name} cannot be used: {error}.",
             code="PasswordFileUnusable",
             recommended_action=f"Put the password into {file}, one line, and run chmod 600 on it.",
+        ) from error
+
+
+def keytab(name: str, file: Path, user: str, servers: Sequence[str]) -> Keytab:
+    """Read the keys of an account.
+
+    Raises:
+        ConfigurationError: the file is gone, readable by others, no keytab, or has no key of the account.
+    """
+    try:
+        return Keytab.read(file, user, servers)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The keytab of the domain {name} cannot be used: {error}.",
+            code="KeytabUnusable",
+            recommended_action=f"Export the keys of {user} into {file} afresh, and run chmod 600 on it.",
         ) from error
 
 
@@ -163,4 +189,5 @@ _WORDS = {"extra_forbidden": "is not a setting", "missing": "is missing"}
 
 def _fault(place: tuple[int | str, ...], message: str) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-    return f"{path}: {message.removeprefix('Value error, ')}"
+    words = message.removeprefix("Value error, ")
+    return f"{path}: {words}" if path else words

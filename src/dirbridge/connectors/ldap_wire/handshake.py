@@ -5,28 +5,33 @@ libldap bounds a connect in time, but not its TLS handshake, and says `SERVER_DO
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from urllib.parse import urlsplit
 
 from dirbridge.connectors.ldap_wire.account import Account
+from dirbridge.connectors.ldap_wire.fields import PORTS
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
+
+# ExtendedRequest of StartTLS, message 1: RFC 4511 section 4.14.1.
+_START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"
 
 
 def probe(account: Account, server: str) -> DirbridgeError | None:
     """Shake hands, and say what stands in the way: libldap says `SERVER_DOWN` for all of it. Blocks, for so long."""
     url = urlsplit(server)
     peer = account.dialect.server
-    host, port = url.hostname or "", url.port or 636
+    host, port = url.hostname or "", url.port or PORTS[url.scheme]
     details = {"server": server, "caFile": str(account.ca_file)}
     seconds = account.connect_timeout.total_seconds()
     try:
         trust = ssl.create_default_context(cafile=str(account.ca_file))
-        with (
-            socket.create_connection((host, port), timeout=seconds) as plain,
-            trust.wrap_socket(plain, server_hostname=host),
-        ):
-            pass
+        with socket.create_connection((host, port), timeout=seconds) as plain:
+            if url.scheme == "ldap" and (refusal := _start_tls(plain)) is not None:
+                return _no_start_tls(f"{host}:{port}", peer, refusal, details)
+            with trust.wrap_socket(plain, server_hostname=host):
+                pass
     except ssl.SSLCertVerificationError as error:
         return _untrusted(error, host, account, details)
     except socket.gaierror as error:
@@ -69,6 +74,34 @@ def probe(account: Account, server: str) -> DirbridgeError | None:
             f"{host}:{port} cannot be reached: {error.strerror or error}.", code="Unreachable", details=details
         )
     return None
+
+
+def _start_tls(plain: socket.socket) -> int | None:
+    """Ask for TLS. None where it may begin, else the server's result code; -1 where what it says is not LDAP."""
+    plain.sendall(_START_TLS)
+    answer = b""
+    while len(answer) < 2 or len(answer) < 2 + answer[1] & 0x7F:
+        more = plain.recv(4096)
+        if not more:
+            raise ConnectionResetError
+        answer += more
+        if not answer.startswith(b"0"):
+            break
+    # LDAPMessage { messageID 1, [APPLICATION 24] { resultCode ENUMERATED, ... } }
+    found = re.match(rb"0[\x00-\xff]{1,5}?\x02\x01\x01x[\x00-\xff]{1,5}?\x0a\x01([\x00-\xff])", answer)
+    if found is None:
+        return -1
+    return found[1][0] or None
+
+
+def _no_start_tls(address: str, peer: str, result: int, details: dict[str, str]) -> DirbridgeError:
+    said = f"answered StartTLS with {result}" if result >= 0 else "does not speak LDAP"
+    return ConfigurationError(
+        f"{address} {said}: TLS cannot begin.",
+        code="TlsFailed",
+        recommended_action=f"Check that the {peer} has a certificate, or name it by ldaps://.",
+        details=details,
+    )
 
 
 # Source: OpenSSL x509_vfy.h, X509_V_ERR_*.

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from dirbridge.connectors.ldap_wire.account import Account
+from dirbridge.connectors.ldap_wire.kerberos import Keytab
 from dirbridge.contract.errors import CredentialError
 
 REFUSAL_LASTS = timedelta(minutes=30)
@@ -58,5 +59,7 @@ class SigningIn:
                 raise
 
     def _fingerprint(self) -> bytes:
-        text = "\0".join((self._account.user, self._account.password(), *self._account.servers))
+        secret = self._account.password()
+        proof = secret.fingerprint if isinstance(secret, Keytab) else secret
+        text = "\0".join((self._account.user, proof, *self._account.servers))
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
