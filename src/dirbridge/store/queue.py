@@ -255,7 +255,8 @@ class Worker:
                 app,
                 queues=[QUEUE],
                 concurrency=self._concurrency,
-                fetch_job_polling_interval=self._heartbeat,
+                # Of a task that comes just while it looks for one, Procrastinate's worker forgets that it was told.
+                fetch_job_polling_interval=min(self._tick, self._heartbeat),
                 shutdown_graceful_timeout=self._grace,
                 delete_jobs="always",
                 install_signal_handlers=False,
