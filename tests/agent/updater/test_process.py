@@ -82,7 +82,7 @@ async def at_work(host: Places, version: str) -> None:
 
 
 def updater(host: Places, patience: float = 2, settle: float = 0.5) -> Updater:
-    return Updater(host, Gate(patience, settle), every=0.2)
+    return Updater(host, Gate(patience, settle), every=0.2, pause=0.5)
 
 
 async def look(host: Places) -> str | None:
@@ -191,10 +191,27 @@ async def test_unreachable_service_is_not_the_new_versions_fault(
 
 
 async def test_version_is_not_condemned_where_the_one_before_did_not_work(host: Places, signed: Signed) -> None:
-    """An agent that was not at work, for its settings perhaps, proves nothing against the new version."""
+    """An agent that runs and is not found, for its proxy perhaps, proves nothing against the new version."""
+    await start(host)
+    (host.state / "report.json").unlink()
     signed.add("1.1.0", made_up.release("1.1.0", "ends"))
     assert await look(host) is None
     assert (host.home.current(), host.home.bad()) == ("1.0.0", {})
+
+
+async def test_agent_that_was_stopped_is_not_started(host: Places, signed: Signed) -> None:
+    """Somebody had a reason. As soon as it runs again it is updated."""
+    signed.add("1.1.0", made_up.release("1.1.0"))
+    running = asyncio.create_task(Updater(host, Gate(3, 0.2), every=3600, pause=0.2).run(asyncio.Event()))
+    async with asyncio.timeout(20):
+        while not (host.state / "update.json").exists():
+            await asyncio.sleep(0.02)
+    phase, message = made_up.phase(host.state)
+    assert (phase, "The agent does not run" in message) == ("waiting", True), message
+    assert not (host.state / "made-up.log").exists()
+    assert [each.name for each in host.home.versions.iterdir()] == ["1.0.0"]
+    await start(host)
+    assert await asyncio.wait_for(running, 20) == "1.1.0"
 
 
 @pytest.mark.parametrize("fault", ["", "hangs"])

@@ -125,6 +125,8 @@ async def test_releases_come_through_the_proxy(
     publisher.release("9.0.0", contents)
     await administrator.publish(publisher)
     home = prepare(tmp_path / "home", publisher)
+    agent.start(*island.inside)
+    await agent.logged("agent_started")
     restart = made_up.restart(home.program, agent.state)
     try:
         said = await update(home, agent, restart, *island.inside)

@@ -24,6 +24,7 @@ from dirbridge.agent import settings as agent_settings
 from dirbridge.agent import state as agent_state
 from dirbridge.agent.client import http, tls
 from dirbridge.agent.health import REPORT
+from dirbridge.agent.runner import LOCK, running_pid
 from dirbridge.agent.updater import archive, gate, orders, status
 from dirbridge.agent.updater.fetching import Fetcher
 from dirbridge.agent.updater.gate import Gate
@@ -65,12 +66,14 @@ class Updater:
 
     Attributes:
         every: seconds between two looks at the releases.
+        pause: seconds within which whoever supervises the agent has started it again.
         now: with this host's time zone.
     """
 
     places: Places
     gate: Gate = field(default_factory=Gate)
     every: float = 3600.0
+    pause: float = 10.0
     now: Callable[[], datetime] = lambda: datetime.now().astimezone()
 
     async def run(self, stop: asyncio.Event, *, once: bool = False) -> str | None:
@@ -139,11 +142,22 @@ class Updater:
                 self._rest(repository, current, wanted)
                 return None
             hindrance = wanted.hindrance(self.now())
+            if not hindrance and not await self._runs():
+                hindrance = "The agent does not run. It is updated when it does, and not started for it."
             if hindrance:
                 self._say("waiting", hindrance, current, release.version)
                 return None
             await self._install(repository, current, release)
         return await self._change(current, release.version)
+
+    async def _runs(self) -> bool:
+        """Tell whether the agent runs, or is started again and again; who stopped it does not want it started."""
+        until = asyncio.get_running_loop().time() + self.pause
+        while running_pid(self.places.state) is None:
+            if asyncio.get_running_loop().time() > until:
+                return False
+            await asyncio.sleep(gate.LOOK)
+        return True
 
     def _rest(self, repository: Repository, current: str, wanted: Orders) -> None:
         """Say why there is nothing to do: a version that failed here stays in sight until a newer one is there."""
@@ -258,15 +272,17 @@ class Updater:
         except OSError as error:
             logger.warning("%s could not be written: %s", self.places.state / status.STATUS, error.strerror)
 
-    def _stamp(self) -> tuple[int, int] | None:
-        """Give what differs once the agent has heard other orders."""
-        with contextlib.suppress(OSError):
-            known = (self.places.state / orders.ORDERS).lstat()
-            return known.st_mtime_ns, known.st_ino
-        return None
+    def _stamp(self) -> list[tuple[int, int]]:
+        """Give what differs once the agent has heard other orders, or was started."""
+        found = []
+        for name in (orders.ORDERS, LOCK):
+            with contextlib.suppress(OSError):
+                known = (self.places.state / name).lstat()
+                found.append((known.st_mtime_ns, known.st_ino))
+        return found
 
-    async def _wait(self, stop: asyncio.Event, known: tuple[int, int] | None) -> None:
-        """Wait for the next look; new orders bring it at once."""
+    async def _wait(self, stop: asyncio.Event, known: list[tuple[int, int]]) -> None:
+        """Wait for the next look; new orders, and an agent that starts, bring it at once."""
         until = asyncio.get_running_loop().time() + self.every
         while asyncio.get_running_loop().time() < until and self._stamp() == known:
             with contextlib.suppress(TimeoutError):
