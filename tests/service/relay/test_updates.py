@@ -17,12 +17,13 @@ from tests.agent.updater import made_up
 from tests.fixtures.releases import Publisher
 from tests.service import registered
 from tests.service.relay.harness import DIRBRIDGE, Agent, Service
-from tests.service.relay.test_outbound_proxy import Island, enrol, island, proxy, settings
+from tests.service.relay.island import Island
+from tests.service.relay.test_outbound_proxy import enrol, proxy, settings
 from tests.service.releases.conftest import Administrator
 
 NewAgent = Callable[..., Agent]
 
-__all__ = ["island", "proxy"]  # fixtures
+__all__ = ["proxy"]  # a fixture
 
 CONFIGURATION = "/beta/onPremisesPublishingProfiles/provisioning/hybridAgentUpdaterConfiguration"
 
