@@ -131,3 +131,15 @@ def test_broken_pipe_is_quiet() -> None:
     command = f"{Path(sys.executable).with_name('dirbridge')} --help | true"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("arguments", "package"), [(("release", "status", "."), "tuf"), (("serve",), "uvicorn")])
+def test_a_package_that_is_missing_is_named(arguments: tuple[str, ...], package: str) -> None:
+    """Whether the command needs it to begin with, or only when it comes to use it."""
+    call = f"from dirbridge.cli.main import main; main({[*arguments, '--json']})"
+    without = f"import sys; sys.modules[{package!r}] = None; {call}"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == main.CONFIGURATION
+    error = json.loads(done.stderr)["error"]
+    assert error["code"] == "PackageMissing"
+    assert f"'{package}'" in error["message"]

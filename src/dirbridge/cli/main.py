@@ -56,20 +56,33 @@ class LazyGroup(click.Group):
         try:
             command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] == "dirbridge":
-                raise
-            raise ConfigurationError(
-                f"`dirbridge {cmd_name}` needs the package '{error.name}', which is not installed.",
-                code="PackageMissing",
-                recommended_action=f"In a checkout of dirbridge: pip install '.[{_EXTRAS.get(cmd_name, 'service')}]'.",
-            ) from error
+            raise _missing(cmd_name, error) from error
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand. Some import a package only when they come to use it."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise _missing(ctx.invoked_subcommand or "", error) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """List the subcommands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _missing(name: str, error: ModuleNotFoundError) -> Exception:
+    """Say which package a subcommand lacks; what is missing of our own is a fault."""
+    package = (error.name or "").partition(".")[0]
+    if package == "dirbridge":
+        return error
+    return ConfigurationError(
+        f"`dirbridge {name}` needs the package '{package}', which is not installed.",
+        code="PackageMissing",
+        recommended_action=f"In a checkout of dirbridge: pip install '.[{_EXTRAS.get(name, 'service')}]'.",
+    )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
