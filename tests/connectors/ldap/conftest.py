@@ -131,7 +131,7 @@ def at_work(handle: Any, base_dn: str, **more: str) -> Admin:
     return admin
 
 
-def values_for(server: OpenLdap, folder: Path, user: str = "", password: str = READER_PASSWORD) -> dict[str, Any]:
+def values_for(server: Any, folder: Path, user: str = "", password: str = READER_PASSWORD) -> dict[str, Any]:
     """Settings of a directory, as they would stand in the agent's file."""
     file = folder / "reader.password"
     file.touch(mode=0o600)

@@ -154,7 +154,7 @@ class OpenLdap:
 
     async def _launch(self) -> None:
         assert self.authority is not None
-        self.address = _free_address()
+        self.address = free_address()
         certificate, key = self.authority.issue([self.address, "localhost"])
         configuration = self.folder / "slapd.conf"
         configuration.touch(mode=0o600)
@@ -265,7 +265,7 @@ def _check_machine() -> None:
         )
 
 
-def _free_address() -> str:
+def free_address() -> str:
     """Find a loopback address with the port free. Chosen at random, so that runs side by side do not meet."""
     for _ in range(100):
         address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"

@@ -51,11 +51,13 @@ class News(NamedTuple):
     """A part of an answer about changes, or of everything.
 
     Attributes:
-        found: entries as they are now. deleted: anchors of entries that are gone. cookie: with the last part only.
+        found: entries as they are now. deleted: anchors of entries that are gone. changed: anchors of those found.
+        cookie: with the last part only.
     """
 
     found: list[Found]
     deleted: list[str]
+    changed: list[str]
     cookie: bytes = b""
 
 
@@ -115,7 +117,7 @@ class Directory:
         async with aclosing(self._connection.stream(question)) as chunks:
             async for chunk in chunks:
                 _refuse_referrals(self._connection.server, chunk.elsewhere)
-                yield News(chunk.found, [])
+                yield News(chunk.found, [], [])
 
     async def since(self, cookie: bytes, classes: str, attributes: Sequence[str]) -> AsyncGenerator[News, None]:
         """Stream what changed since a cookie.
@@ -127,7 +129,7 @@ class Directory:
             raise WatermarkExpired(f"{self._connection.server} has no content synchronization (syncrepl) any more.")
         async with aclosing(self._refresh(cookie, classes, attributes)) as stream:
             async for news in stream:
-                yield news
+                yield news if self.facts.anchor == ENTRY_UUID else await self._reread(news, attributes)
 
     async def listen(self) -> AsyncGenerator[bool, None]:
         """Hear of changes as they happen: False when the server says nothing, True for news. It never ends by itself.
@@ -318,6 +320,11 @@ class Directory:
                 ) from error
             raise
 
+    async def _reread(self, news: News, attributes: Sequence[str]) -> News:
+        """Read what changed again: 389-DS tells it without operational attributes, its own nsUniqueId among them."""
+        found = [one async for some in self.read(news.changed, attributes) for one in some]
+        return news._replace(found=found)
+
     def _was_presence(self, ending: syncrepl.Done, cookie: bytes) -> bool:
         """Say whether an answer told what is still there, if only by silence.
 
@@ -342,7 +349,7 @@ def _read(told: Sequence[Told]) -> tuple[News, bool]:
     Raises:
         ValueError: a control is damaged, or an entry came without one.
     """
-    news, presence = News([], []), False
+    news, presence = News([], [], []), False
     for one in told:
         if one.name is None:
             info = _info(one)
@@ -358,6 +365,7 @@ def _read(told: Sequence[Told]) -> tuple[News, bool]:
             presence = True
         else:
             news.found.append((one.name, one.attributes))
+            news.changed.append(state.anchor)
     return news, presence
 
 
