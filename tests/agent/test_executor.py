@@ -73,6 +73,25 @@ async def test_pages_are_those_of_the_source() -> None:
     assert found == [wire.Changes(page) for page in expected]
 
 
+class Copied(Scripted):
+    """A source whose directory has several copies."""
+
+    replica = ""
+
+    def read_at(self, replica: str, selection: Selection, anchors: Sequence[str]) -> AsyncGenerator[ChangePage, None]:
+        self.replica = replica
+        return self.changes(selection, None)
+
+
+async def test_entries_are_read_in_the_copy_that_is_asked_for() -> None:
+    """Where there are several, and where one is named; else wherever the source likes."""
+    page = ChangePage(last=True)
+    for source, replica in ((Copied(page), "dc2|id"), (Copied(page), ""), (Scripted(page), "dc2|id")):
+        request = wire.ReadRequest(DOMAIN, SELECTION, ("a",), replica=replica)
+        assert await answers(Executor({DOMAIN: source}), request) == [wire.Changes(page)]
+        assert getattr(source, "replica", "") == (replica if isinstance(source, Copied) else "")
+
+
 async def test_domain_that_is_not_configured_is_refused() -> None:
     """The service cannot make an agent read what its settings do not name."""
     source = Scripted(ChangePage(last=True))

@@ -5,7 +5,7 @@ The names say what happened elsewhere; the sentences say what happens here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ import pytest
 
 from dirbridge.connectors.memory.directory import anchor_of
 from dirbridge.connectors.memory.source import MemorySource
-from dirbridge.contract.entry import ChangePage, ReferenceDelta, Watermark
+from dirbridge.contract.entry import ChangePage, ReferenceDelta, Selection, Watermark
 from dirbridge.contract.errors import CredentialError, HandedOver, TransientError
 from tests.engine.world import DOMAIN, World, key
 
@@ -48,6 +48,31 @@ class Altered(MemorySource):
             number += 1
             if altered is not None:
                 yield altered
+
+
+class Copied(MemorySource):
+    """A directory of several copies, of which this is one."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.directory)
+        self.read_in: set[str] = set()
+
+    def read_at(self, replica: str, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+        self.read_in.add(replica)
+        return self.read(selection, anchors)
+
+
+async def test_a_delete_is_confirmed_where_it_was_told(world: World) -> None:
+    """Another copy of the directory may not have heard of it, and would show the entry as it was."""
+    source = Copied(world)
+    world.source = lambda: source
+    people(world, 14)
+    await world.cycle()
+    world.directory.delete(ANN)
+    await world.cycle()
+    assert key(ANN) not in await world.users()
+    (stored,) = await world.rows("select replica from watermarks where tenant = %s")
+    assert source.read_in == {stored[0]}
 
 
 # Deletes and lost users -----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import msgspec
 import zstandard
 
 from dirbridge.agent.tracing import values
-from dirbridge.connectors.protocol import Source
+from dirbridge.connectors.protocol import Replicated, Source
 from dirbridge.contract import wire
 from dirbridge.contract.entry import ChangePage, Entry
 from dirbridge.contract.errors import (
@@ -122,6 +122,10 @@ class Executor:
         match request:
             case wire.ChangesRequest(selection=selection, since=since):
                 pages = source.changes(selection, since)
+            case wire.ReadRequest(selection=selection, anchors=anchors, replica=replica) if replica and isinstance(
+                source, Replicated
+            ):
+                pages = source.read_at(replica, selection, anchors)
             case wire.ReadRequest(selection=selection, anchors=anchors):
                 pages = source.read(selection, anchors)
             case wire.ContainersRequest(below=below) if isinstance(source, HasContainers):

@@ -72,6 +72,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Replicated(Protocol):
+    """A source whose directory has several copies, which do not hold the same at the same moment."""
+
+    def read_at(self, replica: str, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+        """Read anchors afresh, as `Source.read` does, in the copy that a watermark is of."""
+        ...
+
+
+@runtime_checkable
 class Watched(Protocol):
     """A source whose directory can say by itself that something changed."""
 

@@ -47,12 +47,17 @@ class ChangesRequest(msgspec.Struct, frozen=True, tag="changes"):
 
 
 class ReadRequest(msgspec.Struct, frozen=True, tag="read"):
-    """Read these anchors: each comes back as entry, tombstone or not visible."""
+    """Read these anchors: each comes back as entry, tombstone or not visible.
+
+    Attributes:
+        replica: the copy of the directory to read in, as a watermark names it; any where empty.
+    """
 
     domain: str
     selection: Selection
     anchors: tuple[str, ...]
     page_entries: int = PAGE_ENTRIES
+    replica: str = ""
 
 
 class ContainersRequest(msgspec.Struct, frozen=True, tag="containers"):

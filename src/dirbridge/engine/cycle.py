@@ -243,7 +243,10 @@ async def _stream(run: Run, since: Watermark | None) -> None:
     source = run.context.source(run.job)
     manner = Manner(stream=True, trust_digest=run.full_read is None)
     complete = False
+    run.replica = since.replica if since is not None else ""
     async for answer in watched(run, source.changes(run.plan.selection, since)):
+        if answer.watermark is not None:
+            run.replica = answer.watermark.replica
         if not _says_nothing(answer) or answer.watermark is not None:
             await batches.carry_out(run, answer, manner)
         complete = answer.last

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import msgspec
 
+from dirbridge.connectors.protocol import Replicated
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.errors import Fenced
 from dirbridge.engine.run import Run
@@ -94,8 +95,12 @@ async def _check(run: Run) -> None:
 
 
 async def read_in_pages(run: Run, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
-    """Read anchors afresh, page by page."""
+    """Read anchors afresh, page by page, in the copy of the directory at which the reading of changes stands."""
     if anchors:
         source = run.context.source(run.job)
-        async for page in watched(run, source.read(run.plan.selection, anchors)):
+        if run.replica and isinstance(source, Replicated):
+            pages = source.read_at(run.replica, run.plan.selection, anchors)
+        else:
+            pages = source.read(run.plan.selection, anchors)
+        async for page in watched(run, pages):
             yield page

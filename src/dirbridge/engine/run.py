@@ -76,6 +76,7 @@ class Run(msgspec.Struct):
 
     Attributes:
         generation: the job's, as this cycle took it; a higher one in the database ends the cycle.
+        replica: the copy of the directory at which the reading of changes stands; empty before it is known.
         full_read: id of the full read that this cycle makes or goes on with; None in a delta.
         estimate: entries that the read is expected to have. resumed: those that an earlier cycle of it had read.
         siblings: the other jobs of the tenant, among whose entries the other ends of references may be.
@@ -91,6 +92,7 @@ class Run(msgspec.Struct):
     cycle: UUID
     began: datetime
     counts: Counts
+    replica: str = ""
     full_read: UUID | None = None
     estimate: int | None = None
     resumed: int = 0

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from dirbridge.connectors.protocol import Source
+from dirbridge.connectors.protocol import Replicated, Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.contract.wire import CheckReport, Located
@@ -85,6 +85,12 @@ class Stoppable:
     def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
         """Read anchors afresh."""
         return self._until_stop(self._source.read(selection, anchors))
+
+    def read_at(self, replica: str, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+        """Read anchors afresh in one copy of the directory, where it has several."""
+        if isinstance(self._source, Replicated):
+            return self._until_stop(self._source.read_at(replica, selection, anchors))
+        return self.read(selection, anchors)
 
     async def locate(self, names: Sequence[str]) -> Sequence[Located]:
         """Find what names stand for."""

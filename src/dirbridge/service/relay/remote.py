@@ -71,7 +71,15 @@ class RemoteSource:
 
     async def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncGenerator[ChangePage, None]:
         """Read anchors afresh."""
-        request = wire.ReadRequest(self._domain, selection, tuple(anchors))
+        async with contextlib.aclosing(self.read_at("", selection, anchors)) as pages:
+            async for page in pages:
+                yield page
+
+    async def read_at(
+        self, replica: str, selection: Selection, anchors: Sequence[str]
+    ) -> AsyncGenerator[ChangePage, None]:
+        """Read anchors afresh in one copy of the directory."""
+        request = wire.ReadRequest(self._domain, selection, tuple(anchors), replica=replica)
         async with contextlib.aclosing(self._pages(request)) as pages:
             async for page in pages:
                 yield page
@@ -123,7 +131,7 @@ class RemoteSource:
     async def _answers(self, body: wire.Request) -> AsyncGenerator[wire.Answer, None]:
         """Ask, and give what is answered, in order. Whatever happens, the request is gone afterwards."""
         request = self._new_id()
-        replica = body.since.replica if isinstance(body, wire.ChangesRequest) and body.since else None
+        replica = _replica(body)
         with self._listener.watch((requests.PAGES, str(request))) as bell:
             async with self._database.transaction() as conn:
                 await requests.sweep(conn, self._tenant, self._domain, self._settings.leases)
@@ -256,6 +264,14 @@ class RemoteSource:
             recommended_action="See the agent's log for what it is doing, and whether the directory answers it.",
             details=self._details(request),
         )
+
+
+def _replica(body: wire.Request) -> str | None:
+    """Which copy of the directory a request is about."""
+    match body:
+        case wire.ChangesRequest(since=Watermark(replica=replica)) | wire.ReadRequest(replica=replica) if replica:
+            return replica
+    return None
 
 
 def _words(time: timedelta) -> str:
