@@ -315,3 +315,20 @@ async def test_order_lasts_a_day_at_most(tmp_path: Path, clocks: Clocks) -> None
     here = switch(tmp_path, clocks)
     await here.ordered(order("x", 1e9))
     assert here.shown() == {"until": "2027-01-16T08:00:00Z", "values": False, "by": "service"}
+
+
+async def test_service_is_heard_although_nothing_can_be_written(tmp_path: Path, clocks: Clocks) -> None:
+    """On a full disk its trace begins and ends all the same, each order once."""
+    (tmp_path / wish.FILE).mkdir()
+    here = switch(tmp_path, clocks)
+    await here.ordered(order("first"))
+    assert here.shown() == {"until": "2027-01-15T08:01:00Z", "values": False, "by": "service"}
+    here.look()
+    await here.ordered(None)
+    assert here.shown() is None
+    await here.ordered(order("first", 50))
+    assert here.shown() is None
+    await here.ordered(order("second"))
+    clocks.go(60)
+    here.look()
+    assert here.shown() is None

@@ -7,6 +7,7 @@ process; when it ends is watched here by the clock, and by a second one that nob
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import platform
 import sys
@@ -58,7 +59,8 @@ class Switch:
         self._ends = 0.0
         self._handler: RotatedFile | None = None
         self._level = logging.NOTSET
-        self._refusal: dict[str, str] = {}
+        self._order = ""
+        self._refusal = ""
         self._seen: object = None
         self._task: asyncio.Task[None] | None = None
 
@@ -95,7 +97,7 @@ class Switch:
             until = datetime.fromtimestamp(self._wish.until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             found |= {"until": until, "values": self._wish.values, "by": self._wish.by}
         if self._refusal:
-            found["refused"] = self._refusal["reason"]
+            found["refused"] = self._refusal
         return found or None
 
     async def ordered(self, order: Any) -> None:
@@ -104,19 +106,21 @@ class Switch:
         What this host began goes on; what the service began ends when it no longer wants it. An order is followed
         once, so that a trace which was stopped on this host stays so.
         """
-        known = wish.load(self._folder)
+        self.look()
         if not isinstance(order, Mapping):
-            self._refusal = {}
-            if known.by == "service" and known.left(self._now()) > 0:
-                self._keep(Wish(order=known.order))
+            self._refusal = ""
+            if self._handler is not None and self._wish.by == "service":
+                self._keep(Wish(order=self._wish.order))
             return
+        known = wish.load(self._folder)
         try:
             name, seconds, values = str(order["order"]), float(order["seconds"]), order["values"] is True
         except (KeyError, TypeError, ValueError):
             return
-        if not seconds > 0 or name in (known.order, self._wish.order, self._refusal.get("order")):
+        if not seconds > 0 or name in (known.order, self._order):
             return
-        self._refusal = self._refused(name, values=values)
+        self._order = name
+        self._refusal = self._refused(values=values)
         if self._settings.common.remote_trace == "off":
             return
         now = self._now()
@@ -127,7 +131,7 @@ class Switch:
         else:
             self._keep(Wish(now, until, values, "service", name))
 
-    def _refused(self, name: str, *, values: bool) -> dict[str, str]:
+    def _refused(self, *, values: bool) -> str:
         """Say what this host's settings forbid of an order."""
         match self._settings.common.remote_trace, values:
             case "off", _:
@@ -135,9 +139,9 @@ class Switch:
             case "on", True:
                 reason = "remote_trace in the settings of this agent does not allow values of attributes."
             case _:
-                return {}
+                return ""
         logger.warning("The service wants a verbose trace: %s", reason, extra={"event": "trace_refused"})
-        return {"order": name, "reason": reason}
+        return reason
 
     def _keep(self, wanted: Wish) -> None:
         """Remember it for the next start as well, where the disk lets us."""
@@ -145,6 +149,8 @@ class Switch:
             wish.save(self._folder, wanted)
         except OSError as error:
             logger.warning("What is wanted of the trace cannot be kept: %s.", error.strerror)
+            with contextlib.suppress(OSError):  # what was wanted before must not come back either
+                (self._folder / wish.FILE).unlink()
         self._seen = self._stamp()
         self._follow(wanted)
 
