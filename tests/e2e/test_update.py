@@ -65,7 +65,7 @@ class Host:
     def supervised(self) -> Iterator[subprocess.Popen[bytes]]:
         """Run agent and updater."""
         words = ["agent", "supervise", "--settings", str(self.settings), "--state", str(self.state)]
-        haste = ["--every", "1", "--patience", "10", "--settle", "2", "--pause", "0.5"]
+        haste = ["--every", "1", "--patience", "25", "--settle", "2", "--pause", "0.5"]
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", self.home.program, *words, "--home", self.home.folder, *haste],

@@ -52,7 +52,8 @@ Restart=always
 RestartSec=5
 TimeoutStopSec=30
 OOMPolicy=stop
-UMask=0077
+# The bytecode that trying a version out leaves is read by the agent's account too.
+UMask=0022
 ReadWritePaths={home} {state}
 
 # It reads and writes notes in the agent's folder, which belongs to the agent's account. To ask systemd for a restart
