@@ -2,7 +2,7 @@
 
 Each part is posted until the service has it. Several are on their way at once, but the last goes only after all others
 have arrived, so an answer that has its last page is whole. Meanwhile the request is renewed. An agent that hears no
-answer for as long as a lease lasts lets go of the request: where only the way back is cut, the service would hear its
+answer for longer than a lease lasts lets go of the request: where only the way back is cut, the service would hear its
 renewals and wait for it in vain.
 """
 
@@ -21,8 +21,9 @@ from dirbridge.contract.errors import TransientError
 
 logger = logging.getLogger(__name__)
 
-RENEWALS = 3
-"""Renewals in the time for which the service leaves a request to an agent that it does not hear."""
+RENEWALS = 4
+"""After so many renewals without an answer to anything, a request is given up: a little longer than the lease of an
+agent that the service does not hear, so that a service which is only slow loses nobody."""
 
 
 class Delivery:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dirbridge.agent.delivery import RENEWALS
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.errors import TransientError
 from tests.e2e.cable import Cable
@@ -67,5 +68,5 @@ async def test_another_agent_takes_over(relay: Service, new_agent: Callable[...,
         took = time.monotonic() - began
         assert pages == await direct(second)
         assert "request_taken" in second.log.read_text()
-        patience = QUICK.leases.silence + 3 * QUICK.renew_every
+        patience = QUICK.leases.silence + RENEWALS * QUICK.renew_every
         assert took < patience.total_seconds() + 20, "it has to be about the lease, not about a time-out of minutes"
