@@ -47,7 +47,7 @@ kind = "novell"
 
 [[domain]]
 name = "contoso"
-servers = ["ldap://dc1.contoso.test"]
+servers = ["http://dc1.contoso.test"]
 ca_file = "/nowhere/ca.pem"
 password = "hunter2"
 """
@@ -62,7 +62,7 @@ password = "hunter2"
     assert "domain 1: users is -1: input should be greater than or equal to 0" in said
     assert "domain 2: kind is 'novell'; 'active-directory' or 'ldap' or 'generated' is expected" in said
     assert "domain contoso: name is 'contoso'" in said
-    assert "domain contoso: servers[0] is 'ldap://dc1.contoso.test'" in said
+    assert "domain contoso: servers[0] is 'http://dc1.contoso.test'" in said
     assert "domain contoso: ca_file" in said
     assert "domain contoso: user is missing" in said
     assert "domain contoso: password is no setting of this version" in said

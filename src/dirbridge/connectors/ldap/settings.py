@@ -71,7 +71,8 @@ class Settings(BaseModel):
         description="Distinguished name below which everything is read; made from name if unset (dc=example,dc=com).",
     )
     servers: Servers = Field(
-        description="Servers of the directory, as ldaps://host:port, in the order in which they are tried."
+        description="Servers of the directory, as ldaps://host:port, or ldap://host:port for StartTLS, in the order in "
+        "which they are tried."
     )
     ca_file: CaFile = Field(
         description="File with the certificates, in PEM form, of the authority that signed the servers' certificates."
