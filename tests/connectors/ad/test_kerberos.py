@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from dirbridge.agent import settings as agent_settings
 from dirbridge.cli.demo.authority import Authority
+from dirbridge.cli.demo.domain import Domain
 from dirbridge.connectors.ad import settings as ad_settings
 from dirbridge.connectors.ad.source import ActiveDirectorySource
 from dirbridge.connectors.ldap_wire import kerberos, kerberos_failures
 from dirbridge.connectors.ldap_wire.kerberos import Keytab
 from dirbridge.contract.errors import ConfigurationError, CredentialError, DirbridgeError, TransientError
-from tests.connectors.ad.conftest import PASSWORD, READER, Follower, signed_in
+from tests.connectors.ad.conftest import PASSWORD, READER, Follower, signed_in, values_for
 from tests.connectors.ad.test_source_refused import cutting_proxy
 from tests.fixtures.controllers import Pair
 
@@ -259,3 +261,28 @@ async def test_keytab_is_checked(keyed: dict[str, Any], tmp_path: Path) -> None:
     file.chmod(0o640)
     with pytest.raises(ConfigurationError, match="mode 0640"):
         ad_settings.parse({**keyed, "keytab_file": str(file)})
+
+
+async def test_one_agent_reads_two_forests(pair: Pair, keyed: dict[str, Any], tmp_path: Path) -> None:
+    """Each with servers, authority and account of its own; one that is away holds up no other."""
+    async with Domain("fabrikam.test", "FABRIKAM") as other:
+        await other.create_user("svc-other", PASSWORD)
+        theirs = values_for(other, tmp_path, "svc-other")
+        file = tmp_path / "agent.toml"
+        tables = [
+            "\n".join(f"{name} = {json.dumps(value)}" for name, value in each.items()) for each in (keyed, theirs)
+        ]
+        file.write_text("".join(f"[[domain]]\n{table}\n" for table in tables))
+        contoso, fabrikam = [each.source() for each in agent_settings.load(file).domains]
+        for _ in range(2):
+            found = await asyncio.gather(contoso.locate([READER]), fabrikam.locate(["svc-other"]))
+            assert [one.shown.partition(",")[2] for (one,) in found] == [
+                "CN=Users,DC=contoso,DC=test",
+                "CN=Users,DC=fabrikam,DC=test",
+            ]
+        await pair.one.halt()
+        ours, others = await asyncio.gather(
+            contoso.locate([READER]), fabrikam.locate(["svc-other"]), return_exceptions=True
+        )
+        assert isinstance(ours, TransientError)
+        assert not isinstance(others, BaseException)
