@@ -241,6 +241,14 @@ async def test_server_that_is_behind_is_not_read(tmp_path: Path) -> None:
         assert raised.value.code == "DirectoryBehind"
 
 
+async def test_tls_may_begin_with_starttls(server: OpenLdap, values: dict[str, Any], admin: Admin) -> None:
+    """At the port for plain LDAP nothing is said before TLS."""
+    ann = admin.add_person("Ann")
+    source = LdapSource(ldap_settings.parse({**values, "servers": [server.ldap_url]}))
+    pages = [page async for page in source.read(SELECTION, [ann])]
+    assert [entry.anchor for page in pages for entry in page.entries] == [ann]
+
+
 async def test_wrong_password_is_tried_once(values: dict[str, Any], tmp_path: Path) -> None:
     """The account could be locked by more."""
     Path(values["password_file"]).write_text("wrong\n")

@@ -23,7 +23,7 @@ from dirbridge.cli.demo.authority import Authority
 from dirbridge.cli.demo.domain import SUPERVISOR, end, environment, is_free, tail
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
 
-PORT = 636
+PORT, PLAIN_PORT = 636, 389
 START_SECONDS = 30
 PACKAGES = "slapd ldap-utils util-linux"
 ADMIN_PASSWORD = "Throw-away.1"  # noqa: S105 - of a directory that lives on a loopback address for minutes
@@ -99,6 +99,11 @@ class OpenLdap:
     @property
     def ldaps_url(self) -> str:
         return f"ldaps://{self.address}:{PORT}"
+
+    @property
+    def ldap_url(self) -> str:
+        """Where TLS begins with StartTLS."""
+        return f"ldap://{self.address}:{PLAIN_PORT}"
 
     @property
     def ca_file(self) -> Path:
@@ -177,7 +182,7 @@ class OpenLdap:
         )
         self._process = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig", "TERM", "sh", "-c", SUPERVISOR, "sh", str(self.folder)),
-            *(_SLAPD, "-d", "0", "-f", str(configuration), "-h", self.ldaps_url),
+            *(_SLAPD, "-d", "0", "-f", str(configuration), "-h", f"{self.ldaps_url} {self.ldap_url}"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
@@ -269,7 +274,7 @@ def free_address() -> str:
     """Find a loopback address with the port free. Chosen at random, so that runs side by side do not meet."""
     for _ in range(100):
         address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"
-        if is_free(address, PORT):
+        if is_free(address, PORT) and is_free(address, PLAIN_PORT):
             return address
     raise DirbridgeError(
         f"No address of 127.0.0.0/8 out of 100 tried has the port {PORT} free.",
