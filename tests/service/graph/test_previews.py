@@ -101,6 +101,11 @@ async def test_preview_from_asking_to_csv(world: World, office: Office) -> None:
         "Ann Lee",
         "Bob Ray",
     }
+    backwards = await office.get(f"{where}/changes?$orderby=activityDateTime desc&$select=id")
+    assert [list(each) for each in backwards["value"]] == [["id"], ["id"]]
+    assert [each["id"] for each in backwards["value"]] == [each["id"] for each in rest["value"] + changes["value"]]
+    for refused in ("$select=nothing", "$count=true", "$orderby=jobId"):
+        assert (await world.client.get(f"{where}/changes?{refused}")).status_code == 400
     one = await office.get(f"{where}/changes?$filter=sourceIdentity/displayName eq 'Bob Ray'")
     assert [each["provisioningAction"] for each in one["value"]] == ["create"]
     text = await world.client.get(f"{where}/changes.csv")

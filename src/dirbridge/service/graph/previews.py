@@ -119,12 +119,16 @@ async def delete_preview(request: Request, job: str, key: str, caller: Writer) -
 @router.get(PREVIEWS + "/{key}/changes")
 async def list_changes(request: Request, job: str, key: str, caller: Reader) -> Response:
     """List what the cycle would do, in the shape and with the filters of the provisioning log."""
-    query = odata.read(request, odata.LIST, max_top=provisioning_logs.MAX_TOP)
+    query = odata.read(request, odata.LIST - {"count"}, max_top=provisioning_logs.MAX_TOP)
+    select = odata.selected(query, provisioning_logs.KNOWN, provisioning_logs.TYPE)
     where = query.where(event_queries.PROPERTIES, provisioning_logs.TYPE, advanced=True)
+    _, descending = odata.order(query, provisioning_logs.ORDER, provisioning_logs.TYPE) or ("", False)
     after = odata.position(query, After)
     async with database(request).connection() as conn:
         found = await _preview(conn, caller, job, key)
-        rows = await event_queries.page(conn, found.id, where=where, after=after, ascending=True, limit=query.top + 1)
+        rows = await event_queries.page(
+            conn, found.id, where=where, after=after, ascending=not descending, limit=query.top + 1
+        )
         names = await event_queries.job_names(conn, caller.tenant, [job])
     ends = provisioning_logs.ends(names.get(job))
     return GraphResponse(
@@ -132,8 +136,8 @@ async def list_changes(request: Request, job: str, key: str, caller: Reader) -> 
             request,
             query,
             rows,
-            fragment="auditLogs/provisioning",
-            render=lambda row: provisioning_logs.render(request, caller, row, ends),
+            fragment=odata.with_select("auditLogs/provisioning", query),
+            render=lambda row: odata.chosen(provisioning_logs.render(request, caller, row, ends), select),
             key=lambda row: After(row.at, row.id),
         )
     )

@@ -44,7 +44,7 @@ _NAMES = (
     "targetIdentity", "provisioningStatusInfo", "provisioningSteps", "modifiedProperties",
 )  # fmt: skip
 KNOWN = {name.lower(): name for name in (*_NAMES, "action", "statusInfo")}
-_ORDER = {"activitydatetime": "activityDateTime"}
+ORDER = {"activitydatetime": "activityDateTime"}
 
 
 @router.get("/auditLogs/provisioning")
@@ -53,7 +53,7 @@ async def list_events(request: Request, caller: Reader) -> Response:
     query = odata.read(request, odata.LIST - {"count"}, max_top=MAX_TOP)
     select = odata.selected(query, KNOWN, TYPE)
     where = query.where(event_queries.PROPERTIES, TYPE, advanced=True)
-    _, descending = odata.order(query, _ORDER, TYPE) or ("", True)
+    _, descending = odata.order(query, ORDER, TYPE) or ("", True)
     after = odata.position(query, After)
     async with database(request).connection() as conn:
         rows = await event_queries.page(

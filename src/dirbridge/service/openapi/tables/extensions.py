@@ -85,7 +85,8 @@ EXTENSIONS: Table = {
     "graph.previews.get_preview": gives(Preview),
     "graph.previews.delete_preview": acts(),
     "graph.previews.list_changes": lists(
-        ProvisioningObjectSummary, Options(odata.LIST, orders=("activityDateTime",), most=provisioning_logs.MAX_TOP)
+        ProvisioningObjectSummary,
+        Options(odata.LIST - {"count"}, orders=("activityDateTime",), most=provisioning_logs.MAX_TOP),
     ),
     "graph.previews.download": Operation(answer="Csv", media=CSV, options=NONE, refusals=(409,)),
     "graph.scopes.show_scope": gives(JobScope),
