@@ -189,7 +189,8 @@ async def test_proxy_is_not_told_who_this_is(
 
 async def test_keys_of_the_proxy_that_changed(relay: Service, new_agent: NewAgent, company: Company) -> None:
     """The proxy cannot read the ticket: the refusal is told as such, also where a host enrols."""
-    (company.squid.folder / "squid.keytab").write_bytes(b"")
+    changed = f"--newpassword=Pass-{secrets.token_hex(6)}.3"
+    await tool(company.realm, "user", "setpassword", "svc-proxy", changed)
     key = await keytab(company.realm, company.folder / "agent.keytab", "svc-agent")
     agent = new_agent(common=f'proxy = "{company.address}"\nproxy_negotiate = true\nproxy_keytab = "{key}"')
     words = ["agent", "enrol", "--service", relay.url, "--code", "-", *places(agent)]
