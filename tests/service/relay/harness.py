@@ -34,13 +34,13 @@ from dirbridge.store.requests import Leases
 from tests.service import registered
 
 QUICK = RelaySettings(
-    leases=Leases(offer=timedelta(seconds=1), silence=timedelta(seconds=2), reader=timedelta(seconds=8)),
+    leases=Leases(offer=timedelta(seconds=1), silence=timedelta(seconds=4), reader=timedelta(seconds=8)),
     look=timedelta(seconds=0.2),
     hold=timedelta(seconds=1),
     page_limit=timedelta(seconds=60),
     agent_grace=timedelta(seconds=30),
     heard_within=timedelta(seconds=4),
-    renew_every=timedelta(seconds=0.5),
+    renew_every=timedelta(seconds=1),
     heartbeat_every=timedelta(seconds=0.5),
     poll_wait=timedelta(seconds=5),
 )

@@ -318,9 +318,17 @@ async def test_orphaned_request_is_swept(relay: Service, new_agent: NewAgent) ->
     agent.start()
     pages = relay.source().changes(SELECTION, None)
     await anext(pages)
-    async with relay.database.connection() as conn:
-        await conn.execute("update agent_requests set read_at = now() - interval '1 hour'")
+
+    async def die() -> None:
+        # The reader lives, and says so every few seconds: what is told of its end must not be taken back by that.
+        while True:
+            async with relay.database.connection() as conn:
+                await conn.execute("update agent_requests set read_at = now() - interval '1 hour'")
+            await asyncio.sleep(0.05)
+
+    dying = asyncio.create_task(die())
     await agent.logged("request_gone")
+    dying.cancel()
     with pytest.raises(TransientError):
         while True:
             await anext(pages)
