@@ -15,6 +15,7 @@ from dirbridge.connectors.memory.directory import anchor_of
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.entry import ChangePage, ReferenceDelta, Selection, Watermark
 from dirbridge.contract.errors import CredentialError, HandedOver, TransientError
+from dirbridge.store import due
 from tests.engine.world import DOMAIN, World, key
 
 ANN, BOB, CAT, DAN = (anchor_of(number) for number in range(4))
@@ -524,6 +525,62 @@ async def test_an_agent_was_lost_and_the_sync_waited_for_its_next_turn(
         await world.cycle()
         assert ((await world.state()).last_execution or {})["state"] == "Succeeded"
     assert [event["action"] for event in await world.events()] == ["create"] * 30
+
+
+class Losing(MemorySource):
+    """A source that loses its agent after a page of what is read afresh, as often as it is told to."""
+
+    def __init__(self, world: World, losses: int) -> None:
+        super().__init__(world.directory, page_entries=2)
+        self.losses = losses
+
+    async def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
+        number = 0
+        async for page in super().read(selection, anchors):
+            number += 1
+            if number > 1 and self.losses:
+                self.losses -= 1
+                raise HandedOver("The agent fell silent.")
+            yield page
+
+
+@pytest.mark.parametrize("losses", [1, 3, 4])
+async def test_an_agent_was_lost_while_entries_were_read_again(world: World, losses: int) -> None:
+    """Another one reads them in the same cycle: what is due, and deletes before they go. Nothing is done twice."""
+    anchors = people(world, 30)
+    await world.cycle()
+    source = Losing(world, losses)
+    world.source = lambda: source
+    for anchor in anchors[:5]:
+        world.directory.delete(anchor)
+    await world.cycle()
+    state = await world.state()
+    if losses > 3:
+        assert (state.last_execution or {})["error"]["code"] == "AgentChanged"
+        await world.cycle()
+    else:
+        assert (state.last_execution or {})["state"] == "Succeeded"
+    assert source.losses == 0
+    assert len(await world.users()) == 25
+    assert [event["action"] for event in await world.events()] == ["create"] * 30 + ["delete"] * 5
+
+
+async def test_an_agent_was_lost_while_what_is_due_was_read(world: World) -> None:
+    """Another one reads what is left of it in the same cycle."""
+    anchors = people(world, 12)
+    await world.cycle()
+    source = Losing(world, 2)
+    world.source = lambda: source
+    for anchor in anchors[:6]:
+        world.directory.nodes[anchor].attributes["department"] = ("Other",)
+    async with world.database.transaction() as conn:
+        at = world.clock.now
+        await due.put(conn, world.tenant, world.job, [due.Due(anchor, due.EXPIRY, at) for anchor in anchors[:6]])
+    await world.cycle()
+    assert source.losses == 0
+    assert ((await world.state()).last_execution or {})["state"] == "Succeeded"
+    assert [shown.get("department") for shown in (await world.users()).values()].count("Other") == 6
+    assert [event["action"] for event in await world.events()] == ["create"] * 12 + ["update"] * 6
 
 
 def _position(number: int) -> Watermark:

@@ -29,7 +29,7 @@ from dirbridge.engine import (
     referring,
     removing,
 )
-from dirbridge.engine.reading import read_in_pages, transaction, watched
+from dirbridge.engine.reading import HAND_OVERS, read_in_pages, read_through, tell_handed_over, transaction, watched
 from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner
 from dirbridge.store import arrivals, due, jobs, links, seen
@@ -43,9 +43,6 @@ DUE_BATCH = 500
 
 COLLISION_BATCH = 5000
 """Entries that collided are decided together, so that values can change hands among them in any pattern."""
-
-HAND_OVERS = 3
-"""How often the agent may change under a cycle; where it happens more often, something is wrong with all of them."""
 
 COLLISION_ROUNDS = 10
 """How often the collided ones are tried again while trying frees further values."""
@@ -168,7 +165,7 @@ async def _read(run: Run) -> None:
             if changed > HAND_OVERS:
                 raise
             run.surveying = False
-            _tell("cycle.handed_over", "Under the cycle of job %s the agent changed; it reads on.", run)
+            tell_handed_over(run)
         except WatermarkExpired:
             if expired or since is None:
                 raise
@@ -283,8 +280,12 @@ async def _unseen(run: Run) -> None:
         if not anchors:
             return
         after = anchors[-1]
-        async for answer in read_in_pages(run, anchors):
-            await batches.carry_out(run, answer, Manner(trust_digest=False))
+        await read_through(run, partial(_carry_out, run, anchors, Manner(trust_digest=False)))
+
+
+async def _carry_out(run: Run, anchors: list[str], manner: Manner) -> None:
+    async for answer in read_in_pages(run, anchors):
+        await batches.carry_out(run, answer, manner)
 
 
 # What is due ----------------------------------------------------------------------------------------------------------
@@ -292,23 +293,26 @@ async def _unseen(run: Run) -> None:
 
 async def _due(run: Run, *, collisions: bool) -> None:
     """Read afresh what is due and let it go the common way."""
-    limit = COLLISION_BATCH if collisions else DUE_BATCH
     rounds = COLLISION_ROUNDS if collisions else None
     before: list[str] = []
     while rounds is None or rounds > 0:
-        async with run.context.database.connection() as conn:
-            anchors = await due.take(
-                conn, run.tenant, run.job.id, now=run.context.clock(), collisions=collisions, limit=limit
-            )
-        if not anchors or anchors == before:
+        before = await read_through(run, partial(_due_round, run, before, collisions=collisions))
+        if not before:
             return
-        before = anchors
         rounds = None if rounds is None else rounds - 1
-        if collisions:
-            await _collided(run, anchors)
-        else:
-            async for answer in read_in_pages(run, anchors):
-                await batches.carry_out(run, answer, Manner())
+
+
+async def _due_round(run: Run, before: list[str], *, collisions: bool) -> list[str]:
+    """Take what is due and carry it out; gives the anchors, none where they are those of the round before."""
+    async with run.context.database.connection() as conn:
+        limit = COLLISION_BATCH if collisions else DUE_BATCH
+        anchors = await due.take(
+            conn, run.tenant, run.job.id, now=run.context.clock(), collisions=collisions, limit=limit
+        )
+    if not anchors or anchors == before:
+        return []
+    await (_collided(run, anchors) if collisions else _carry_out(run, anchors, Manner()))
+    return anchors
 
 
 async def _arrived(run: Run) -> None:

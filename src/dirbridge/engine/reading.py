@@ -7,23 +7,32 @@ the source takes.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import msgspec
 
 from dirbridge.connectors.protocol import Replicated
 from dirbridge.contract.entry import ChangePage
-from dirbridge.contract.errors import Fenced
+from dirbridge.contract.errors import Fenced, HandedOver
 from dirbridge.engine.run import Run
 from dirbridge.store import jobs
 from dirbridge.store.database import Conflict, Connection
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 WATCH_SECONDS = 2.0
 """How often the job's generation is looked at while a source is awaited."""
 
 REPEATS = 6
 """How often a transaction is repeated that got in the way of another."""
+
+HAND_OVERS = 3
+"""How often the agent may change under one reading; if it happens more often, something is wrong with all of them."""
 
 
 async def transaction(run: Run, work: Callable[[Connection], Awaitable[None]]) -> None:
@@ -104,3 +113,29 @@ async def read_in_pages(run: Run, anchors: Sequence[str]) -> AsyncIterator[Chang
             pages = source.read(run.plan.selection, anchors)
         async for page in watched(run, pages):
             yield page
+
+
+async def read_through(run: Run, work: Callable[[], Awaitable[T]]) -> T:
+    """Do work that reads anchors afresh; where the agent is lost in the middle of it, another one does it all again.
+
+    Args:
+        work: what it has done already is found done when it is repeated, as after a crash.
+
+    Raises:
+        HandedOver: the agents were lost one after the other.
+    """
+    for _ in range(HAND_OVERS):
+        try:
+            return await work()
+        except HandedOver:
+            tell_handed_over(run)
+    return await work()
+
+
+def tell_handed_over(run: Run) -> None:
+    """Leave a line that another agent goes on."""
+    logger.info(
+        "Under the cycle of job %s the agent changed; it reads on.",
+        run.job.id,
+        extra={"event": "cycle.handed_over", "job": run.job.id, "cycle": str(run.cycle)},
+    )

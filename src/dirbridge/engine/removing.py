@@ -14,7 +14,7 @@ import msgspec
 from dirbridge.contract.entry import ChangePage
 from dirbridge.engine import batches, deleting, guard, leaving, log, membership, provision
 from dirbridge.engine.provision import Inside, Outside
-from dirbridge.engine.reading import read_in_pages, transaction
+from dirbridge.engine.reading import read_in_pages, read_through, transaction
 from dirbridge.engine.run import Run
 from dirbridge.engine.threshold import allowance
 from dirbridge.engine.work import Manner, Work
@@ -111,7 +111,7 @@ def _exceeds(total: int, gone: int, going: int, limit: int) -> bool:
 
 
 async def _batch(run: Run, batch: Sequence[Removal], blocked: Collection[str], *, guarded: bool) -> None:
-    reviewed = await _review(run, batch)
+    reviewed = await read_through(run, partial(_review, run, batch))
     for answer in reviewed.pages:
         await batches.carry_out(run, answer, Manner())
     confirmed = [*reviewed.deletes, *reviewed.disables]
@@ -126,7 +126,7 @@ async def _batch(run: Run, batch: Sequence[Removal], blocked: Collection[str], *
         await deleting.delete(run, deletes, reviewed.tombstones)
     disables = [r for r in reviewed.disables if r.anchor in go]
     if disables:
-        await _disable(run, disables)
+        await read_through(run, partial(_disable, run, disables))
 
 
 async def _review(run: Run, batch: Sequence[Removal]) -> Reviewed:
