@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
@@ -82,6 +83,8 @@ class DoorRoute(APIRoute):
                 return _unreadable(error).answer()
             except DirbridgeError as error:
                 return _failed(error).answer()
+            except ClientDisconnect:  # in the middle of its body: nobody hears the answer, it comes again by itself
+                return Response(status_code=400)
 
         return guarded
 
