@@ -1,5 +1,6 @@
 """The agents' door: who gets in, and what becomes of every page."""
 
+import asyncio
 import base64
 import hashlib
 import time
@@ -207,6 +208,34 @@ async def test_an_agent_that_returns_wakes_its_jobs(relay: Service, client: Serv
     assert not await _is_due(relay)
     await client.heartbeat({**beat, "state": "starting"})
     assert await _is_due(relay)
+
+
+async def test_nobody_wakes_the_jobs_of_others(relay: Service, client: ServiceClient) -> None:
+    """An agent that says it serves a domain that it was not enrolled for changes nothing there."""
+    beat = {"version": "1", "host": "h", "uptime": 1, "queue": 0, "domains": [DOMAIN, "other.test"]}
+    await client.heartbeat({**beat, "state": "running"})
+    await _failing_job(relay)
+    async with relay.database.transaction() as conn:
+        await conn.execute("update jobs set domain = 'other.test'")
+    await client.heartbeat({**beat, "state": "starting"})
+    assert not await _is_due(relay)
+
+
+@pytest.mark.parametrize("path", ["heartbeat", "nudges", "enrol", "token"])
+async def test_agent_that_hangs_up_in_the_middle(
+    relay: Service, enrolled: State, client: ServiceClient, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of its body: no fault of the service, so no stack in its log."""
+    await client.sign_in()
+    context = tls(str(enrolled.trust_file))
+    _, writing = await asyncio.open_connection("127.0.0.1", relay.port, ssl=context)
+    head = f"POST /agents/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client._token}\r\n"
+    writing.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    await writing.drain()
+    await asyncio.sleep(0.3)
+    writing.transport.abort()
+    await asyncio.sleep(0.5)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def _assigned(relay: Service, client: ServiceClient) -> wire.Assignment:

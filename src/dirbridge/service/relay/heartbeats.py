@@ -97,7 +97,7 @@ async def _note(door: Door, agent: agents.Agent, beat: Heartbeat, address: str) 
             await requests.release(conn, door.tenant, agent.id)
         if beat.state == "starting":
             # Its settings may be others than before, and with them the account that it binds as.
-            await jobs.wake(conn, door.tenant, domains=domains)
+            await jobs.wake(conn, door.tenant, domains=set(domains) & set(agent.domains))
 
 
 def _offset(door: Door, time: datetime | None) -> float | None:
