@@ -109,6 +109,20 @@ async def test_nudge_during_a_cycle_is_kept(world: World) -> None:
     assert await finish(world, job, wait=timedelta(hours=1)) <= timedelta()
 
 
+async def test_nudge_just_before_a_cycle_ends_is_kept(world: World) -> None:
+    """Also where it came between the beginning of the last transaction and its first look at the job."""
+    job = await begin(world)
+    async with world.database.transaction() as conn:
+        await conn.execute("select 1")
+        async with world.database.transaction() as person:
+            assert await jobs.nudge(person, world.tenant, world.job)
+        await jobs.finish(
+            conn, world.tenant, world.job, execution={}, succeeded=True, faultless=True, exported=False,
+            quarantine=None, wait=None, scheduled=job.next_run, at=NOW,
+        )  # fmt: skip
+    assert await until_next(world) <= timedelta()
+
+
 SECOND = timedelta(seconds=1)
 
 

@@ -534,7 +534,8 @@ async def finish(
              escrows_pruned = %(pruned)s or (escrows_pruned and not %(whole)s),
              state = case when %(disables)s and state = 'Active' then 'Disabled' else state end,
              next_run = case when state <> 'Active' or %(disables)s then null
-                             when next_run <= now() and next_run is distinct from %(scheduled)s then next_run
+                             when next_run <= clock_timestamp() and next_run is distinct from %(scheduled)s
+                             then next_run
                              when nudged_at is not null and %(succeeded)s and %(quarantine)s::jsonb is null
                              then least(now() + interval, greatest(now(), begun_at + %(spacing)s))
                              else now() + coalesce(%(wait)s, interval) end
