@@ -50,7 +50,7 @@ class Carrying:
             return
         try:
             wanted = Order(str(order["id"]), min(float(order["hours"]), LONGEST_HOURS))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return
         if wanted.hours > 0 and wanted.id not in self._known:
             self._known.add(wanted.id)

@@ -132,6 +132,7 @@ def test_secrets_of_this_host_are_hidden(log: io.StringIO, tmp_path: Path) -> No
         "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----",
         "-----BEGIN EC PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49 and cut",
         "http://someone:S3cr3t-w0rd@proxy.test:3128",
+        "http://someone:S3cr3t@w0rd@proxy.test:3128",
         "{'client_secret': 'S3cr3t-w0rd'}",
         '{"proxy_password": "S3cr3t w0rd", "x": 1}',
         "unicodePwd=S3cr3t-w0rd",

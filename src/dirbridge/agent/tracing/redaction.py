@@ -26,7 +26,7 @@ _LOOKS_SECRET = tuple(
         (r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(-----END \1-----|\Z)", HIDDEN),
         (r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*", HIDDEN),
         (r"(?i)\b(bearer|basic|negotiate)\s+[\w.~+/=-]{8,}", rf"\1 {HIDDEN}"),
-        (r"(?<=://)[^/\s@]*:[^/\s@]*@", f"{HIDDEN}@"),
+        (r"(?<=://)[^/\s@]*:[^/\s@]*@(?:[^/\s@\"']*@)*", f"{HIDDEN}@"),
         (rf"(?i)(\b{_NAMES}\b[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s\"',;&}})]+)", rf"\1{HIDDEN}"),
         (rf"\b{enrolment.PREFIX}[\w-]{{16,}}", HIDDEN),
     )

@@ -115,7 +115,7 @@ class Switch:
         known = wish.load(self._folder)
         try:
             name, seconds, values = str(order["order"]), float(order["seconds"]), order["values"] is True
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return
         if not seconds > 0 or name in (known.order, self._order):
             return
