@@ -126,6 +126,11 @@ CODES: Mapping[str, Code] = {
         "The domain controller's certificate is made out to another name.",
         "Use the name of the certificate in servers.",
     ),
+    "ChangesNotTold": Code(
+        PERSON,
+        "389-DS has noted changes and tells of none.",
+        "Set nsuniqueid:targetUniqueId for its retro change log; see openldap.md.",
+    ),
     "ChannelBindingRequired": Code(
         PERSON,
         "The domain controller requires channel binding.",

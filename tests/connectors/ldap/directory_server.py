@@ -14,6 +14,7 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,8 +33,8 @@ START_SECONDS = 30
 ADMIN, PASSWORD = "cn=Directory Manager", "Throw-away.1"
 READER_PASSWORD = "Pass-word.1"
 SYNC_REQUEST = "1.3.6.1.4.1.4203.1.9.1.1"
+CHANGE_LOG = "nsslapd-attribute: nsuniqueid:targetUniqueId"
 PLUGINS = {
-    "Retro Changelog Plugin": "nsslapd-attribute: nsuniqueid:targetUniqueId",
     "Content Synchronization": "",
     "referential integrity postoperation": "referint-membership-attr: manager",
 }
@@ -48,9 +49,13 @@ class DirectoryServer:
     Attributes:
         realm: DNS name for which it stands. base_dn: its head. ldaps_url: where it answers. ca_file: who signed it.
         reader: who may read everything below the head.
+
+    Args:
+        change_log: what the retro change log is told.
     """
 
-    def __init__(self, realm: str = "contoso.test") -> None:
+    def __init__(self, realm: str = "contoso.test", *, change_log: str = CHANGE_LOG) -> None:
+        self._plugins = {**PLUGINS, "Retro Changelog Plugin": change_log}
         self.realm = realm
         self.base_dn = ",".join(f"dc={escape_dn_chars(label)}" for label in realm.split("."))
         self.reader = f"cn=dirbridge,ou=service,{self.base_dn}"
@@ -112,7 +117,7 @@ class DirectoryServer:
         ]  # fmt: skip
         text = text.replace("cn: config\n", "\n".join(["cn: config", *more, ""]), 1)
         records = text.split("\n\n")
-        enabled = [_switched_on(record) for record in records]
+        enabled = [_switched_on(record, self._plugins) for record in records]
         (where["config"] / "dse.ldif").write_text("\n\n".join(enabled))
         await self._make_certificates(where["config"])
 
@@ -194,9 +199,9 @@ class DirectoryServer:
                 time.sleep(0.1)
 
 
-def _switched_on(record: str) -> str:
+def _switched_on(record: str, plugins: Mapping[str, str]) -> str:
     """A record of the configuration, of a plug-in that is needed switched on."""
-    for name, more in PLUGINS.items():
+    for name, more in plugins.items():
         if f"dn: cn={name},cn=plugins".lower() in record.lower():
             return "\n".join([_OFF.sub(r"\1on", record).rstrip("\n"), *([more] if more else [])])
     return record

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from dirbridge.cli.demo.openldap import SYNCPROV, OpenLdap
+from dirbridge.connectors import position as positions
 from dirbridge.connectors.ldap import settings as ldap_settings
+from dirbridge.connectors.ldap import syncrepl, watermark
 from dirbridge.connectors.ldap.source import LdapSource
+from dirbridge.connectors.protocol import Replicated
 from dirbridge.connectors.source_conformance import Subject
-from dirbridge.contract.entry import Selection
+from dirbridge.contract.entry import Selection, Watermark
 from dirbridge.contract.errors import ConfigurationError, CredentialError, TransientError, WatermarkExpired
 from tests.connectors.ldap.conftest import SELECTION, Admin, at_work, connect, values_for
 
@@ -76,6 +79,21 @@ async def test_somebody_whom_groups_named_before_is_their_member(subject: Subjec
     await subject.next()
     assert (subject.image.members[team], subject.image.members[posix]) == ({late}, {late})
     assert subject.image.managers[bob] == {late}
+
+
+async def test_uid_that_somebody_else_takes_is_nobodys(subject: Subject, admin: Admin) -> None:
+    """A delta says what a full read would: neither the newcomer nor who had it before is a member by it any more."""
+    uid = "twin-" + admin.ou[3:8]
+    ann = admin.add_person("Ann", uid=uid)
+    posix = admin.add(admin.dn("P"), objectClass="posixGroup", gidNumber="9", memberUid=uid)
+    team = admin.add_group("Team", "Ann")
+    await subject.next()
+    assert (subject.image.members[posix], subject.image.members[team]) == ({ann}, {ann})
+    admin.add_person("Eve", uid=uid)
+    await subject.next()
+    full = await subject.afresh()
+    assert (subject.image.members[posix], subject.image.members[team]) == (set(), {ann})
+    assert (full.members[posix], full.members[team]) == (set(), {ann})
 
 
 async def test_bad_values_fail_their_attribute_alone(subject: Subject, admin: Admin) -> None:
@@ -239,6 +257,45 @@ async def test_server_that_is_behind_is_not_read(tmp_path: Path) -> None:
         with pytest.raises(TransientError) as raised:
             await subject.read_pages(ann)
         assert raised.value.code == "DirectoryBehind"
+
+
+async def test_cookie_tells_a_server_that_is_behind(tmp_path: Path) -> None:
+    """Whoever read before, with another agent or before a restart: the position itself says how far."""
+    async with another(tmp_path) as (_, subject):
+        admin_of(subject).add_person("Ann")
+        await subject.next()
+        assert subject.watermark is not None
+        position = positions.unpack(subject.watermark.position, watermark.Position, 1)
+        (csn,) = syncrepl.positions(position.cookie).values()
+        ahead = position.cookie.replace(csn[:4].encode(), b"2999")
+        later = watermark.pack(watermark.Position(ahead, position.digest))
+        subject.watermark = Watermark(subject.watermark.replica, later)
+        with pytest.raises(TransientError) as raised:
+            await subject.next()
+        assert raised.value.code == "DirectoryBehind"
+
+
+async def test_replica_that_shows_no_position_is_behind(tmp_path: Path) -> None:
+    """One that is being filled has some entries and no contextCSN; those that it lacks are not deleted."""
+    async with another(tmp_path, overlays="") as (_, subject):
+        ann = admin_of(subject).add_person("Ann")
+        source = subject.source
+        assert isinstance(source, LdapSource)
+        source._positions = {"000": "20260101000000.000000Z#000000#000#000000"}
+        with pytest.raises(TransientError) as raised:
+            await subject.read_pages(ann)
+        assert raised.value.code == "DirectoryBehind"
+
+
+async def test_what_another_server_lacks_is_not_deleted(subject: Subject, server: OpenLdap) -> None:
+    """Only the server at which the reading stands can be believed that somebody is gone."""
+    stranger = "00112233-4455-6677-8899-aabbccddeeff"
+    source = subject.source
+    assert isinstance(source, Replicated)
+    away = [page async for page in source.read_at("ldaps://away.test:636", SELECTION, [stranger])]
+    assert [(page.not_visible, page.deleted) for page in away] == [((stranger,), ())]
+    here = [page async for page in source.read_at(server.ldaps_url, SELECTION, [stranger])]
+    assert [one.anchor for page in here for one in page.deleted] == [stranger]
 
 
 async def test_tls_may_begin_with_starttls(server: OpenLdap, values: dict[str, Any], admin: Admin) -> None:

@@ -20,6 +20,16 @@ def test_request_is_coded_as_the_rfc_says() -> None:
     assert syncrepl.request(Mode.REFRESH_AND_PERSIST, b"ab").hex() == "30070a010304026162"
 
 
+def test_positions_of_a_cookie() -> None:
+    """OpenLDAP names the last change of each replica, 389-DS its own last one."""
+    one, two = "20261123181826.271184Z#000000#001#000000", "20261123181827.000001Z#000002#00a#000000"
+    assert syncrepl.positions(f"rid=000,csn={one};{two}".encode()) == {"001": one, "00a": two}
+    assert syncrepl.positions(f"rid=000,sid=001,csn={one}".encode()) == {"001": one}
+    assert syncrepl.positions(b"localhost:0#cn=a,dc=b:dc=b:(cn=#)#7") == {}
+    assert syncrepl.change_number(b"localhost:0#cn=a,dc=b:dc=b:(cn=#)#7") == 7
+    assert syncrepl.change_number(b"") is None
+
+
 def test_state_of_an_entry() -> None:
     """With and without a cookie behind it."""
     value = bytes.fromhex("3015 0a0103 0410") + RAW

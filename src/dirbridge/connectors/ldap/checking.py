@@ -6,7 +6,9 @@ Used by `source`.
 from __future__ import annotations
 
 from dirbridge.connectors.ldap.directory import Directory
+from dirbridge.connectors.ldap.entries import NS_UNIQUE_ID
 from dirbridge.connectors.ldap.settings import Settings
+from dirbridge.contract.errors import WatermarkExpired
 from dirbridge.contract.wire import Finding
 
 _OVERLAY = (
@@ -20,17 +22,36 @@ async def findings(settings: Settings, directory: Directory) -> list[Finding]:
     facts = directory.facts
     return [
         Finding("connection", "pass", f"Connected to {facts.replica} as {settings.user}."),
-        _changes(settings, directory),
+        await _changes(settings, directory),
         await _anchors(directory),
         await _rights(settings, directory),
     ]
 
 
-def _changes(settings: Settings, directory: Directory) -> Finding:
+async def _changes(settings: Settings, directory: Directory) -> Finding:
     if directory.facts.synchronizes:
+        told = await _told(directory) if directory.facts.anchor == NS_UNIQUE_ID else None
+        if told is not None and not told[1]:
+            return Finding(
+                "changes",
+                "warn",
+                f"{directory.facts.replica} has noted changes, and tells of none of the last {told[0]} anywhere below "
+                f"{settings.base_dn}.",
+                "If anything was changed there of late, its change log lacks what identifies entries: "
+                "`dsconf INSTANCE plugin retro-changelog set --attribute nsuniqueid:targetUniqueId`, restart it, and "
+                "then the job.",
+                "ChangesNotTold",
+            )
         return Finding("changes", "pass", f"{settings.name} reports changes by syncrepl.")
     reason = f"{directory.facts.replica} has no content synchronization (syncrepl): every cycle reads everything."
     return Finding("changes", "warn", reason, f"Switch it on. {_OVERLAY}")
+
+
+async def _told(directory: Directory) -> tuple[int, int] | None:
+    try:
+        return await directory.told_of_late()
+    except WatermarkExpired:  # the position was made up; a server that does not take it tells nothing by that
+        return None
 
 
 async def _anchors(directory: Directory) -> Finding:

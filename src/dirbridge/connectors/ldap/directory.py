@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 TOGETHER = 50
 """Entries asked for in one search."""
 PAGE = 500
+ANYTHING = "(objectClass=*)"
+LATE = 100
+"""Changes that a check asks for once more."""
 KNOWN_NAMES = 100_000
 """Anchors by name that are remembered at a time, some 250 bytes each; others are asked for."""
 
@@ -130,6 +133,26 @@ class Directory:
         async with aclosing(self._refresh(cookie, classes, attributes)) as stream:
             async for news in stream:
                 yield news if self.facts.anchor == ENTRY_UUID else await self._reread(news, attributes)
+
+    async def told_of_late(self) -> tuple[int, int] | None:
+        """Count the latest changes that 389-DS has noted, and how many of them it tells; None where it cannot be asked.
+
+        Its cookies are text, so it can be asked as somebody who has read up to a little while ago.
+        """
+        root = await _search(self._connection, Search("", BASE, attributes=("firstchangenumber", "lastchangenumber")))
+        first, last = (
+            text((entries.value_of(root[0], name) if root else None) or b"")
+            for name in ("firstchangenumber", "lastchangenumber")
+        )
+        nothing = "(!(objectClass=*))"
+        now = [news.cookie async for news in self._refresh(b"", nothing, ("1.1",))][-1]
+        asked = now.rpartition(b"#")[0].replace(f":{nothing}".encode(), f":{ANYTHING}".encode())
+        if not (first.isdigit() and last.isdigit() and asked.endswith(ANYTHING.encode())) or int(last) < int(first):
+            return None
+        before = max(int(first), int(last) - LATE + 1) - 1
+        cookie = asked + f"#{before}".encode()
+        told = [news async for news in self._refresh(cookie, ANYTHING, ("1.1",))]
+        return int(last) - before, sum(len(news.found) + len(news.deleted) for news in told)
 
     async def listen(self) -> AsyncGenerator[bool, None]:
         """Hear of changes as they happen: False when the server says nothing, True for news. It never ends by itself.
@@ -232,6 +255,10 @@ class Directory:
         found = await _search(connection, question)
         return found[0][1] if found else {}
 
+    def lacks(self, positions: Mapping[str, str]) -> bool:
+        """Say whether this server has not yet what another, or it itself, had up to these change numbers."""
+        return any(self.facts.positions.get(id, "") < number for id, number in positions.items())
+
     def learn(self, found: Iterable[Found]) -> None:
         """Remember the anchors of entries by their names."""
         for one in found:
@@ -258,16 +285,21 @@ class Directory:
 
     async def accounts(self, uids: Iterable[str]) -> dict[str, str]:
         """Find the accounts that groups name by uid; one that several have is nobody's."""
+        held = await self.holders(uids)
+        return {uid: next(iter(some)) for uid, some in held.items() if len(some) == 1}
+
+    async def holders(self, uids: Iterable[str]) -> dict[str, dict[str, Found]]:
+        """Find who has these uids: entries with their uids, by anchor."""
         connection = await self._reader()
         wanted = list(dict.fromkeys(uids))
-        several: dict[str, set[str]] = {}
+        held: dict[str, dict[str, Found]] = {uid: {} for uid in wanted}
         for at in range(0, len(wanted), TOGETHER):
             for one in await self._equal(connection, "uid", wanted[at : at + TOGETHER], ("uid",)):
                 anchor = self._anchor(one)
-                for key, values in one[1].items():
-                    for raw in values if key.lower() == "uid" and anchor is not None else ():
-                        several.setdefault(text(raw), set()).add(str(anchor))
-        return {uid: anchors.pop() for uid in wanted if len(anchors := several.get(uid, set())) == 1}
+                for uid in entries.uids(one[1]) if anchor is not None else ():
+                    if uid in held:
+                        held[uid][str(anchor)] = one
+        return held
 
     async def _look_up(self, names: Mapping[str, str]) -> dict[str, str | None]:
         """Ask for names: together where the server answers that (RFC 5020), else one by one."""
@@ -304,6 +336,7 @@ class Directory:
                     if syncrepl.DONE not in chunk.controls:
                         raise _damaged(server, "it ends without saying where")
                     ending = syncrepl.done(chunk.controls[syncrepl.DONE])
+                    await self._prove_unbroken(cookie)
                     if cookie and (presence or self._was_presence(ending, cookie)):
                         yield news
                         raise WatermarkExpired(
@@ -319,6 +352,24 @@ class Directory:
                     f"{server} does not take the watermark any more: {error.reason}", details=error.details
                 ) from error
             raise
+
+    async def _prove_unbroken(self, cookie: bytes) -> None:
+        """Make sure that 389-DS still had all changes since a cookie: it passes over those that it has forgotten.
+
+        Asked once the answer is there, so that nothing can be forgotten in between.
+
+        Source: 389-DS ldap/servers/plugins/sync/sync_util.c, sync_cookie_isvalid ("accept any state request for now").
+        """
+        read_to = syncrepl.change_number(cookie) if self.facts.anchor != ENTRY_UUID else None
+        if read_to is None:
+            return
+        root = await _search(await self._reader(), Search("", BASE, attributes=("firstchangenumber",)))
+        first = text((entries.value_of(root[0], "firstchangenumber") if root else None) or b"")
+        if first.isdigit() and int(first) > read_to + 1:
+            raise WatermarkExpired(
+                f"{self._connection.server} has forgotten changes since the watermark: its retro change log begins "
+                f"with change {int(first):,}, and was read to {read_to:,}. Raise nsslapd-changelogmaxage there."
+            )
 
     async def _reread(self, news: News, attributes: Sequence[str]) -> News:
         """Read what changed again: 389-DS tells it without operational attributes, its own nsUniqueId among them."""
@@ -392,6 +443,17 @@ def _refuse_referrals(server: str, elsewhere: Sequence[str]) -> None:
             recommended_action="Name servers that hold all of base_dn, or make base_dn end where the referral is.",
             details={"referral": elsewhere[0]},
         )
+
+
+def behind(settings: Settings, server: str) -> TransientError:
+    """The error of a server that has not yet what was read before: what it lacks would look like deletes."""
+    return TransientError(
+        f"{server} lacks changes that {settings.name} had already.",
+        code="DirectoryBehind",
+        recommended_action="Look at its replication. If the directory was set back on purpose, restart the agent and "
+        "then the job.",
+        details={"server": server},
+    )
 
 
 def _damaged(server: str, how: str) -> TransientError:

@@ -242,6 +242,11 @@ def identifier(anchor: str, attribute: str) -> str:
     return "-".join(digits[at : at + 8] for at in range(0, 32, 8))
 
 
+def uids(values: Attributes) -> list[str]:
+    """The names by which posixGroups know an entry."""
+    return [text(value) for key, several in values.items() if key.lower() == "uid" for value in several]
+
+
 def member_names(values: Attributes) -> tuple[list[str], list[str]]:
     """The members that a group lists: by distinguished name, and by uid."""
     lowered = {key.lower(): raw for key, raw in values.items()}

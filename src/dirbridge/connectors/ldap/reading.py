@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
 from dirbridge.connectors import paging
-from dirbridge.connectors.ldap import entries, schema, watermark
-from dirbridge.connectors.ldap.directory import Directory
+from dirbridge.connectors.ldap import entries, schema, syncrepl, watermark
+from dirbridge.connectors.ldap.directory import Directory, behind
 from dirbridge.connectors.ldap.entries import Plan
 from dirbridge.connectors.ldap.settings import Settings
 from dirbridge.connectors.ldap_wire.connection import Found
@@ -56,6 +56,9 @@ class Reading:
         refers to it is asked anew. What was deleted is looked up once more.
         """
         position = watermark.unpack(since.position, self._plan.digest)
+        facts = self._directory.facts
+        if facts.positions and self._directory.lacks(syncrepl.positions(position.cookie)):
+            raise behind(self._settings, facts.replica)
         idle, cookie = True, position.cookie
         gone: dict[str, None] = {}
         stream = self._directory.since(position.cookie, self._plan.filter, self._plan.attributes)
@@ -70,8 +73,13 @@ class Reading:
             yield full
         yield self._page.finish(watermark=self._watermark(cookie), idle=idle, last=True)
 
-    async def again(self, anchors: Sequence[str]) -> AsyncGenerator[ChangePage, None]:
-        """Anchors read afresh, groups with all of their members."""
+    async def again(self, anchors: Sequence[str], *, elsewhere: bool = False) -> AsyncGenerator[ChangePage, None]:
+        """Anchors read afresh, groups with all of their members.
+
+        Args:
+            elsewhere: this is not the server at which the reading of changes stands.
+        """
+        self._sees_all = False if elsewhere else None
         async for full in self._again(list(dict.fromkeys(anchors)), named=False):
             yield full
         yield self._page.finish(last=True)
@@ -226,11 +234,28 @@ class Reading:
                 yield self._page.finish()
 
     async def _referrers(self, one: Found) -> None:
-        """Who refers to an entry now: by a name that may be new, or that was there before the entry was."""
+        """Who refers to an entry now: by a name that may be new, or that was there before the entry was.
+
+        A uid that somebody else has too is nobody's from now on: that is told of who had it before.
+        """
+        uids = entries.uids(one[1]) if "memberUid" in self._plan.memberships else []
+        twins: list[Found] = []
+        if uids and await self._directory.referrers([("memberUid", uid) for uid in uids]):
+            holders = await self._directory.holders(uids)
+            uids = [uid for uid in uids if len(holders.get(uid, {})) < 2]
+            own = self._plan.anchor(one)
+            others = {anchor: found for some in holders.values() for anchor, found in some.items() if anchor != own}
+            twins = [found for found in others.values() if not self._plan.hides(found[0])]
+        await self._refer_back(one, uids)
+        for twin in twins:
+            holders = await self._directory.holders(entries.uids(twin[1]))
+            await self._refer_back(twin, [uid for uid, some in holders.items() if len(some) < 2])
+
+    async def _refer_back(self, one: Found, uids: Sequence[str]) -> None:
+        """Say who refers to an entry, by its name or by these uids."""
         anchor, plan = self._plan.anchor(one), self._plan
-        uids = [text(value) for key, values in one[1].items() if key.lower() == "uid" for value in values]
         conditions = [(name, one[0]) for name in plan.memberships if name != "memberUid"]
-        conditions += [("memberUid", uid) for uid in uids if "memberUid" in plan.memberships]
+        conditions += [("memberUid", uid) for uid in uids]
         asked = {schema.MEMBER: conditions} | {name: [(name, one[0])] for name in plan.references}
         for attribute, some in asked.items():
             if some:

@@ -12,13 +12,13 @@ from contextlib import aclosing
 from uuid import UUID
 
 from dirbridge.connectors.ldap import checking, live_schema, locating
-from dirbridge.connectors.ldap.directory import Directory
+from dirbridge.connectors.ldap.directory import Directory, behind
 from dirbridge.connectors.ldap.entries import Plan
 from dirbridge.connectors.ldap.reading import Reading
 from dirbridge.connectors.ldap.settings import Settings
 from dirbridge.connectors.ldap_wire.signing_in import SigningIn
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
-from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
+from dirbridge.contract.errors import ConfigurationError, DirbridgeError
 from dirbridge.contract.schema import ObjectDefinition
 from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
 
@@ -56,8 +56,22 @@ class LdapSource:
 
     async def read(self, selection: Selection, anchors: Sequence[str]) -> AsyncGenerator[ChangePage, None]:
         """Read anchors afresh: each comes back as entry, container, tombstone or not visible; memberships whole."""
-        async with await self._open() as directory:
-            stream = self._reading(directory, selection).again([str(UUID(anchor)) for anchor in anchors])
+        async with aclosing(self.read_at("", selection, anchors)) as stream:
+            async for page in stream:
+                yield page
+
+    async def read_at(
+        self, replica: str, selection: Selection, anchors: Sequence[str]
+    ) -> AsyncGenerator[ChangePage, None]:
+        """Read anchors afresh at the server at which a reading of changes stands.
+
+        Where another one answers in its place, what that one does not find is not visible: it may not have it yet.
+        """
+        async with await self._open(replica) as directory:
+            elsewhere = replica not in {"", directory.facts.replica}
+            stream = self._reading(directory, selection).again(
+                [str(UUID(anchor)) for anchor in anchors], elsewhere=elsewhere
+            )
             async with aclosing(stream):
                 async for page in stream:
                     yield page
@@ -114,15 +128,9 @@ class LdapSource:
     async def _open(self, prefer: str = "") -> Directory:
         """Connect, to a server that is not behind what was seen before: what it lacks would look like deletes."""
         directory = await self._signing_in.open(lambda: Directory.open(self._settings, prefer))
-        positions = directory.facts.positions
-        if positions and any(positions.get(id, "") < number for id, number in self._positions.items()):
+        # A replica that is being filled shows no position at all until it has everything.
+        if directory.lacks(self._positions):
             await directory.close()
-            raise TransientError(
-                f"{directory.facts.replica} lacks changes that {self._settings.name} had already.",
-                code="DirectoryBehind",
-                recommended_action="Look at its replication. If the directory was set back on purpose, restart the "
-                "agent and then the job.",
-                details={"server": directory.facts.replica},
-            )
-        self._positions.update(positions)
+            raise behind(self._settings, directory.facts.replica)
+        self._positions.update(directory.facts.positions)
         return directory

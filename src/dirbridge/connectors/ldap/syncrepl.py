@@ -7,6 +7,7 @@ Source: RFC 4533 section 2.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -22,6 +23,8 @@ REFRESH_REQUIRED = 4096
 
 _WHAT = "a content synchronization control"
 _SET = 0x31
+_CSN = re.compile(r"(?<=[=;])\d{14}\.\d{6}Z#[0-9a-f]{6}#[0-9a-f]{3}#[0-9a-f]{6}")
+"""A change number: draft-chu-ldap-csn section 3."""
 _NEW_COOKIE, _REFRESH_DELETE, _REFRESH_PRESENT, _ID_SET = 0x80, 0xA1, 0xA2, 0xA3
 
 
@@ -83,6 +86,18 @@ def request(mode: Mode, cookie: bytes) -> bytes:
     if cookie:
         content += ber.element(ber.OCTETS, cookie)
     return ber.element(ber.SEQUENCE, content)
+
+
+def positions(cookie: bytes) -> dict[str, str]:
+    """Read the change numbers in a cookie of OpenLDAP (`rid=…,csn=…;…`), by the id of the replica that made them."""
+    found = _CSN.findall(cookie.decode("ascii", "replace"))
+    return {csn.split("#")[2]: csn for csn in found}
+
+
+def change_number(cookie: bytes) -> int | None:
+    """Read the number of the last change in a cookie of 389-DS (`server#question#number`); None where there is none."""
+    number = cookie.rpartition(b"#")[2]
+    return int(number) if number.isdigit() else None
 
 
 def state(value: bytes) -> EntryState:
