@@ -287,6 +287,24 @@ async def test_replica_that_shows_no_position_is_behind(tmp_path: Path) -> None:
         assert raised.value.code == "DirectoryBehind"
 
 
+async def test_another_server_is_read_where_the_first_is_behind(
+    values: dict[str, Any], server: OpenLdap, admin: Admin, tmp_path: Path
+) -> None:
+    """One whose replication stands still does not stop the job."""
+    async with another(tmp_path) as (stale, _):
+        both = tmp_path / "both.pem"
+        both.write_bytes(stale.ca_file.read_bytes() + server.ca_file.read_bytes())
+        admin.add_person("Ann")
+        servers = [stale.ldaps_url, server.ldaps_url]
+        source = LdapSource(ldap_settings.parse({**values, "servers": servers, "ca_file": str(both)}))
+        alone = Subject(LdapSource(ldap_settings.parse(values)), admin, SELECTION)
+        await alone.next()
+        assert alone.watermark is not None
+        pages = [page async for page in source.changes(SELECTION, Watermark(stale.ldaps_url, alone.watermark.position))]
+        assert pages[-1].watermark is not None
+        assert pages[-1].watermark.replica == server.ldaps_url
+
+
 async def test_what_another_server_lacks_is_not_deleted(subject: Subject, server: OpenLdap) -> None:
     """Only the server at which the reading stands can be believed that somebody is gone."""
     stranger = "00112233-4455-6677-8899-aabbccddeeff"

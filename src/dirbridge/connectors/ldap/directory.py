@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dirbridge.connectors.ldap import entries, introduction, syncrepl
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 TOGETHER = 50
 """Entries asked for in one search."""
 PAGE = 500
+_NONE: Mapping[str, str] = MappingProxyType({})
 ANYTHING = "(objectClass=*)"
 LATE = 100
 """Changes that a check asks for once more."""
@@ -75,8 +77,19 @@ class Directory:
         self._names: dict[str, str] = {entries.folded(facts.head_name): facts.head}
 
     @classmethod
-    async def open(cls, settings: Settings, prefer: str = "") -> Directory:
-        """Connect to the preferred server, or to the first that answers.
+    async def open(
+        cls,
+        settings: Settings,
+        prefer: str = "",
+        *,
+        seen: Mapping[str, str] = _NONE,
+        read_to: Mapping[str, str] = _NONE,
+    ) -> Directory:
+        """Connect to the preferred server, or to the first that answers and is not behind.
+
+        Args:
+            seen: change numbers that servers of this directory had; one that shows none does not have them.
+            read_to: those of a position, which may be of an account that saw more of the servers.
 
         Raises:
             CredentialError: one server refused the account; the others are not asked.
@@ -87,7 +100,10 @@ class Directory:
             try:
                 connection = await Connection.open(settings, server)
                 try:
-                    return cls(settings, connection, await introduction.introduce(settings, connection))
+                    directory = cls(settings, connection, await introduction.introduce(settings, connection))
+                    if directory.lacks(seen) or (directory.facts.positions and directory.lacks(read_to)):
+                        raise _behind(settings, server)
+                    return directory
                 except BaseException:
                     await connection.close()
                     raise
@@ -445,7 +461,7 @@ def _refuse_referrals(server: str, elsewhere: Sequence[str]) -> None:
         )
 
 
-def behind(settings: Settings, server: str) -> TransientError:
+def _behind(settings: Settings, server: str) -> TransientError:
     """The error of a server that has not yet what was read before: what it lacks would look like deletes."""
     return TransientError(
         f"{server} lacks changes that {settings.name} had already.",

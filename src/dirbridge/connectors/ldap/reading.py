@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
 from dirbridge.connectors import paging
-from dirbridge.connectors.ldap import entries, schema, syncrepl, watermark
-from dirbridge.connectors.ldap.directory import Directory, behind
+from dirbridge.connectors.ldap import entries, schema, watermark
+from dirbridge.connectors.ldap.directory import Directory
 from dirbridge.connectors.ldap.entries import Plan
 from dirbridge.connectors.ldap.settings import Settings
 from dirbridge.connectors.ldap_wire.connection import Found
@@ -56,9 +56,6 @@ class Reading:
         refers to it is asked anew. What was deleted is looked up once more.
         """
         position = watermark.unpack(since.position, self._plan.digest)
-        facts = self._directory.facts
-        if facts.positions and self._directory.lacks(syncrepl.positions(position.cookie)):
-            raise behind(self._settings, facts.replica)
         idle, cookie = True, position.cookie
         gone: dict[str, None] = {}
         stream = self._directory.since(position.cookie, self._plan.filter, self._plan.attributes)

@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from uuid import UUID
 
-from dirbridge.connectors.ldap import checking, live_schema, locating
-from dirbridge.connectors.ldap.directory import Directory, behind
+from dirbridge.connectors.ldap import checking, live_schema, locating, syncrepl, watermark
+from dirbridge.connectors.ldap.directory import Directory
 from dirbridge.connectors.ldap.entries import Plan
 from dirbridge.connectors.ldap.reading import Reading
 from dirbridge.connectors.ldap.settings import Settings
@@ -47,7 +47,7 @@ class LdapSource:
             WatermarkExpired: only a full read leads on; always so where the server has no syncrepl.
             TransientError: `DirectoryBehind` where the server has not yet what was read before.
         """
-        async with await self._open(since.replica if since else "") as directory:
+        async with await self._open(since.replica if since else "", since) as directory:
             reading = self._reading(directory, selection)
             stream = reading.everything() if since is None else reading.since(since)
             async with aclosing(stream):
@@ -125,12 +125,12 @@ class LdapSource:
         plan = Plan(self._settings, selection, directory.facts.anchor)
         return Reading(self._settings, plan, directory, self._page_entries)
 
-    async def _open(self, prefer: str = "") -> Directory:
+    async def _open(self, prefer: str = "", since: Watermark | None = None) -> Directory:
         """Connect, to a server that is not behind what was seen before: what it lacks would look like deletes."""
-        directory = await self._signing_in.open(lambda: Directory.open(self._settings, prefer))
-        # A replica that is being filled shows no position at all until it has everything.
-        if directory.lacks(self._positions):
-            await directory.close()
-            raise behind(self._settings, directory.facts.replica)
-        self._positions.update(directory.facts.positions)
+        read_to = syncrepl.positions(watermark.cookie(since.position)) if since is not None else {}
+        directory = await self._signing_in.open(
+            lambda: Directory.open(self._settings, prefer, seen=self._positions, read_to=read_to)
+        )
+        for id, number in directory.facts.positions.items():
+            self._positions[id] = max(number, self._positions.get(id, ""))
         return directory

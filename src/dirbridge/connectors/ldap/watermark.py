@@ -30,6 +30,14 @@ def pack(position: Position) -> bytes:
     return positions.pack(position, _VERSION)
 
 
+def cookie(text: bytes) -> bytes:
+    """Give the cookie of a position, whatever it was read with; empty where it cannot be read."""
+    try:
+        return positions.unpack(text, Position, _VERSION).cookie
+    except WatermarkExpired:
+        return b""
+
+
 def unpack(text: bytes, digest: bytes) -> Position:
     """Read a position that goes with what is read now.
 
