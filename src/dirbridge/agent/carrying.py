@@ -7,9 +7,11 @@ beyond the process. The settings of this host decide whether it is done.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, Any
@@ -19,7 +21,7 @@ from dirbridge.agent.client import Gone, Pauses, ServiceClient
 from dirbridge.agent.settings import Settings, default_file
 from dirbridge.agent.state import State
 from dirbridge.contract import wire
-from dirbridge.contract.errors import TransientError
+from dirbridge.contract.errors import DirbridgeError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -77,11 +79,17 @@ class Carrying:
         )
         try:
             with tempfile.TemporaryFile() as file:
-                await asyncio.to_thread(self._collect, order, file)
+                await _aside(lambda: self._collect(order, file))
                 await self._carry(order, file)
         except OSError as error:
             logger.warning("Collecting failed: %s", error, extra={"event": "collection_failed"}, exc_info=error)
             await self._client.refuse_logs(order.id, f"The file cannot be written: {error.strerror}.")
+            return
+        except (DirbridgeError, Gone):
+            raise
+        except Exception as error:  # whatever a library raises must not end the agent
+            logger.exception("Collecting failed.", extra={"event": "collection_failed"})
+            await self._client.refuse_logs(order.id, f"Unexpected {type(error).__name__}; see the agent's log.")
             return
         logger.info("They were carried to the service.", extra={"event": "collection_carried"})
 
@@ -109,3 +117,29 @@ class Carrying:
                 if now() > until:
                     raise
                 await asyncio.sleep(pauses.next())
+
+
+async def _aside(work: Callable[[], None]) -> None:
+    """Do work that blocks for minutes in a thread that does not hold up the agent's end."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: Exception | None) -> None:
+        if done.done():  # the agent stops; nobody waits any more
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        failed: Exception | None = None
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - told to who waits
+            failed = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the agent has stopped
+            loop.call_soon_threadsafe(settle, failed)
+
+    threading.Thread(target=run, name="collect", daemon=True).start()
+    await done

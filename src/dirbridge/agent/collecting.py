@@ -11,6 +11,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -122,7 +123,10 @@ def _traces(folder: Path, begin: float) -> list[Path]:
     """Name the traces that were written to since a time, the newest first."""
     found = []
     for file in folder.glob("*.log*"):
-        status = file.lstat()
+        try:
+            status = file.lstat()
+        except FileNotFoundError:  # rotated away just now
+            continue
         if stat.S_ISREG(status.st_mode) and status.st_mtime >= begin:
             found.append((status.st_mtime, file))
     return [file for _, file in sorted(found, reverse=True)]
@@ -147,13 +151,21 @@ def _journal(begin: float, missing: list[str]) -> Iterator[str]:
     """Give what systemd's journal has of the agent's units."""
     command = ["journalctl", "--no-pager", "--quiet", "--output", "short-iso", "--lines", str(JOURNAL_LINES)]
     command += [f"--since=@{begin:.0f}", *(f"--unit={name}" for name in units.NAMES)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=JOURNAL_SECONDS, stdin=subprocess.DEVNULL, check=False
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        missing.append(f"journal: {getattr(error, 'strerror', None) or type(error).__name__}")
-        return
-    if done.returncode != 0:
-        missing.append(f"journal: {done.stderr.decode(errors='replace').strip()[:500]}")
-    yield from done.stdout.decode(errors="backslashreplace").splitlines(keepends=True)
+    with tempfile.TemporaryFile() as found:  # it may be longer than the agent's memory should be
+        try:
+            done = subprocess.run(
+                command,
+                stdout=found,
+                stderr=subprocess.PIPE,
+                timeout=JOURNAL_SECONDS,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            missing.append(f"journal: {getattr(error, 'strerror', None) or type(error).__name__}")
+            return
+        if done.returncode != 0:
+            missing.append(f"journal: {done.stderr.decode(errors='replace').strip()[:500]}")
+        found.seek(0)
+        for line in found:
+            yield line.decode(errors="backslashreplace")

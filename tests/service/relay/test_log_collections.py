@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import os
+import signal
 import ssl
 import subprocess
 import zipfile
@@ -212,3 +214,28 @@ async def test_collections_are_kept_for_a_day(relay: Service, new_agent: NewAgen
     async with relay.database.connection() as conn:
         assert await log_collections.list_of(conn, tenant, agent_id) == [young]
         assert await log_collections.part(conn, tenant, old.id, 0) is None
+
+
+async def test_agent_stops_while_it_collects(
+    relay: Service, api: httpx2.AsyncClient, new_agent: NewAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the journal, or a directory that does not answer the check, takes: nobody waits for that."""
+    programs, pid = tmp_path / "programs", tmp_path / "pid"
+    programs.mkdir()
+    (programs / "journalctl").write_text(f"#!/bin/sh\necho $$ > {pid}.new && mv {pid}.new {pid} && exec sleep 50\n")
+    (programs / "journalctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    agent = new_agent()
+    agent_id = await agent.enrol(relay)
+    agent.start()
+    await agent.logged("agent_started")
+    wanted = (await api.post(f"/{agent_id}/logCollections", json={})).json()
+    async with asyncio.timeout(60):
+        while not pid.exists():
+            await asyncio.sleep(0.1)
+    try:
+        agent.signal(signal.SIGTERM)
+        assert await agent.wait(8) == 0
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert (await api.get(f"/{agent_id}/logCollections/{wanted['id']}")).json()["status"] == "waiting"
