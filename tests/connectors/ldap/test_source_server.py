@@ -96,6 +96,19 @@ async def test_uid_that_somebody_else_takes_is_nobodys(subject: Subject, admin: 
     assert (full.members[posix], full.members[team]) == (set(), {ann})
 
 
+async def test_names_that_only_look_alike_are_two(subject: Subject, admin: Admin) -> None:
+    """Sharp s and double s are two; an accent is one, written as a letter of its own or not: as the server says."""
+    sharp, double = admin.add_person("Weiß"), admin.add_person("Weiss")
+    one, two = admin.add_group("One", "Weiß"), admin.add_group("Two", "WEISS")
+    bob = admin.add_person("Bob", manager=admin.dn("Weiß"))
+    rene = admin.add_person("Ren\u00e9")
+    three = admin.add_group("Three", "Rene\u0301", "Nobody")
+    await subject.next()
+    assert (subject.image.members[one], subject.image.members[two]) == ({sharp}, {double})
+    assert subject.image.members[three] == {rene}
+    assert subject.image.managers[bob] == {sharp}
+
+
 async def test_bad_values_fail_their_attribute_alone(subject: Subject, admin: Admin) -> None:
     """Bytes come as bytes, and a text that is none is a fault."""
     ann = admin.add_person("Ann", jpegPhoto=b"\xff\xd8\x00\x01", description="fine")

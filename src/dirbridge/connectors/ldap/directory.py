@@ -319,15 +319,20 @@ class Directory:
 
     async def _look_up(self, names: Mapping[str, str]) -> dict[str, str | None]:
         """Ask for names: together where the server answers that (RFC 5020), else one by one."""
-        there: set[str] = set()
+        head = entries.folded(self.facts.head_name)
+        there: dict[str, str | None] = {}
         if self.facts.anchor == ENTRY_UUID:
             asked = [*names.values(), self.facts.head_name]
             answer = await self._equal(await self._reader(), "entryDN", asked, ())
             self.learn(answer)
-            there = {entries.folded(one[0]) for one in answer}
-        if entries.folded(self.facts.head_name) not in there:
-            self.learn([one for name in names.values() if (one := await self.at(name)) is not None])
-        return {key: self._names.get(key) for key in names}
+            there = {entries.folded(one[0]): self._anchor(one) for one in answer}
+        # What is equal is the server's to say: it may give an entry by a name that is written otherwise.
+        if head not in there or there.keys() - names.keys() - {head}:
+            for key in names.keys() - there.keys():
+                one = await self.at(names[key])
+                there[key] = self._anchor(one) if one is not None else None
+                self.learn([one] if one is not None else [])
+        return {key: there.get(key) for key in names}
 
     async def _equal(
         self, connection: Connection, attribute: str, values: Sequence[str], attributes: Sequence[str]

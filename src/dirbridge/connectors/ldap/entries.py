@@ -255,13 +255,16 @@ def member_names(values: Attributes) -> tuple[list[str], list[str]]:
 
 
 def folded(name: str) -> str:
-    """A distinguished name in a form in which equal names are equal: case and blanks around parts do not count."""
+    """A distinguished name in a form in which equal names are equal: case and blanks around parts do not count.
+
+    Lower case it is, and not Unicode's case folding: that makes one of Weiß and Weiss, which are two at a server.
+    """
     if _PLAIN.fullmatch(name) is not None:  # nearly every one, many thousand times
-        return name.casefold()
+        return name.lower()
     try:
-        return dn.join(dn.split(name)).casefold()
+        return dn.join(dn.split(name)).lower()
     except ValueError:
-        return name.casefold()
+        return name.lower()
 
 
 def above(name: str) -> str:
