@@ -5,9 +5,10 @@ import os
 import pwd
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,62 @@ def test_state_of_root_becomes_the_accounts(places: Places) -> None:
     assert {file.stat().st_uid for file in places.state.iterdir()} == {uid}
     state.save(places.state, identity, state.new_key(), b"certificate", b"trust")
     assert {(file.stat().st_uid, file.stat().st_mode & 0o777) for file in places.state.iterdir()} == {(uid, 0o600)}
+
+
+@needs_root
+def test_account_cannot_have_root_give_it_a_file(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Links by name and hard ones, and a folder that is exchanged while the state is handed over, lead nowhere."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("shadow", "linked", "named"):
+        (outside / name).write_text("root's")
+    install(places, lambda _: None)
+    inside = places.state / "traces"
+    inside.mkdir()
+    (inside / "shadow").write_text("")
+    (places.state / "linked").hardlink_to(outside / "linked")
+    (places.state / "named").symlink_to(outside / "named")
+    os.mkfifo(places.state / "pipe")
+
+    def exchanging(change: Callable[..., None]) -> Callable[..., None]:
+        def call(*words: Any, **options: Any) -> None:
+            change(*words, **options)
+            if not inside.is_symlink():
+                inside.rename(places.state / "aside")
+                inside.symlink_to(outside)
+
+        return call
+
+    for name in ("chown", "fchown"):
+        monkeypatch.setattr(os, name, exchanging(getattr(os, name)))
+    install(places, lambda _: None)
+    assert inside.is_symlink()
+    assert {file.stat().st_uid for file in outside.iterdir()} == {0}
+
+
+@needs_root
+def test_account_can_enter_whatever_roots_mask_is(places: Places) -> None:
+    """Hardened hosts give root a mask of 027 or 077; the agent's account must reach settings and program."""
+    before = os.umask(0o077)
+    try:
+        install(places, lambda _: None)
+    finally:
+        os.umask(before)
+    made = (places.settings.parent, places.home, places.home / "versions", places.state.parent)
+    assert {each.stat().st_mode & 0o777 for each in made} == {0o755}
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["home", "settings", "unit_folder"])
+def test_what_root_trusts_does_not_lie_in_the_accounts_folder(places: Places, place: str) -> None:
+    wrong: dict[str, Any] = {place: places.state / "below" / "it"}
+    with pytest.raises(ConfigurationError) as refused:
+        install(replace(places, **wrong), lambda _: None)
+    assert refused.value.code == "PlacesUnsafe"
+    assert not places.state.exists()
+    assert not exists(places.account)
 
 
 @needs_root

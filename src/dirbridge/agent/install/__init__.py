@@ -10,6 +10,7 @@ import grp
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,6 +67,7 @@ def install(places: Places, tell: Tell) -> None:
         ConfigurationError: this is not root, or the host does not let us.
     """
     _need_root("installed")
+    _apart(places)
     record = Record.open(places.record)
     _folder(places.settings.parent, record, tell)
     _account(places, record, tell)
@@ -177,6 +179,21 @@ def _need_root(done: str) -> None:
         )
 
 
+def _apart(places: Places) -> None:
+    """See that nothing that root trusts lies in the folder that the account gets.
+
+    Raises:
+        ConfigurationError: something does.
+    """
+    for each in (places.home, places.settings, places.unit_folder):
+        if each.resolve().is_relative_to(places.state.resolve()):
+            raise ConfigurationError(
+                f"{each} lies in {places.state}, which belongs to the agent's account; root would run what it writes.",
+                code="PlacesUnsafe",
+                recommended_action="Name places of their own: --home, --settings, --unit-folder, --state.",
+            )
+
+
 def _account(places: Places, record: Record, tell: Tell) -> None:
     """Make the system account, without a password, a shell or a home."""
     try:
@@ -212,15 +229,31 @@ def _folder(folder: Path, record: Record, tell: Tell) -> None:
     """Make a folder that everybody may enter; what lies in it has modes of its own."""
     for each in reversed([folder, *folder.parents]):
         if not each.exists():
-            each.mkdir(mode=0o755)
+            each.mkdir()
+            each.chmod(0o755)  # whatever the mask of root's shell is
             record.add("folders", each)
             tell(f"Made {each}.")
 
 
 def _hand_over(folder: Path, uid: int, gid: int) -> None:
-    """Give the state to the account: root may have enrolled before."""
-    for each in (folder, *folder.rglob("*")):
-        os.chown(each, uid, gid, follow_symlinks=False)
+    """Give the state to the account: root may have enrolled before.
+
+    The account may be at work there, and be somebody else's: no name is looked up twice, no link is followed, and what
+    has another name elsewhere is left alone.
+    """
+    for _, _, names, within in os.fwalk(folder.resolve()):
+        os.fchown(within, uid, gid)
+        for name in names:
+            try:
+                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=within)
+            except OSError:  # a link, or gone meanwhile
+                continue
+            try:
+                known = os.fstat(descriptor)
+                if stat.S_ISREG(known.st_mode) and known.st_nlink == 1:
+                    os.fchown(descriptor, uid, gid)
+            finally:
+                os.close(descriptor)
     folder.chmod(0o700)
 
 

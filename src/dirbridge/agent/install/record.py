@@ -34,7 +34,8 @@ class Record:
             raise ConfigurationError(
                 f"The record of the installation {file} cannot be read: {error}.",
                 code="RecordDamaged",
-                recommended_action="Install again, which writes it anew; then uninstall.",
+                recommended_action="Put it back from a back-up, or remove it and install again, which writes it anew; "
+                "uninstalling then leaves the account and the folders that are there now.",
             ) from error
         return cls(file, made)
 
