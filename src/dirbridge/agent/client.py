@@ -86,8 +86,11 @@ class Pauses:
         return min(pause, self._longest) * random.uniform(0.5, 1.0)
 
 
-def tls(trust_file: str) -> ssl.SSLContext:
+def tls(trust_file: str, content: bytes | None = None) -> ssl.SSLContext:
     """Trust these certificates and no others.
+
+    Args:
+        content: of the file, where it has been read already.
 
     Raises:
         ConfigurationError: the file holds none.
@@ -95,8 +98,11 @@ def tls(trust_file: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=trust_file)
-    except (OSError, ssl.SSLError) as error:
+        if content is None:
+            context.load_verify_locations(cafile=trust_file)
+        else:
+            context.load_verify_locations(cadata=content.decode("ascii", "ignore"))
+    except (OSError, ssl.SSLError, ValueError) as error:
         raise ConfigurationError(
             f"The certificates in {trust_file} cannot be used: {error}.",
             code="TrustUnreadable",

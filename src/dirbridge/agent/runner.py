@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dirbridge.agent import state as states
 from dirbridge.agent.carrying import Carrying
@@ -254,7 +254,7 @@ def only_one(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ConfigurationError(
-                f"The agent of {folder} is already running as process {_pid(lock)}.",
+                f"The agent of {folder} is already running as process {_pid(lock.fileno())}.",
                 code="AlreadyRunning",
                 recommended_action="Stop that process first, or name another agent's folder with --state.",
             ) from error
@@ -266,17 +266,24 @@ def only_one(folder: Path) -> Iterator[None]:
 def running_pid(folder: Path) -> int | None:
     """Give the process that runs as this agent; None where there is none."""
     try:
-        with (folder / LOCK).open("r") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _pid(lock)
+        # The updater asks this as root, in a folder of the agent's account: nothing there may hold it up.
+        lock = os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid(lock)
     except OSError:
         pass
+    finally:
+        os.close(lock)
     return None
 
 
-def _pid(lock: IO[str]) -> int | None:
-    lock.seek(0)
-    text = lock.read().strip()
+def _pid(lock: int) -> int | None:
+    try:
+        text = os.pread(lock, 20, 0).strip()
+    except OSError:  # a pipe, or a folder
+        return None
     return int(text) if text.isdigit() else None

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from dirbridge.agent.replacing import replace
+from dirbridge.agent.updater.notes import read_plain
 from dirbridge.contract.errors import ConfigurationError
 
 KEY, CERTIFICATE, TRUST, IDENTITY = "key.pem", "certificate.pem", "ca.pem", "agent.json"
@@ -103,9 +104,12 @@ def load_identity(folder: Path) -> Identity:
             recommended_action="Run `dirbridge agent enrol --service URL --code CODE`, or name its folder by --state.",
         )
     try:
-        known = json.loads((folder / IDENTITY).read_text("utf-8"))
-        return Identity(known["service"], known["agent"], known["tenant"], known["issuer"], tuple(known["domains"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        known = json.loads(read_plain(folder / IDENTITY))
+        words = [known[name] for name in ("service", "agent", "tenant", "issuer")]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError("text is expected")
+        return Identity(*words, tuple(known["domains"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder, error) from error
 
 

@@ -67,7 +67,17 @@ def test_both_hold(tmp_path: Path) -> None:
     assert found.hindrance(at("2026-03-02T01:30")) == ""
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"window": {"start": "1"}}', '{"wanted": "../../etc"}', '{"wanted": 3}'])
+@pytest.mark.parametrize("last", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59"])
+def test_last_day_there_is_means_never(tmp_path: Path, last: str) -> None:
+    """East of Greenwich that moment lies in no year that a clock knows."""
+    said = given(tmp_path, f'{{"deferUntil": "{last}"}}').hindrance(at("2026-03-01T12:00"))
+    assert "deferred until 9999-12-31 23:59" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"x": ' + "[" * 100_000, '{"window": {"start": "1"}}', '{"wanted": "../../etc"}', '{"wanted": 3}'],
+)
 def test_what_cannot_be_read_updates_nothing(tmp_path: Path, text: str) -> None:
     with pytest.raises(TransientError) as refused:
         given(tmp_path, text)

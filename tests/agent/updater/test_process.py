@@ -1,6 +1,7 @@
 """An update is made, or it never was: every step of it may fail, and the version that worked is at work again."""
 
 import asyncio
+import errno
 import json
 import os
 import shlex
@@ -280,6 +281,88 @@ async def test_hostile_service_changes_nothing(host: Places, signed: Signed) -> 
     assert made_up.logged(host.state) == ["1.0.0 agent run"]
     signed.files[place] = honest
     assert await look(host) == "1.1.0"
+
+
+async def test_full_disk_keeps_no_broken_version(host: Places, signed: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cannot be remembered that a version failed, the one that works comes back all the same."""
+    await start(host)
+    signed.add("1.1.0", made_up.release("1.1.0", "ends"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Home, "condemn", full)
+    assert await look(host) is None
+    assert (host.home.current(), host.home.trial()) == ("1.0.0", None)
+    await at_work(host, "1.0.0")
+    assert "No space left" in made_up.phase(host.state)[1]
+
+
+async def test_updater_that_was_killed_on_the_way_back_goes_on_back(host: Places) -> None:
+    """What was found broken is not started once more."""
+    await start(host)
+    host.home.own.mkdir()
+    host.home.begin_trial(Trial("1.0.0", "1.1.0"))
+    host.home.condemn("1.1.0", "it does not run")
+    assert await look(host) is None
+    assert (host.home.current(), host.home.trial()) == ("1.0.0", None)
+    assert made_up.logged(host.state) == ["1.0.0 agent run", "1.0.0 agent run"]
+    assert made_up.phase(host.state) == ("rolled-back", "1.1.0 was not at work: it does not run. Back to 1.0.0.")
+
+
+async def test_report_that_cannot_be_removed_stops_no_way_back(host: Places, signed: Signed) -> None:
+    """A folder in its place: of a broken version, or of somebody who took the account over."""
+    await start(host)
+    (host.state / "report.json").unlink()
+    (host.state / "report.json").mkdir()
+    signed.add("1.1.0", made_up.release("1.1.0", "ends"))
+    assert await look(host) is None
+    assert (host.home.current(), host.home.trial()) == ("1.0.0", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "trap"),
+    [
+        ("agent.lock", "pipe"),
+        ("agent.json", "pipe"),
+        ("agent.json", "deep"),
+        ("ca.pem", "pipe"),
+        ("updater.json", "deep"),
+        ("report.json", "deep"),
+        ("report.json", "link"),
+    ],
+)
+async def test_account_of_the_agent_cannot_hold_the_updater_up(host: Places, name: str, trap: str) -> None:
+    """Whatever it puts in the place of a note, the updater, which is root, neither waits for ever nor falls over."""
+    file = host.state / name
+    file.unlink(missing_ok=True)
+    if trap == "pipe":
+        os.mkfifo(file)
+    elif trap == "link":
+        file.symlink_to("/dev/zero")
+    else:
+        file.write_bytes(b"[" * 100_000)
+    code = (
+        "import asyncio, sys; from pathlib import Path\n"
+        "from dirbridge.agent.updater.gate import Gate, look\n"
+        "from dirbridge.agent.updater.home import Home\n"
+        "from dirbridge.agent.updater.process import Places, Updater\n"
+        "home, settings, state = map(Path, sys.argv[1:])\n"
+        "look(state, '1.0.0')\n"
+        "updater = Updater(Places(Home(home), settings, state, ['false']), Gate(1, 0), pause=0)\n"
+        "asyncio.run(updater.run(asyncio.Event(), once=True))\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, str(host.home.folder), str(host.settings), str(host.state),
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        _, said = await asyncio.wait_for(process.communicate(), 20)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, said.decode()[-2000:]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to give up")

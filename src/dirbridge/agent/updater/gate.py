@@ -7,14 +7,13 @@ nobody can reach the service, the updater neither, the version is not to blame, 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dirbridge.agent.health import REPORT
 from dirbridge.agent.runner import running_pid
-from dirbridge.agent.updater.notes import read_note
+from dirbridge.agent.updater.notes import read_json
 
 LOOK = 0.2
 """Seconds between two looks."""
@@ -59,10 +58,7 @@ def look(folder: Path, version: str) -> tuple[int | None, str]:
     process = running_pid(folder)
     if process is None:
         return None, "it does not run"
-    try:
-        report = json.loads(read_note(folder / REPORT) or b"{}")
-    except ValueError:
-        report = {}
+    report = read_json(folder / REPORT)
     if not isinstance(report, dict) or not report:
         return process, "it has not been found by the service"
     if report.get("version") != version:

@@ -6,6 +6,7 @@ this host's, and the window is always its local time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from datetime import datetime, time
@@ -63,7 +64,9 @@ class Orders(msgspec.Struct, frozen=True, rename="camel"):
         """
         until = self.defer_until
         if until is not None:
-            until = until.replace(tzinfo=now.tzinfo) if until.tzinfo is None else until.astimezone(now.tzinfo)
+            until = until.replace(tzinfo=now.tzinfo) if until.tzinfo is None else until
+            with contextlib.suppress(OverflowError):  # the last day there is means never, wherever the host is
+                until = until.astimezone(now.tzinfo)
             if now < until:
                 return f"Updates are deferred until {until:%Y-%m-%d %H:%M %Z}."
         if self.window is not None and not self.window.holds(now.time()):
@@ -94,7 +97,7 @@ def read(folder: Path) -> Orders:
         orders = msgspec.json.decode(content, type=Orders)
         if orders.wanted is not None:
             releases.order(orders.wanted)
-    except (ValueError, ConfigurationError) as error:
+    except (ValueError, RecursionError, ConfigurationError) as error:
         raise TransientError(
             f"{folder / ORDERS}, which says when to update, cannot be read: {error}.",
             code="UpdaterOrdersDamaged",

@@ -29,6 +29,7 @@ from dirbridge.agent.updater import archive, gate, orders, status
 from dirbridge.agent.updater.fetching import Fetcher
 from dirbridge.agent.updater.gate import Gate
 from dirbridge.agent.updater.home import Home, Trial
+from dirbridge.agent.updater.notes import read_note
 from dirbridge.agent.updater.orders import Orders
 from dirbridge.agent.updater.repository import PATH, Repository, choose
 from dirbridge.agent.updater.status import Phase
@@ -118,6 +119,9 @@ class Updater:
         """Do all that is to be done now. What goes wrong is told and tried again."""
         try:
             trial = self.places.home.trial()
+            if trial is not None and trial.to in self.places.home.bad():  # cut off on the way back
+                await self._take_back(trial, self.places.home.bad()[trial.to])
+                return None
             if trial is not None:
                 return await self._prove(trial)
             return await self._update()
@@ -230,8 +234,8 @@ class Updater:
             "%s is not at work: %s. Going back to %s.", trial.to, why, trial.from_,
             extra={"event": "update_taken_back", "version": trial.to},
         )  # fmt: skip
-        if trial.worked:
-            self.places.home.condemn(trial.to, why)
+        with contextlib.suppress(OSError):  # a full disk must not keep the one that works from coming back
+            self._condemn(trial, why)
         said = f"{trial.to} was not at work: {why}. Back to {trial.from_}."
         self._say("rolled-back", said, trial.from_, trial.to)
         failed = await self._start(trial.from_)
@@ -240,12 +244,20 @@ class Updater:
             said = f"{trial.to} was not at work: {why}. {trial.from_} is back, and is not at work either: {failed}."
             self._say("failed", said, trial.from_, trial.to)
             logger.error("%s", said, extra={"event": "update_failed"})
+        self._condemn(trial, why)
+
+    def _condemn(self, trial: Trial, why: str) -> None:
+        if trial.worked and trial.to not in self.places.home.bad():
+            self.places.home.condemn(trial.to, why)
 
     async def _start(self, version: str) -> str:
         """Make a version the current one, restart the agent, and say why it is not at work."""
         places = self.places
         places.home.switch(version)
-        (places.state / REPORT).unlink(missing_ok=True)
+        try:
+            (places.state / REPORT).unlink(missing_ok=True)
+        except OSError as error:  # it is looked at again: what is no report proves nothing
+            logger.warning("%s could not be removed: %s", places.state / REPORT, error.strerror)
         failure = await asyncio.to_thread(_run, places.restart, RESTART)
         if failure:
             return f"the agent could not be restarted: {failure}"
@@ -263,7 +275,8 @@ class Updater:
         """Give the service's URL and a client of it: the agent's own way out, as its settings are now."""
         identity = agent_state.load_identity(self.places.state)
         common = agent_settings.load(self.places.settings).common
-        async with http(identity.service, common, tls(str(self.places.state / agent_state.TRUST))) as client:
+        trust = self.places.state / agent_state.TRUST
+        async with http(identity.service, common, tls(str(trust), read_note(trust) or b"")) as client:
             yield identity.service, client
 
     def _say(self, phase: Phase, message: str, from_: str | None = None, to: str | None = None) -> None:

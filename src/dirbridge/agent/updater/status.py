@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dirbridge.agent.replacing import replace
-from dirbridge.agent.updater.notes import read_note
+from dirbridge.agent.updater.notes import read_json
 
 STATUS = "update.json"
 MESSAGE = 1000
@@ -33,8 +33,5 @@ def write(
 
 def read(folder: Path) -> Mapping[str, Any] | None:
     """Give what was last said; None where there is nothing, or nothing that can be read."""
-    try:
-        said = json.loads(read_note(folder / STATUS) or b"null")
-    except ValueError:
-        return None
+    said = read_json(folder / STATUS)
     return said if isinstance(said, Mapping) else None
