@@ -39,7 +39,8 @@ async def test_agents_get_what_was_published(
         assert answer.headers["content-length"] == str(stored_file.stat().st_size)
         assert answer.content == stored_file.read_bytes()
     digest = file.name.partition(".")[0]
-    for path in ("metadata/2.root.json", "metadata/..%2f", f"targets/{digest}", f"targets/{'0' * 64}.{NAME}"):
+    odd = ("metadata/%00", f"targets/{digest}.%00")
+    for path in (*odd, "metadata/2.root.json", "metadata/..%2f", f"targets/{digest}", f"targets/{'0' * 64}.{NAME}"):
         answer = await client.get(f"{AGENTS}/{path}")
         assert answer.status_code == 404, path
     listed = (await administrator.get())["value"]

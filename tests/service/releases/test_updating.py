@@ -53,12 +53,12 @@ class Heard:
         self.tenant = tenant
 
     async def __call__(
-        self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", to: Any = None
+        self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", to: Any = None, at: str | None = None
     ) -> dict[str, Any]:
         async with self.database.transaction() as conn:
             known = await agents.get(conn, self.tenant, agent)
             assert known is not None
-            return await updating.told(conn, self.tenant, known, version, {"phase": phase, "to": to})
+            return await updating.told(conn, self.tenant, known, version, {"phase": phase, "to": to, "at": at})
 
     async def waits(self, agent: UUID, phase: Any = "idle", version: str = "1.0.0", to: Any = None) -> bool:
         """Whether it has to let others go first."""
@@ -189,6 +189,32 @@ async def test_a_failed_update_holds_nobody_up(told: Heard, behind: list[UUID]) 
         await told(first, phase, to="1.1.0")
         assert not await told.waits(second)
         await told(second, version="1.1.0")
+
+
+async def test_an_updater_that_ended_in_the_middle_keeps_no_turn(told: Heard, behind: list[UUID]) -> None:
+    """Its agent goes on saying what it said last: nothing new for hours."""
+    first, second, _ = behind
+    for begun, passes, keeps in ((timedelta(minutes=5), 6, True), (timedelta(hours=3), 5, False)):
+        at = (datetime.now(UTC) - begun).isoformat()
+        await told(first, "downloading", at=at)
+        await told.later(timedelta(minutes=passes))
+        await told(first, "downloading", at=at)
+        await told.later(timedelta(minutes=passes))
+        assert await told.waits(second) == keeps
+
+
+async def test_a_version_that_is_gone_takes_no_turn(
+    administrator: Administrator, publisher: Publisher, told: Heard, behind: list[UUID]
+) -> None:
+    """Who is to have a release that was withdrawn has nothing to do, and holds nobody up."""
+    publisher.release("1.2.0")
+    await administrator.publish(publisher)
+    assert (await administrator.choose(version="1.2.0", agentId=str(behind[0]))).status_code == 204
+    publisher.repository.withdraw("1.2.0")
+    publisher.sign()
+    await administrator.publish(publisher)
+    assert (await told(behind[0]))["wanted"] == "1.2.0"
+    assert not await told.waits(behind[1])
 
 
 async def test_nobody_waits_for_agents_that_are_gone(told: Heard, behind: list[UUID]) -> None:

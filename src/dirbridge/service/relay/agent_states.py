@@ -64,7 +64,7 @@ def judge(agent: Agent, certificate_life: timedelta) -> Condition:
         return Condition(AgentState.REVOKED, (_revoked(agent.revoked_at),))
     update = agent.report.get("update") or {}
     is_updating = str(update.get("phase")) in UPDATING
-    if agent.is_connected and is_updating and not _is_stuck(agent, update):
+    if agent.is_connected and is_updating and not is_stuck(agent, update):
         return Condition(AgentState.UPDATING, (_updating(update),))
     if not agent.is_there:
         return Condition(AgentState.INACTIVE, (_inactive(agent),))
@@ -162,7 +162,7 @@ def _no_heartbeat(agent: Agent) -> Reason:
     )
 
 
-def _is_stuck(agent: Agent, update: dict[str, Any]) -> bool:
+def is_stuck(agent: Agent, update: dict[str, Any]) -> bool:
     """Whether an update that is said to go on cannot be going on any more."""
     try:
         began = datetime.fromisoformat(str(update.get("at")))
@@ -179,7 +179,7 @@ def _failed_update(agent: Agent, update: dict[str, Any]) -> Iterator[Reason]:
             message=f"Version {update.get('to') or '?'} did not work on its host and was taken back. {said}".strip(),
             recommended_action="Withdraw that release, or see the updater's log on the host.",
         )
-    elif str(update.get("phase")) in UPDATING and _is_stuck(agent, update):
+    elif str(update.get("phase")) in UPDATING and is_stuck(agent, update):
         yield Reason(
             code="UpdateFailed",
             message=f"An update to version {update.get('to') or '?'} began at {update['at']} and did not end.",

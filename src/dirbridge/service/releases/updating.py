@@ -17,13 +17,11 @@ from dirbridge.contract import release as releases
 from dirbridge.contract.errors import ConfigurationError
 from dirbridge.service.graph import updater
 from dirbridge.service.graph.responses import moment
+from dirbridge.service.relay import agent_states
 from dirbridge.store import releases as stored
 from dirbridge.store import tenant_settings, update_turns
 from dirbridge.store.agents import Agent
 from dirbridge.store.database import Connection
-
-_AT_WORK = {"downloading", "installing", "checking"}
-"""Phases of an updater. Source: the agent's `updater/status`."""
 
 
 async def told(
@@ -54,11 +52,16 @@ async def told(
         return answer
     phase = str(update.get("phase"))
     given_up = {str(update.get("to"))} if phase == "rolled-back" else set()
-    if phase == "failed" or not _newer(({wanted} if wanted else offered) - given_up, version):
+    if phase == "failed" or not _newer((offered & {wanted} if wanted else offered) - given_up, version):
         await update_turns.end(conn, tenant, agent.id)
         return answer
-    waits = await update_turns.take(conn, tenant, agent.id, agent.domains, at_work=phase in _AT_WORK)
+    waits = await update_turns.take(conn, tenant, agent.id, agent.domains, at_work=_is_at_work(agent, update))
     return answer if waits is None else answer | {"deferUntil": _later(answer["deferUntil"], waits)}
+
+
+def _is_at_work(agent: Agent, update: Mapping[str, Any]) -> bool:
+    """Say whether an agent is being updated just now, and not by an updater that ended in the middle."""
+    return str(update.get("phase")) in agent_states.UPDATING and not agent_states.is_stuck(agent, update)
 
 
 def _newer(offered: Collection[str], version: str) -> bool:
