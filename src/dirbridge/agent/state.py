@@ -105,10 +105,9 @@ def load_identity(folder: Path) -> Identity:
         )
     try:
         known = json.loads(read_plain(folder / IDENTITY))
-        words = [known[name] for name in ("service", "agent", "tenant", "issuer")]
-        if not all(isinstance(word, str) for word in words):
+        if not all(isinstance(known[name], str) for name in ("service", "agent", "tenant", "issuer")):
             raise TypeError("text is expected")
-        return Identity(*words, tuple(known["domains"]))
+        return Identity(known["service"], known["agent"], known["tenant"], known["issuer"], tuple(known["domains"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder, error) from error
 

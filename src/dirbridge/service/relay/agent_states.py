@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -162,7 +162,7 @@ def _no_heartbeat(agent: Agent) -> Reason:
     )
 
 
-def is_stuck(agent: Agent, update: dict[str, Any]) -> bool:
+def is_stuck(agent: Agent, update: Mapping[str, Any]) -> bool:
     """Whether an update that is said to go on cannot be going on any more."""
     try:
         began = datetime.fromisoformat(str(update.get("at")))
