@@ -1,5 +1,6 @@
 """The agent's state folder: private from the first byte, and refused where it is not."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from dirbridge.agent import state
-from dirbridge.agent.runner import only_one, running_pid
+from dirbridge.agent.runner import LOCK, only_one, running_pid
 from dirbridge.agent.state import Identity
 from dirbridge.contract.errors import ConfigurationError
 
@@ -102,3 +103,11 @@ def test_two_processes_of_one_agent(folder: Path) -> None:
         with pytest.raises(ConfigurationError, match=f"already running as process {pid}"), only_one(folder):
             pass
     assert running_pid(folder) is None
+
+
+def test_number_is_of_the_process_that_runs(tmp_path: Path) -> None:
+    """Whatever the process before left in the file."""
+    for left in ("7", "4194304999", "nonsense"):
+        (tmp_path / LOCK).write_text(left)
+        with only_one(tmp_path):
+            assert running_pid(tmp_path) == os.getpid()

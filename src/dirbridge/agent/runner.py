@@ -249,7 +249,7 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         ConfigurationError: one runs already.
     """
-    with (folder / LOCK).open("a+") as lock:
+    with open(folder / LOCK, "r+", opener=_or_made) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -261,6 +261,14 @@ def only_one(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # a full disk: the lock holds without the number, too
             os.ftruncate(lock.fileno(), os.pwrite(lock.fileno(), str(os.getpid()).encode(), 0))
         yield
+
+
+def _or_made(name: str, flags: int) -> int:
+    """Open a file, or make it. Not for appending: Linux would write the number behind that of the process before.
+
+    Source: pwrite(2), "Bugs".
+    """
+    return os.open(name, flags | os.O_CREAT, 0o666)
 
 
 def running_pid(folder: Path) -> int | None:
