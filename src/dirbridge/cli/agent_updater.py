@@ -53,7 +53,7 @@ _options = [
         type=click.FloatRange(min=0),
         default=15,
         show_default=True,
-        help="Seconds that it must stay at work before it is kept.",
+        help="Seconds that a new version must stay at work before it is kept.",
     ),
 ]
 
@@ -61,6 +61,7 @@ _options = [
 @click.command()
 @click.option(
     "--restart",
+    metavar="COMMAND",
     default="systemctl restart dirbridge-agent.service",
     show_default=True,
     help="Command that restarts the agent.",
@@ -115,7 +116,8 @@ def supervise(
 ) -> None:
     """Run agent and updater where there is no systemd, as in a container, until SIGTERM or Ctrl-C.
 
-    SIGHUP restarts the agent. Ends with the agent's exit code where starting it again does not help.
+    It starts what `agent install --files-only` made the current version. SIGHUP restarts the agent. Ends with the
+    agent's exit code where starting it again does not help.
     """
     from dirbridge.agent.updater.home import Home
     from dirbridge.agent.updater.supervisor import Supervisor
@@ -124,7 +126,9 @@ def supervise(
     _log(settings)
     common = ["--settings", str(settings), "--state", str(state)]
     options = ["--every", str(every), "--patience", str(patience), "--settle", str(settle)]
-    supervisor = Supervisor(Home(home), common, options, pause)
+    versions = Home(home)
+    versions.current()  # without one there is nothing to start
+    supervisor = Supervisor(versions, common, options, pause)
 
     async def run(stop: asyncio.Event) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, supervisor.restarts.set)

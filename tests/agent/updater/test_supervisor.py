@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dirbridge.agent.updater.home import Home, Trial
+from dirbridge.cli import main
 from dirbridge.contract.release import Release, here
 from tests.agent.updater.signing import archive
 
@@ -129,3 +130,12 @@ async def test_nothing_outlives_a_supervisor_that_is_killed(supervised: Supervis
     async with asyncio.timeout(20):
         while any(Path(f"/proc/{pid}").exists() for pid in pids):
             await asyncio.sleep(0.02)
+
+
+def test_home_without_a_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to start, and it is said what makes a version."""
+    places = ["--home", str(tmp_path / "home"), "--settings", str(tmp_path / "agent.toml"), "--state", str(tmp_path)]
+    assert main.run(["agent", "supervise", *places]) == 3
+    told = capsys.readouterr().err
+    assert f"no current version of the agent in {tmp_path}/home" in told
+    assert "dirbridge agent install" in told
