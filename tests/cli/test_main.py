@@ -113,7 +113,7 @@ def test_question_without_a_yes_is_told(monkeypatch: pytest.MonkeyPatch, capsys:
     for answer in ("", "n\n"):
         monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
         assert main.run(["act", "--ask"]) == 130
-        assert "Nothing was done" in capsys.readouterr().err
+        assert "see --help" in capsys.readouterr().err
     assert main.run(["act"]) == 130
     assert "Nothing was done" not in capsys.readouterr().err
 

@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 
 _places = [
-    click.option("--account", default="dirbridge-agent", show_default=True, help="System account that runs the agent."),
+    click.option(
+        "--account",
+        metavar="NAME",
+        default="dirbridge-agent",
+        show_default=True,
+        help="System account that runs the agent.",
+    ),
     click.option(
         "--settings",
         "settings",

@@ -118,9 +118,10 @@ def run(arguments: list[str]) -> int:
         complain(_of_click(error), as_json=_wants_json(arguments))
         return FAILED
     except (click.Abort, KeyboardInterrupt) as left:
-        # Without a cause it was a question that nobody answered with yes; Ctrl-C while something ran has one.
+        # Without a cause it was a question that nobody answered, or not with yes; Ctrl-C while something ran has one.
         if isinstance(left, click.Abort) and left.__cause__ is None and not _wants_json(arguments):
-            click.echo("\nNothing was done, as nobody said yes. --yes does it without asking.", err=True)
+            told = "Nothing was done, as nobody said yes or gave what was asked for."
+            click.echo(f"\n{told} An option does it without asking: see --help.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output is gone; keep the interpreter from complaining when it flushes.

@@ -156,7 +156,9 @@ def _change(command: Callable[..., Any]) -> Callable[..., Any]:
 @release.command()
 @_folder
 @click.argument("file", type=_file)
-@click.option("--channel", default="stable", show_default=True, help="Who is offered it; agents take `stable`.")
+@click.option(
+    "--channel", metavar="NAME", default="stable", show_default=True, help="Who is offered it; agents take `stable`."
+)
 @_json
 @_change
 def add(repository: Repository, file: Path, channel: str) -> None:
