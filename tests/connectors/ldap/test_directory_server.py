@@ -14,6 +14,7 @@ from dirbridge.connectors import source_conformance
 from dirbridge.connectors.ldap import settings as ldap_settings
 from dirbridge.connectors.ldap.source import LdapSource
 from dirbridge.connectors.source_conformance import Check, Subject
+from dirbridge.contract.entry import Watermark
 from dirbridge.contract.errors import WatermarkExpired
 from tests.connectors.ldap.conftest import SELECTION, Admin, at_work, connect, values_for
 from tests.connectors.ldap.directory_server import CHANGE_LOG, DirectoryServer
@@ -69,6 +70,15 @@ async def test_changes_that_389_ds_has_forgotten_lead_to_a_full_read(tmp_path: P
         assert "nsslapd-changelogmaxage" in raised.value.reason
         assert [one.anchor for page in await subject.read_pages(bob) for one in page.deleted] == [bob]
         admin.handle.unbind_s()
+
+
+async def test_position_of_another_389_ds_expires(there: Subject) -> None:
+    """Servers that were made from one image call themselves alike and would take it; their numbers differ."""
+    await there.next()
+    assert there.watermark is not None
+    there.watermark = Watermark("ldaps://twin.test:636", there.watermark.position)
+    with pytest.raises(WatermarkExpired):
+        await there.next()
 
 
 async def test_check_notices_389_ds_that_tells_no_changes(other: DirectoryServer, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from dirbridge.connectors.ldap_wire.connection import Found
 from dirbridge.connectors.ldap_wire.values import text
 from dirbridge.connectors.paging import FillingPage
 from dirbridge.contract.entry import BackReferences, ChangePage, Container, Tombstone, Watermark
-from dirbridge.contract.errors import ConfigurationError
+from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,10 @@ class Reading:
         refers to it is asked anew. What was deleted is looked up once more.
         """
         position = watermark.unpack(since.position, self._plan.digest)
+        facts = self._directory.facts
+        if facts.anchor == entries.NS_UNIQUE_ID and facts.replica != since.replica:
+            # Each numbers changes by itself, and two that call themselves alike (localhost) take each other's cookies.
+            raise WatermarkExpired(f"The watermark is of {since.replica}, and means nothing to {facts.replica}.")
         idle, cookie = True, position.cookie
         gone: dict[str, None] = {}
         stream = self._directory.since(position.cookie, self._plan.filter, self._plan.attributes)
