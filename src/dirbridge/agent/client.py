@@ -269,7 +269,7 @@ class ServiceClient:
         response = await self._call(
             "POST",
             "/heartbeat",
-            content=json.dumps(report).encode(),
+            content=_coded(report),
             headers={"Content-Type": "application/json"},
             timeout=httpx2.Timeout(self._common.answer_timeout),
         )
@@ -397,6 +397,11 @@ def _sealed(body: bytes, *, is_last: bool) -> dict[str, str]:
     """Give the headers by which the service sees that a body is whole. Source: RFC 9530 (Content-Digest)."""
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
     return {"Content-Digest": f"sha-256=:{digest}:", **({"X-Last": "true"} if is_last else {})}
+
+
+def _coded(report: Mapping[str, Any]) -> bytes:
+    """Write JSON that every reader takes: a file's name may hold half a character, which is no JSON elsewhere."""
+    return json.dumps(report, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _place(assignment: wire.Assignment) -> str:
