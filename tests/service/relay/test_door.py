@@ -21,7 +21,7 @@ from dirbridge.agent.settings import Common
 from dirbridge.agent.state import State
 from dirbridge.contract import wire
 from dirbridge.contract.entry import ChangePage
-from dirbridge.contract.errors import CredentialError
+from dirbridge.contract.errors import CredentialError, TransientError
 from dirbridge.service.relay import administration
 from dirbridge.store import requests
 from tests.service import registered
@@ -103,6 +103,7 @@ async def test_token(raw: httpx2.AsyncClient, enrolled: State, relay: Service) -
         ({"exp": 2**32}, "AssertionInvalid"),
         ({"exp": "soon"}, "AssertionInvalid"),
         ({"jti": ""}, "AssertionInvalid"),
+        ({"jti": "\0" * 16}, "AssertionInvalid"),
         ({"sub": "somebody"}, "AssertionInvalid"),
         (
             {"iss": "00000000-0000-0000-0000-000000000000", "sub": "00000000-0000-0000-0000-000000000000"},
@@ -274,6 +275,30 @@ async def test_page_states(relay: Service, client: ServiceClient, raw: httpx2.As
             await client.post_page(other, 2, PAGE, is_last=False)
         with pytest.raises(Gone):
             await client.renew(other)
+
+
+@pytest.mark.parametrize("number", [-1, 2**31, 10**40])
+async def test_numbers_that_are_none(relay: Service, client: ServiceClient, number: int) -> None:
+    """Of pages and attempts: the agent's fault, and nothing for the database."""
+    assignment = await _assigned(relay, client)
+    with pytest.raises(TransientError) as raised:
+        await client.post_page(assignment, number, PAGE, is_last=False)
+    assert raised.value.code == "BadRequest"
+    other = msgspec.structs.replace(assignment, attempt=number)
+    for call in (client.renew(other), client.post_page(other, 0, PAGE, is_last=False)):
+        with pytest.raises(TransientError) as raised:
+            await call
+        assert raised.value.code == "BadRequest"
+
+
+async def test_heartbeat_with_odd_characters_arrives(relay: Service, client: ServiceClient) -> None:
+    """Errors name files and entries: half a character, NUL, and texts that are long in any alphabet."""
+    beat = {"state": "running", "version": "1", "host": "h", "uptime": 1, "queue": 0, "domains": [DOMAIN]}
+    trouble = {"domain": DOMAIN, "code": "X", "message": "\udc80\0" + "界" * 998, "recommendedAction": "é" * 1000}
+    await client.heartbeat({**beat, "lastError": "a file \udcff", "troubles": [trouble] * 12})
+    (agent,) = await administration.list_agents(relay.door)
+    assert agent.report["lastError"] == "a file ?"
+    assert agent.report["troubles"][0]["message"] == "?" + "界" * 998
 
 
 async def test_request_of_another_agent(relay: Service, client: ServiceClient, tmp_path: Path) -> None:

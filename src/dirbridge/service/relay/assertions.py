@@ -75,8 +75,8 @@ def verify(assertion: str, public_key: bytes, audience: str, now: datetime) -> s
         )
     _verify_times(claims, now)
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 8 <= len(jti) <= 128:
-        raise _invalid("its `jti` is missing or not of 8 to 128 characters")
+    if not isinstance(jti, str) or not 8 <= len(jti) <= 128 or not jti.isprintable():
+        raise _invalid("its `jti` is missing or not of 8 to 128 characters that can be printed")
     return jti
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 
@@ -89,6 +89,8 @@ async def _known(request: Request) -> agents.Agent:
 
 TheDoor = Annotated[Door, Depends(_door)]
 Known = Annotated[agents.Agent, Depends(_known)]
+Number = Annotated[int, Path(ge=0, le=2**31 - 1)]
+"""What the database takes for one."""
 
 
 @router.get("/ca")
@@ -165,7 +167,7 @@ async def next_request(
 
 
 @router.post("/requests/{request_id}/attempts/{attempt}/renew")
-async def renew(door: TheDoor, agent: Known, request_id: UUID, attempt: int) -> Response:
+async def renew(door: TheDoor, agent: Known, request_id: UUID, attempt: Number) -> Response:
     """Keep a request for the agent that works at it."""
     async with door.database.connection() as conn:
         kept = await requests.renew(conn, door.tenant, request_id, attempt, agent.id, door.settings.leases)
@@ -180,8 +182,8 @@ async def page(
     request: Request,
     agent: Known,
     request_id: UUID,
-    attempt: int,
-    number: int,
+    attempt: Number,
+    number: Number,
     x_last: Annotated[bool, Header()] = False,
 ) -> Response:
     """Take one page of an answer in."""
