@@ -12,7 +12,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from dirbridge.agent.updater.fetching import Fetcher
 from dirbridge.agent.updater.orders import Orders
-from dirbridge.agent.updater.repository import Repository, choose
+from dirbridge.agent.updater.repository import Repository, choose, forget
 from dirbridge.contract.errors import DirbridgeError
 from dirbridge.contract.release import Release, here
 from tests.agent.updater.serving import Serving
@@ -166,6 +166,47 @@ async def test_trickling_download_is_given_up(ask: Ask, signed: Signed, serving:
 async def test_service_that_has_none(ask: Ask, serving: Serving, status: int, code: str) -> None:
     serving.refused["metadata/timestamp.json"] = status
     assert await refusal(ask()) == code
+
+
+async def test_releases_that_are_hidden_altogether(ask: Ask, signed: Signed, serving: Serving) -> None:
+    """A host that has seen releases is not told that there are none, and goes quietly on with an old version."""
+    signed.add("1.0.0")
+    await found(ask())
+    serving.refused["metadata/timestamp.json"] = 404
+    assert await refusal(ask()) == "ReleasesUnreachable"
+
+
+async def test_repository_that_was_begun_anew(ask: Ask, signed: Signed, serving: Serving, tmp_path: Path) -> None:
+    """After a loss of the root keys the others still sign; a host with the new root does not take it for an old one."""
+    for version in ("1.0.0", "1.1.0"):
+        signed.add(version)
+    await found(ask())
+    new = Signed()
+    new.signers.update({role: signer for role, signer in signed.signers.items() if role != Root.type})
+    for role, signer in new.signers.items():
+        new.root.roles[role].keyids = [signer.public_key.keyid]
+        new.root.keys[signer.public_key.keyid] = signer.public_key
+    new.root.keys = {
+        key: value for key, value in new.root.keys.items() if any(key in r.keyids for r in new.root.roles.values())
+    }
+    trusted = new.publish_root()
+    new.publish()
+    serving.files = new.files
+    forget(tmp_path / "updater", trusted)
+    assert await found(ask(trusted)) == []
+
+
+async def test_root_that_continues_forgets_nothing(ask: Ask, signed: Signed, tmp_path: Path) -> None:
+    """Neither the host's own nor the next one lets an older list in."""
+    signed.add("1.0.0")
+    before = dict(signed.files)
+    signed.add("1.1.0")
+    await found(ask())
+    signed.root.version = 2
+    for root in (signed.trusted, signed.publish_root()):
+        forget(tmp_path / "updater", root)
+        signed.files.update(before)
+        assert await refusal(ask()) == "ReleasesRolledBack"
 
 
 async def test_nobody_answers(signed: Signed, tmp_path: Path) -> None:

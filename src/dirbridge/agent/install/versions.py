@@ -63,5 +63,6 @@ def trust(home: Home, file: Path, record: Record, tell: Tell) -> None:
     if not place.exists():
         record.add("files", place)
     if not place.exists() or place.read_bytes() != content:
+        repository.forget(home.own, content)
         replace(place, content, mode=0o644)
         tell(f"Releases are trusted as {file} says; it lies at {place} now.")

@@ -7,6 +7,7 @@ this host names; nothing older than what was seen before is taken, and nothing t
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
@@ -60,8 +61,19 @@ class Repository:
         """
         for folder in (self._metadata, self._downloads):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        had_some = (self._metadata / "timestamp.json").exists()
         self._updater = _told(self._open)
-        _told(self._updater.refresh)
+        try:
+            _told(self._updater.refresh)
+        except TransientError as error:
+            if error.code != "NoReleases" or not had_some:
+                raise
+            raise TransientError(
+                "The service hands no releases out any more, or not whole; this host has had some from it.",
+                code="ReleasesUnreachable",
+                recommended_action="Publish the newest copy of the signed repository with `dirbridge release publish`. "
+                "If it is there, find out who hides it on the way.",
+            ) from error
 
     def _open(self) -> Updater:
         return Updater(
@@ -102,6 +114,30 @@ class Repository:
         if target is None or target.length > contract.MAX_ARCHIVE:
             raise _untrusted(f"{name} is not listed, or longer than a release may be", code="ReleaseDamaged")
         return Path(_told(lambda: updater.download_target(target, str(self._downloads / name))))
+
+
+def forget(folder: Path, root: bytes) -> None:
+    """Let go of what was verified by another repository, where a host is given a root that does not continue its own.
+
+    Its version numbers say nothing of the new one's: with a key that both use, the new one would pass for an old one.
+
+    Args:
+        folder: as a `Repository` has it.
+        root: that the host trusts from now on.
+    """
+    metadata = folder / "metadata"
+    known = [file.read_bytes() for file in sorted((metadata / "root_history").glob("*.root.json"))]
+    if root not in known and not any(_continues(each, root) for each in known):
+        shutil.rmtree(metadata, ignore_errors=True)
+
+
+def _continues(before: bytes, root: bytes) -> bool:
+    try:
+        found = Metadata[Root].from_bytes(root)
+        Metadata[Root].from_bytes(before).signed.verify_delegate(Root.type, found.signed_bytes, found.signatures)
+    except (RepositoryError, ValueError, TypeError):
+        return False
+    return True
 
 
 def check_root(content: bytes, file: Path) -> None:
