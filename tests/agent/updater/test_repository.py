@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -174,6 +175,26 @@ async def test_releases_that_are_hidden_altogether(ask: Ask, signed: Signed, ser
     await found(ask())
     serving.refused["metadata/timestamp.json"] = 404
     assert await refusal(ask()) == "ReleasesUnreachable"
+
+
+async def test_list_that_is_published_meanwhile(ask: Ask, signed: Signed, serving: Serving) -> None:
+    """What the timestamp named a moment ago is gone; the new one names what is there."""
+    signed.add("1.0.0")
+    await found(ask())
+    signed.add("1.1.0")
+    after = signed.files["metadata/timestamp.json"]
+    signed.add("1.2.0")
+    gone = f"metadata/{signed.snapshot.version - 1}.snapshot.json"
+    del signed.files[gone]
+
+    class Publishing(dict[str, bytes]):
+        def get(self, path: str, other: Any = b"") -> Any:
+            stale = path == "metadata/timestamp.json" and gone not in serving.asked
+            return after if stale else super().get(path, other)
+
+    serving.files = Publishing(signed.files)
+    assert await found(ask()) == ["1.0.0", "1.1.0", "1.2.0"]
+    assert gone in serving.asked
 
 
 async def test_repository_that_was_begun_anew(ask: Ask, signed: Signed, serving: Serving, tmp_path: Path) -> None:

@@ -62,18 +62,24 @@ class Repository:
         for folder in (self._metadata, self._downloads):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         had_some = (self._metadata / "timestamp.json").exists()
-        self._updater = _told(self._open)
         try:
-            _told(self._updater.refresh)
+            self._fetch()
         except TransientError as error:
             if error.code != "NoReleases" or not had_some:
                 raise
+            with contextlib.suppress(TransientError):  # somebody may just have published: what was named is gone
+                self._fetch()
+                return
             raise TransientError(
                 "The service hands no releases out any more, or not whole; this host has had some from it.",
                 code="ReleasesUnreachable",
                 recommended_action="Publish the newest copy of the signed repository with `dirbridge release publish`. "
                 "If it is there, find out who hides it on the way.",
             ) from error
+
+    def _fetch(self) -> None:
+        self._updater = _told(self._open)
+        _told(self._updater.refresh)
 
     def _open(self) -> Updater:
         return Updater(
