@@ -228,15 +228,27 @@ async def test_agent_that_hangs_up_in_the_middle(
 ) -> None:
     """Of its body: no fault of the service, so no stack in its log."""
     await client.sign_in()
-    context = tls(str(enrolled.trust_file))
-    _, writing = await asyncio.open_connection("127.0.0.1", relay.port, ssl=context)
-    head = f"POST /agents/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client._token}\r\n"
+    await _hang_up(relay, enrolled, f"POST /agents/v1/{path}", f"Bearer {client._token}")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_administrator_who_hangs_up_in_the_middle(
+    relay: Service, enrolled: State, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of an archive of some megabytes that goes to the service."""
+    bearer = registered.bearer(relay.identity.tokens, "Synchronization.ReadWrite.All")["Authorization"]
+    await _hang_up(relay, enrolled, f"PUT /beta/dirbridge/releases/archives/{'a' * 64}", bearer)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def _hang_up(relay: Service, enrolled: State, what: str, authorization: str) -> None:
+    _, writing = await asyncio.open_connection("127.0.0.1", relay.port, ssl=tls(str(enrolled.trust_file)))
+    head = f"{what} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n"
     writing.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
     await writing.drain()
     await asyncio.sleep(0.3)
     writing.transport.abort()
     await asyncio.sleep(0.5)
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def _assigned(relay: Service, client: ServiceClient) -> wire.Assignment:

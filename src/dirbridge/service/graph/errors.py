@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, EntryError, TransientError
@@ -153,3 +154,9 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(DirbridgeError, handler(lambda _, error: translate(error)))
     app.add_exception_handler(HTTPException, handler(_of_http))
     app.add_exception_handler(RequestValidationError, handler(lambda _, error: _of_validation(error)))
+    app.add_exception_handler(ClientDisconnect, _unheard)
+
+
+async def _unheard(_request: Request, _error: Exception) -> Response:
+    """Answer who hung up in the middle of the body: nobody hears it, and it is no fault of ours."""
+    return Response(status_code=400)
