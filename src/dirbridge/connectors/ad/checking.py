@@ -6,7 +6,6 @@ Used by `source`, once it is connected. Each is tried as reading does it; one th
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
@@ -26,7 +25,7 @@ async def examine(settings: Settings, directory: Directory) -> AsyncIterator[Fin
     """Give the findings. The session can be used for nothing else afterwards: it ends as one that listens."""
     yield await _changes(settings, directory)
     yield _deleted(settings, lists_deleted=directory.facts.lists_deleted)
-    yield _clock(directory.facts.now.timestamp() - time.time())
+    yield _clock(directory.facts.ahead)
     yield await _privileges(settings, directory)
     yield await _notification(settings, directory)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class Facts:
     Attributes:
         replica: its name and invocation id; the latter changes when it is restored from a back-up.
         now: its clock. usn: its highest update sequence number.
+        ahead: how many seconds that clock was before this host's when it was told; negative where it was behind.
         lists_deleted: the account may list deleted objects.
     """
 
@@ -83,6 +85,7 @@ class Facts:
     usn: int
     tombstone_lifetime: timedelta
     lists_deleted: bool
+    ahead: float = 0.0
 
 
 class Vanished(TransientError):
@@ -393,6 +396,7 @@ class Directory:
 async def _introduce(settings: Settings, connection: Connection) -> Facts:
     """Have the domain controller say who it is, and make sure that it serves the domain."""
     root = _attributes(await connection.search(ask("", BASE, attributes=_ROOT)))
+    heard = time.time()
     context = root.get("defaultNamingContext", "")
     if context.lower() != settings.base_dn.lower():
         raise ConfigurationError(
@@ -423,12 +427,14 @@ async def _introduce(settings: Settings, connection: Connection) -> Facts:
             show_deleted=True,
         ),
     )
+    now = datetime.strptime(root["currentTime"][:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     return Facts(
         replica=f"{root.get('dnsHostName', connection.server)}|{UUID(bytes_le=invocation[0]) if invocation else ''}",
-        now=datetime.strptime(root["currentTime"][:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC),
+        now=now,
         usn=int(root.get("highestCommittedUSN", "0")),
         tombstone_lifetime=timedelta(days=int(lifetime)) if lifetime.isdigit() else _TOMBSTONE_LIFETIME,
         lists_deleted=any(one[1].get("isDeleted") for one in deleted),
+        ahead=now.timestamp() - heard,
     )
 
 
