@@ -76,9 +76,10 @@ async def test_templates_and_schema_under_both_trees(world: World) -> None:
     answers = []
     for tree in trees:
         at = f"{tree}/synchronization"
-        (template,) = (await world.get(f"{at}/templates")).json()["value"]
-        assert template["schema"]["synchronizationRules"]
-        assert (await world.get(f"{at}/templates/$count")).text == "1"
+        found = {each["id"]: each for each in (await world.get(f"{at}/templates")).json()["value"]}
+        assert found.keys() == {"AD2AADProvisioning", "LDAP2AADProvisioning"}
+        assert all(each["schema"]["synchronizationRules"] for each in found.values())
+        assert (await world.get(f"{at}/templates/$count")).text == "2"
         one = (await world.get(f"{at}/templates/AD2AADProvisioning", expand="schema")).json()
         read = (await world.get(f"{at}/templates/AD2AADProvisioning/schema")).json()
         assert one["schema"]["directories"] == read["directories"]
