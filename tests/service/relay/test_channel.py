@@ -155,7 +155,8 @@ async def test_killed_agent_in_mid_answer_is_told_to_the_cycle(relay: Service, n
 
 async def test_stopped_agent_gets_410_for_its_later_pages(relay: Service, new_agent: NewAgent) -> None:
     """An agent that slept through its lease is not heard any more when it wakes."""
-    first, second = new_agent(made_up(pause=0.3)), new_agent()
+    # It sleeps before its first page, however late the test hears that it has begun.
+    first, second = new_agent(made_up(pause=3)), new_agent()
     await first.enrol(relay)
     await second.enrol(relay)
     first.start()
