@@ -49,29 +49,32 @@ class EarlierService:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for task in self._answering:
+        answering = list(self._answering)
+        for task in answering:
             task.cancel()
-        await asyncio.gather(*self._answering, return_exceptions=True)
+        await asyncio.gather(*answering, return_exceptions=True)
+        await asyncio.sleep(0)  # what was closed is let go in the loop's next round
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._answering.add(task)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            head, _, lines = (await reader.readuntil(b"\r\n\r\n")).decode().partition("\r\n")
-            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines.split("\r\n"))}
-            body = await reader.readexactly(int(headers.get("content-length", 0)))
-            method, target, _ = head.split(" ")
-            status, content = await self._answer(method, target.partition("?")[0], headers, body)
-            writer.write(
-                f"HTTP/1.1 {status} Said\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode()
-            )
-            writer.write(content)
-            await writer.drain()
-        self._answering.discard(task)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await self._converse(reader, writer)
+        finally:
+            self._answering.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, _, lines = (await reader.readuntil(b"\r\n\r\n")).decode().partition("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines.split("\r\n"))}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        method, target, _ = head.split(" ")
+        status, content = await self._answer(method, target.partition("?")[0], headers, body)
+        writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(content)
+        await writer.drain()
 
     async def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         place = "/agents/v1/requests/r/attempts/2"

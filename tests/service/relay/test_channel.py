@@ -167,7 +167,13 @@ async def test_stopped_agent_gets_410_for_its_later_pages(relay: Service, new_ag
     await second.logged("request_taken")
     pages = await reading
     first.signal(signal.SIGCONT)
-    await first.logged("request_gone")
+    # It is refused, or has noticed by itself that it heard nothing for too long.
+    noticing = [asyncio.create_task(first.logged(event)) for event in ("request_gone", "request_dropped")]
+    noticed, others = await asyncio.wait(noticing, return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*noticed)
+    await asyncio.gather(*others, return_exceptions=True)
     assert pages == await direct(second)
 
 
