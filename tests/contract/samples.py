@@ -31,7 +31,7 @@ DOMAIN = "made-up.test"
 _SELECTION = Selection(
     {"user": ("cn", "objectSid"), "group": ("cn",)}, {"user": ("manager",)}, {"group": ("member",)}, ("objectSid",)
 )
-_PAGE = ChangePage(
+PAGE = ChangePage(
     entries=(
         Entry(
             "a", "user", "Ann", "ou", {"title": ("Clerk",), "sid": (b"\x00\xff",)}, {"manager": ("b",)}, ("mail",),
@@ -58,7 +58,7 @@ REQUESTS: Mapping[str, wire.Request] = {
     "check": wire.CheckRequest(DOMAIN),
 }
 ANSWERS: Mapping[str, wire.Answer] = {
-    "page": wire.Changes(_PAGE),
+    "page": wire.Changes(PAGE),
     "empty-page": wire.Changes(ChangePage()),
     "check-report": wire.CheckReport((wire.Finding("tls", "fail", "No.", "Mend.", "Away"),)),
     "locations": wire.Locations((wire.Located("Ann", "a", "user", "CN=Ann"), wire.Located("Bob"))),

@@ -13,13 +13,8 @@ from hypothesis import strategies as st
 
 from dirbridge.contract import wire
 from dirbridge.contract.entry import (
-    BackReferences,
     ChangePage,
-    Container,
-    Entry,
-    ReferenceDelta,
     Selection,
-    Tombstone,
     Watermark,
 )
 from dirbridge.contract.errors import (
@@ -32,24 +27,8 @@ from dirbridge.contract.errors import (
     WatermarkExpired,
 )
 from dirbridge.contract.schema import AttributeDefinition, ObjectDefinition
+from tests.contract.samples import PAGE
 
-PAGE = ChangePage(
-    entries=(
-        Entry(
-            "a", "user", "Ann", "ou", {"title": ("Clerk",), "sid": (b"\x00\xff",)}, {"manager": ("b",)}, ("mail",),
-            {"x": "holds a NUL character at position 1"},
-        ),
-    ),
-    deleted=(Tombstone("b", "Bob", "user"),),
-    containers=(Container("ou", None, "Sales", deleted=True),),
-    references=(ReferenceDelta("g", "member", ("a",), ("b",), whole=True, part=3, end=False),),
-    back_references=(BackReferences("a", "member", ("g",)),),
-    not_visible=("c",),
-    watermark=Watermark("dc", b"\x00\x01"),
-    idle=True,
-    last=True,
-    estimate=7,
-)  # fmt: skip
 SELECTION = Selection({"user": ("cn",)}, {"user": ("manager",)}, {"group": ("member",)}, ("objectGUID",))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from dirbridge.cli import agent_places
 from dirbridge.cli.agent_install import install, uninstall
 from dirbridge.cli.agent_permissions import permissions
 from dirbridge.cli.agent_trace import trace
@@ -25,18 +26,6 @@ from dirbridge.contract.errors import DirbridgeError
 NOT_RUNNING = 1
 CHECK_FAILED = 1
 
-_settings = click.option(
-    "--settings",
-    "settings_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The agent's settings [/etc/dirbridge/agent.toml, or ~/.config/dirbridge/agent.toml].",
-)
-_state = click.option(
-    "--state",
-    "state_folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the agent's key and certificate [/var/lib/dirbridge-agent, or ~/.local/state/dirbridge/agent].",
-)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -62,8 +51,8 @@ agent.add_command(revoke)
 @click.option(
     "--code", "code_text", required=True, metavar="CODE", help="The one-time code; - reads it from standard input."
 )
-@_settings
-@_state
+@agent_places.settings
+@agent_places.state
 @click.option(
     "--ca-file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -123,8 +112,8 @@ def enrol(
 
 
 @agent.command()
-@_settings
-@_state
+@agent_places.settings
+@agent_places.state
 def run(settings_file: Path | None, state_folder: Path | None) -> None:
     """Run the agent until SIGTERM or Ctrl-C."""
     from dirbridge.agent import settings as agent_settings
@@ -149,8 +138,8 @@ async def _run(runner: Any) -> None:
 
 
 @agent.command()
-@_settings
-@_state
+@agent_places.settings
+@agent_places.state
 @_json
 @click.pass_context
 def status(context: click.Context, settings_file: Path | None, state_folder: Path | None, as_json: bool) -> None:
@@ -225,8 +214,8 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
 
 
 @agent.command()
-@_settings
-@_state
+@agent_places.settings
+@agent_places.state
 @_json
 @click.pass_context
 def check(context: click.Context, settings_file: Path | None, state_folder: Path | None, as_json: bool) -> None:

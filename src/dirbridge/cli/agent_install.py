@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from dirbridge.cli import agent_places
+
 _places = [
     click.option(
         "--account",
@@ -33,12 +35,7 @@ _places = [
         default=Path("/etc/systemd/system"),
         help="Folder of systemd's units [/etc/systemd/system].",
     ),
-    click.option(
-        "--home",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("/opt/dirbridge"),
-        help="Folder of the agent's versions [/opt/dirbridge].",
-    ),
+    agent_places.home,
     click.option("--files-only", is_flag=True, help="Write or remove files and account, and leave systemd alone."),
 ]
 

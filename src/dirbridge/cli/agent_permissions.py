@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from dirbridge.cli import agent_places
 from dirbridge.cli.client import console, plain, print_json
 from dirbridge.connectors.password_file import read_password
 from dirbridge.contract.errors import ConfigurationError
@@ -29,12 +30,7 @@ _PURPOSES = {"read": "to read", "deletes": "to see deletes", "none": "for nothin
 
 
 @click.command()
-@click.option(
-    "--settings",
-    "settings_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The agent's settings [/etc/dirbridge/agent.toml, or ~/.config/dirbridge/agent.toml].",
-)
+@agent_places.settings
 @click.option("--domain", metavar="NAME", help="This domain of the settings; all of Active Directory otherwise.")
 @click.option("--set", "sets", is_flag=True, help="Grant what is missing and take away what is too much.")
 @click.option("--administrator", metavar="USER", help="Account that looks, and that may change rights: ADMIN@DOMAIN.")

@@ -12,17 +12,12 @@ from uuid import UUID
 
 import click
 
+from dirbridge.cli import agent_places
 from dirbridge.cli.client import Client, Profile, later_options, print_json
 from dirbridge.contract.errors import ConfigurationError, TransientError
 
 _agent = click.option(
     "--agent", "agent_id", type=click.UUID, metavar="ID", help="An agent elsewhere, through the service."
-)
-_state = click.option(
-    "--state",
-    "state_folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the agent's key and certificate [/var/lib/dirbridge-agent, or ~/.local/state/dirbridge/agent].",
 )
 
 
@@ -39,7 +34,7 @@ def trace() -> None:
 @click.option("--minutes", type=click.FloatRange(0.05, 1440), default=10, show_default=True, help="How long, at most.")
 @click.option("--values", is_flag=True, help="Write the values of attributes too: they are people's data.")
 @_agent
-@_state
+@agent_places.state
 @later_options
 def start(
     profile: Callable[[], Profile],
@@ -62,7 +57,7 @@ def start(
 
 @trace.command()
 @_agent
-@_state
+@agent_places.state
 @later_options
 def stop(profile: Callable[[], Profile], agent_id: UUID | None, state_folder: Path | None, as_json: bool) -> None:
     """End it now. What was written stays.
@@ -81,7 +76,7 @@ def stop(profile: Callable[[], Profile], agent_id: UUID | None, state_folder: Pa
 
 @trace.command()
 @_agent
-@_state
+@agent_places.state
 @later_options
 def status(profile: Callable[[], Profile], agent_id: UUID | None, state_folder: Path | None, as_json: bool) -> None:
     """Show whether a verbose trace is on, until when, and on this host which files there are."""
@@ -98,13 +93,8 @@ def status(profile: Callable[[], Profile], agent_id: UUID | None, state_folder: 
     "--timeout", type=click.FloatRange(1, 3600), default=300, show_default=True, help="Seconds to wait for it."
 )
 @_agent
-@click.option(
-    "--settings",
-    "settings_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The agent's settings [/etc/dirbridge/agent.toml, or ~/.config/dirbridge/agent.toml].",
-)
-@_state
+@agent_places.settings
+@agent_places.state
 @later_options
 def collect(
     profile: Callable[[], Profile],

@@ -13,27 +13,13 @@ from typing import Any
 
 import click
 
+from dirbridge.cli import agent_places
 from dirbridge.contract.errors import DirbridgeError
 
 _options = [
-    click.option(
-        "--settings",
-        "settings_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="The agent's settings [/etc/dirbridge/agent.toml, or ~/.config/dirbridge/agent.toml].",
-    ),
-    click.option(
-        "--state",
-        "state_folder",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder of the agent's key and certificate [/var/lib/dirbridge-agent, or ~/.local/state/dirbridge/agent].",
-    ),
-    click.option(
-        "--home",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("/opt/dirbridge"),
-        help="Folder of the agent's versions [/opt/dirbridge].",
-    ),
+    agent_places.settings,
+    agent_places.state,
+    agent_places.home,
     click.option(
         "--every",
         type=click.FloatRange(min=0.1),

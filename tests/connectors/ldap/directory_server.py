@@ -24,8 +24,8 @@ from cryptography.x509 import load_pem_x509_certificate
 from ldap.dn import escape_dn_chars
 
 from dirbridge.cli.demo.authority import Authority
-from dirbridge.cli.demo.domain import SUPERVISOR, end, environment, run
-from dirbridge.cli.demo.openldap import PORT, free_address
+from dirbridge.cli.demo.domain import SUPERVISOR, end, environment, free_address, run
+from dirbridge.cli.demo.openldap import PLAIN_PORT, PORT
 from tests.connectors.ldap.conftest import connect
 
 DATA, SETTINGS = Path("/usr/share/dirsrv/data"), Path("/etc/dirsrv")
@@ -75,7 +75,7 @@ class DirectoryServer:
     async def __aenter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="dirbridge-389-"))
         try:
-            self.address = free_address()
+            self.address = free_address((PORT, PLAIN_PORT))
             await self._prepare()
             await self._launch()
             await asyncio.to_thread(self._fill)

@@ -16,6 +16,7 @@ import socket
 import ssl
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -301,7 +302,7 @@ class Domain:
         )
 
     def _take_address(self) -> str:
-        return _free_address()
+        return free_address(PORTS)
 
     def _command(self) -> tuple[str, ...]:
         """The server, in the foreground."""
@@ -410,14 +411,18 @@ def _check_machine() -> None:
         )
 
 
-def _free_address() -> str:
-    """Find a loopback address with all ports free. Chosen at random, so that runs side by side do not meet."""
+def free_address(ports: Collection[int]) -> str:
+    """Find a loopback address with all these ports free. Chosen at random, so that runs side by side do not meet.
+
+    Raises:
+        DirbridgeError: there is none.
+    """
     for _ in range(100):
         address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"
-        if all(is_free(address, port) for port in PORTS):
+        if all(is_free(address, port) for port in ports):
             return address
     raise DirbridgeError(
-        f"No address of 127.0.0.0/8 out of 100 tried has the ports {', '.join(map(str, PORTS))} free.",
+        f"No address of 127.0.0.0/8 out of 100 tried has the ports {', '.join(map(str, ports))} free.",
         code="NoFreeAddress",
         recommended_action="End what listens on these ports at all addresses.",
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import shutil
 import signal
 import ssl
@@ -20,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from dirbridge.cli.demo.authority import Authority
-from dirbridge.cli.demo.domain import SUPERVISOR, end, environment, is_free, tail
+from dirbridge.cli.demo.domain import SUPERVISOR, end, environment, free_address, tail
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
 
 PORT, PLAIN_PORT = 636, 389
@@ -159,7 +158,7 @@ class OpenLdap:
 
     async def _launch(self) -> None:
         assert self.authority is not None
-        self.address = free_address()
+        self.address = free_address((PORT, PLAIN_PORT))
         certificate, key = self.authority.issue([self.address, "localhost"])
         configuration = self.folder / "slapd.conf"
         configuration.touch(mode=0o600)
@@ -268,16 +267,3 @@ def _check_machine() -> None:
             code="RootNeeded",
             recommended_action="Run it as root or with sudo.",
         )
-
-
-def free_address() -> str:
-    """Find a loopback address with the port free. Chosen at random, so that runs side by side do not meet."""
-    for _ in range(100):
-        address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"
-        if is_free(address, PORT) and is_free(address, PLAIN_PORT):
-            return address
-    raise DirbridgeError(
-        f"No address of 127.0.0.0/8 out of 100 tried has the port {PORT} free.",
-        code="NoFreeAddress",
-        recommended_action="End what listens on this port at all addresses.",
-    )

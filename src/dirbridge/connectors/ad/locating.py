@@ -7,20 +7,18 @@ found here which a reading of the domain would not show.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from dirbridge.connectors.ad import dn, entries
 from dirbridge.connectors.ad.directory import Directory
 from dirbridge.connectors.ad.entries import Plan
 from dirbridge.connectors.ad.settings import Settings
+from dirbridge.connectors.ldap_wire import naming
 from dirbridge.connectors.ldap_wire.connection import Found
-from dirbridge.contract.entry import Selection, text_fault
+from dirbridge.contract.entry import Selection
 from dirbridge.contract.wire import Located
 
 _TYPES = Selection({"user": (), "inetOrgPerson": (), "group": (), "contact": ()})
 _ACCOUNT_NAMES = ("userPrincipalName", "sAMAccountName")
-_LONGEST = 4096
-"""Characters of a name that is still asked for."""
 
 
 async def locate(settings: Settings, directory: Directory, names: Sequence[str]) -> list[Located]:
@@ -41,31 +39,17 @@ async def locate(settings: Settings, directory: Directory, names: Sequence[str])
 
 async def _candidates(settings: Settings, directory: Directory, plan: Plan, name: str) -> list[str]:
     """The anchors that a name may stand for."""
-    if not name.strip() or len(name) > _LONGEST or text_fault(name) is not None:
+    if not naming.can_be_asked(name):
         return []
-    anchor = _as_anchor(name)
+    anchor = naming.as_anchor(name)
     if anchor is not None:
         return [anchor]
-    if _is_below(name, settings.base_dn):
+    if naming.is_below(name, settings.base_dn):
         found = await directory.at(name)
         return [entries.anchor_of(found)] if found is not None else []
     # By an attribute that may not leave this host, nobody may find out whose value it is either.
     attributes = [attribute for attribute in _ACCOUNT_NAMES if settings.allows(attribute)]
     return await directory.equal(attributes, name.strip(), plan.filter)
-
-
-def _as_anchor(name: str) -> str | None:
-    try:
-        return str(UUID(name.strip()))
-    except ValueError:
-        return None
-
-
-def _is_below(name: str, base: str) -> bool:
-    try:
-        return dn.below(name, base)
-    except ValueError:
-        return False
 
 
 def _located(name: str, found: Sequence[tuple[str, Found]]) -> Located:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from dirbridge.connectors import flows
 from dirbridge.connectors.ad import dn, schema
 from dirbridge.connectors.ad.dialect import DIALECT
 from dirbridge.connectors.ldap_wire import fields
@@ -28,7 +27,6 @@ from dirbridge.connectors.ldap_wire.fields import (
     Servers,
     Span,
     Wait,
-    matches,
 )
 from dirbridge.connectors.ldap_wire.kerberos import Keytab
 
@@ -156,7 +154,9 @@ class Settings(BaseModel):
         """Say whether an attribute may leave this host."""
         found = self._verdicts.get(attribute)
         if found is None:
-            found = self._verdicts[attribute] = self._judge(attribute.lower())
+            found = self._verdicts[attribute] = fields.may_leave(
+                attribute.lower(), SECRETS, self.include_attributes, self.exclude_attributes
+            )
         return found
 
     def hides(self, name: str) -> bool:
@@ -177,14 +177,6 @@ class Settings(BaseModel):
     @cached_property
     def _verdicts(self) -> dict[str, bool]:
         return {}
-
-    def _judge(self, attribute: str) -> bool:
-        # A number (1.2.840…) and a name with an option (name;binary) mean an attribute that goes by another name.
-        if flows.NAME.fullmatch(attribute) is None:
-            return False
-        if matches(attribute, SECRETS) or matches(attribute, self.exclude_attributes):
-            return False
-        return matches(attribute, self.include_attributes)
 
 
 def parse(values: Mapping[str, Any]) -> Settings:

@@ -7,7 +7,6 @@ found here which a reading of the directory would not show.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import msgspec
 
@@ -15,14 +14,12 @@ from dirbridge.connectors.ldap import entries, schema
 from dirbridge.connectors.ldap.directory import Directory
 from dirbridge.connectors.ldap.entries import Plan
 from dirbridge.connectors.ldap.settings import Settings
-from dirbridge.connectors.ldap_wire import dn
-from dirbridge.contract.entry import Selection, text_fault
+from dirbridge.connectors.ldap_wire import naming
+from dirbridge.contract.entry import Selection
 from dirbridge.contract.wire import Located
 
 _TYPES = Selection(dict.fromkeys(("inetOrgPerson", *schema.GROUPS), ()))
 _NAMES = ("uid", "mail", "cn")
-_LONGEST = 4096
-"""Characters of a name that is still asked for."""
 
 
 async def locate(settings: Settings, directory: Directory, names: Sequence[str]) -> list[Located]:
@@ -44,12 +41,12 @@ async def locate(settings: Settings, directory: Directory, names: Sequence[str])
 
 async def _candidates(settings: Settings, directory: Directory, plan: Plan, name: str) -> list[str]:
     """The anchors that a name may stand for: those of the first attribute that knows it."""
-    if not name.strip() or len(name) > _LONGEST or text_fault(name) is not None:
+    if not naming.can_be_asked(name):
         return []
-    anchor = _as_anchor(name)
+    anchor = naming.as_anchor(name)
     if anchor is not None:
         return [anchor]
-    if _is_below(name, settings.base_dn):
+    if naming.is_below(name, settings.base_dn):
         found = await directory.at(name)
         return [plan.anchor(found)] if found is not None else []
     # By an attribute that may not leave this host, nobody may find out whose value it is either.
@@ -58,20 +55,6 @@ async def _candidates(settings: Settings, directory: Directory, plan: Plan, name
         if several:
             return [plan.anchor(one) for one in several]
     return []
-
-
-def _as_anchor(name: str) -> str | None:
-    try:
-        return str(UUID(name.strip()))
-    except ValueError:
-        return None
-
-
-def _is_below(name: str, base: str) -> bool:
-    try:
-        return dn.below(name, base)
-    except ValueError:
-        return False
 
 
 def _located(name: str, found: Sequence[Located]) -> Located:

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from dirbridge.connectors import flows
 from dirbridge.connectors.ldap import schema
 from dirbridge.connectors.ldap.dialect import DIALECT
 from dirbridge.connectors.ldap_wire import dn, fields
@@ -115,7 +114,9 @@ class Settings(BaseModel):
         """Say whether an attribute may leave this host."""
         found = self._verdicts.get(attribute)
         if found is None:
-            found = self._verdicts[attribute] = self._judge(attribute.lower())
+            found = self._verdicts[attribute] = fields.may_leave(
+                attribute.lower(), SECRETS, self.include_attributes, self.exclude_attributes
+            )
         return found
 
     def hides(self, name: str) -> bool:
@@ -133,14 +134,6 @@ class Settings(BaseModel):
     @cached_property
     def _verdicts(self) -> dict[str, bool]:
         return {}
-
-    def _judge(self, attribute: str) -> bool:
-        # An OID, and a name with an option (name;binary), mean an attribute that goes by another name.
-        if flows.NAME.fullmatch(attribute) is None:
-            return False
-        if fields.matches(attribute, SECRETS) or fields.matches(attribute, self.exclude_attributes):
-            return False
-        return fields.matches(attribute, self.include_attributes)
 
 
 def parse(values: Mapping[str, Any]) -> Settings:

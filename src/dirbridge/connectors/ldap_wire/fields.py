@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
+from dirbridge.connectors import flows
 from dirbridge.connectors.ldap_wire import dn
 from dirbridge.connectors.ldap_wire.kerberos import Keytab
 from dirbridge.connectors.password_file import read_password, read_private
@@ -125,6 +126,19 @@ CaFile = Annotated[Path, AfterValidator(_ca_file)]
 KeytabFile = Annotated[Path, AfterValidator(_keytab_file)]
 PasswordFile = Annotated[Path, AfterValidator(_password_file)]
 Containers = tuple[Annotated[str, AfterValidator(_container)], ...]
+
+
+def may_leave(attribute: str, secrets: tuple[str, ...], included: tuple[str, ...], excluded: tuple[str, ...]) -> bool:
+    """Say whether an attribute may leave this host.
+
+    Args:
+        attribute: in lower case. A number (1.2.840…) and a name with an option (name;binary) mean one that goes by
+            another name: never.
+        secrets: of which none does, whatever is included.
+    """
+    if flows.NAME.fullmatch(attribute) is None or matches(attribute, secrets) or matches(attribute, excluded):
+        return False
+    return matches(attribute, included)
 
 
 def matches(attribute: str, patterns: tuple[str, ...]) -> bool:
