@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dirbridge
-from dirbridge.service import contexts, graph, health, logs, openapi, port_check
+from dirbridge.service import contexts, graph, health, logs, openapi, port_check, portal
 from dirbridge.service.auth import rendering
 from dirbridge.service.auth.oauth import admin_consent, authorize, device_page, end_session, endpoints, userinfo
 from dirbridge.service.auth.sign_in import account as sign_in_account
@@ -109,6 +109,8 @@ def build(
     app.include_router(log_collections.carrying)
     app.include_router(notifications.router)
     app.include_router(openapi.router)
+    for part in portal.routers():
+        app.include_router(part)
     errors.register(app)
     app.add_middleware(Leave, stopping=stopping)
     app.add_middleware(LastResort)

@@ -65,13 +65,19 @@ def render(
         targets: origins besides our own that a form may lead to.
     """
     text = _ENVIRONMENT.get_template(template).render(**values, host=request.url.netloc)
-    return HTMLResponse(text, status_code=status, headers=_headers(targets))
+    return HTMLResponse(text, status_code=status, headers=headers(targets))
 
 
-def _headers(targets: Iterable[str]) -> dict[str, str]:
-    """Give what keeps a page to itself. Browsers hold a form's redirects to `form-action` as well."""
+def headers(targets: Iterable[str] = (), *, scripts: bool = False) -> dict[str, str]:
+    """Give what keeps a page to itself. Browsers hold a form's redirects to `form-action` as well.
+
+    Args:
+        targets: origins besides our own that a form may lead to.
+        scripts: the page may run scripts of ours, and they may call us.
+    """
     policy = {
         "default-src": "'none'",
+        **({"script-src": "'self'", "connect-src": "'self'"} if scripts else {}),
         "style-src": "'self'",
         "img-src": "'self' data:",
         "form-action": " ".join(["'self'", *targets]),

@@ -21,6 +21,7 @@ from dirbridge.service.graph import (
     administrators,
     agent_changes,
     agents,
+    all_jobs,
     app_roles,
     applications,
     batch,
@@ -100,6 +101,7 @@ def router() -> APIRouter:
     routes.include_router(previews.router)
     routes.include_router(scopes.router)
     routes.include_router(staged.router)
+    routes.include_router(all_jobs.router)
     routes.include_router(steering.router)
     routes.include_router(account.router)
     routes.include_router(administrators.router)

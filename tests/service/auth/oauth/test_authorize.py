@@ -12,8 +12,8 @@ from dirbridge.service.auth.oauth import redirects
 from dirbridge.service.setup import SIGN_IN_CLIENT
 from dirbridge.store import identity
 from tests.service import registered
-from tests.service.auth.conftest import ADA, PASSWORD, Browser, Entrance
 from tests.service.auth.doors import CHALLENGE, REDIRECT, VERIFIER
+from tests.service.browsers import ADA, PASSWORD, Browser, Entrance
 
 AUTHORIZE = "/common/oauth2/v2.0/authorize"
 TOKEN = "/common/oauth2/v2.0/token"

@@ -7,7 +7,7 @@ import pytest
 
 from dirbridge.service.auth.oauth import device_codes
 from dirbridge.service.setup import SIGN_IN_CLIENT
-from tests.service.auth.conftest import ADA, Browser, Entrance
+from tests.service.browsers import ADA, Browser, Entrance
 
 SCOPE = "User.Read Synchronization.ReadWrite.All offline_access openid profile"
 

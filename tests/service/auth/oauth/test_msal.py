@@ -10,10 +10,10 @@ import msal
 import pytest
 
 from dirbridge.service.setup import SIGN_IN_CLIENT
-from tests.service.auth.conftest import Entrance
 from tests.service.auth.doors import REDIRECT
 from tests.service.auth.oauth.test_authorize import decide, onward
 from tests.service.auth.oauth.test_device_page import at_the_page, enter
+from tests.service.browsers import Entrance
 from tests.service.conftest import BASE_URL
 
 SCOPES = ["https://graph.microsoft.com/User.Read"]

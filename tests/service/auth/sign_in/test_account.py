@@ -13,7 +13,7 @@ import pytest
 from dirbridge.service.auth import people
 from dirbridge.service.auth.sign_in import second_factor
 from dirbridge.service.auth.sign_in.browser import SESSION
-from tests.service.auth.conftest import ADA, PASSWORD, Browser, Entrance, code
+from tests.service.browsers import ADA, PASSWORD, Browser, Entrance, code
 
 NEW = "an entirely new password"
 

@@ -21,9 +21,9 @@ from dirbridge.service.auth.sign_in.rules import SignInRules
 from dirbridge.service.https import Way
 from dirbridge.service.outgoing import Outgoing
 from dirbridge.service.settings import load
-from tests.service.auth.conftest import ADA, Browser, Entrance, code
 from tests.service.auth.sign_in import issuer as providers
 from tests.service.auth.sign_in.issuer import CLIENT, SECRET, Issuer
+from tests.service.browsers import ADA, Browser, Entrance, code
 from tests.service.notify.parts import LOOPBACK, Certificates
 
 GOOD = {"email": ADA, "email_verified": True}

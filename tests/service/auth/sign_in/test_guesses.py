@@ -11,7 +11,7 @@ import pytest
 from dirbridge.service.auth.sign_in import guesses as sign_in_guesses
 from dirbridge.service.outgoing import networks
 from dirbridge.store import guesses, housekeeping
-from tests.service.auth.conftest import ADA, PASSWORD, Browser, Entrance
+from tests.service.browsers import ADA, PASSWORD, Browser, Entrance
 
 LOCKED = (429, "SignInLocked")
 

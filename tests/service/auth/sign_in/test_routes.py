@@ -14,7 +14,7 @@ from dirbridge.service.auth.sign_in import browser
 from dirbridge.service.auth.sign_in.browser import SESSION, VISITOR
 from dirbridge.store import people, sessions
 from dirbridge.store.sessions import Session
-from tests.service.auth.conftest import ADA, PASSWORD, Entrance, code
+from tests.service.browsers import ADA, PASSWORD, Entrance, code
 
 
 async def test_a_name_and_its_password_open_a_session(entrance: Entrance) -> None:

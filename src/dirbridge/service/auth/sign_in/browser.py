@@ -155,6 +155,11 @@ def page(
     return answer
 
 
+def form_token(request: Request) -> str:
+    """Give the token that forms of who is signed in carry as `csrf`."""
+    return _token(request.cookies.get(SESSION, ""))
+
+
 def refused(request: Request, refusal: PageRefusal) -> Response:
     """Show why something was refused."""
     answer = page(request, "refused.html", status=refusal.status, code=refusal.code, message=str(refusal))

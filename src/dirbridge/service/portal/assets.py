@@ -1,0 +1,68 @@
+"""Stylesheet and scripts of the portal, under addresses that change with their content.
+
+What others wrote is installed by npm into `third_party` when the project is set up or built; without it pages work, and
+do not move by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException
+from starlette.responses import Response
+
+logger = logging.getLogger(__name__)
+
+PATH = "/portal/assets"
+
+_HERE = Path(__file__).parent
+_MODULES = _HERE / "third_party" / "node_modules"
+_FILES = {
+    "portal.css": _HERE / "assets" / "portal.css",
+    "portal.js": _HERE / "assets" / "portal.js",
+    "htmx.js": _MODULES / "htmx.org" / "dist" / "htmx.min.js",
+    "sse.js": _MODULES / "htmx-ext-sse" / "dist" / "sse.min.js",
+    "morph.js": _MODULES / "idiomorph" / "dist" / "idiomorph-ext.min.js",
+}
+_TYPES = {".css": "text/css", ".js": "text/javascript"}
+
+
+def _read() -> dict[str, bytes]:
+    found = {}
+    for name, file in _FILES.items():
+        try:
+            found[name] = file.read_bytes()
+        except OSError as error:
+            logger.warning("The portal has no '%s': %s. Run `make setup`.", name, error.strerror or error)
+    return found
+
+
+_CONTENT = _read()
+
+
+def _address(name: str, content: bytes) -> str:
+    stem, _, ending = name.partition(".")
+    return f"{PATH}/{stem}-{hashlib.sha256(content).hexdigest()[:16]}.{ending}"
+
+
+ADDRESSES: Mapping[str, str] = {name: _address(name, content) for name, content in _CONTENT.items()}
+"""By name, where each lies; what is not installed is missing."""
+_BY_ADDRESS = {address.rpartition("/")[2]: name for name, address in ADDRESSES.items()}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get(PATH + "/{file}")
+async def give(file: str) -> Response:
+    """Give one; it may be kept for good."""
+    name = _BY_ADDRESS.get(file)
+    if name is None:
+        raise HTTPException(404, f"There is no '{file}'.")
+    return Response(
+        _CONTENT[name],
+        media_type=_TYPES[Path(name).suffix],
+        headers={"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"},
+    )

@@ -1,0 +1,56 @@
+"""What moves: pieces of a page, rendered anew every second and sent when they say something else than before.
+
+The browser keeps one stream open for a page. It ends with the session, with the process, or after a while, and is
+opened again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
+
+from fastapi import Request
+from starlette.responses import StreamingResponse
+
+from dirbridge.contract.errors import TransientError
+from dirbridge.service.auth.sign_in import browser
+from dirbridge.service.portal.api import ApiRefusal
+
+EVERY = timedelta(seconds=1)
+LONGEST = timedelta(minutes=10)
+"""After this a stream ends; the browser opens another."""
+
+Pieces = Callable[[], Awaitable[Mapping[str, str]]]
+"""Renders what moves on a page: markup by the name of the event that carries it."""
+
+
+def stream(request: Request, pieces: Pieces) -> StreamingResponse:
+    """Send pieces for as long as somebody looks."""
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(request, pieces), media_type="text/event-stream", headers=headers)
+
+
+async def _events(request: Request, pieces: Pieces) -> AsyncIterator[str]:
+    sent: dict[str, bytes] = {}
+    yield "retry: 2000\n\n"
+    for _ in range(int(LONGEST / EVERY)):
+        if await request.is_disconnected() or await browser.signed_in(request) is None:
+            return
+        try:
+            shown = await pieces()
+        except (ApiRefusal, TransientError) as error:
+            yield _event("trouble", str(error))
+            shown = {}
+        for name, markup in shown.items():
+            digest = hashlib.blake2b(markup.encode(), digest_size=16).digest()
+            if sent.get(name) != digest:
+                sent[name] = digest
+                yield _event(name, markup)
+        await asyncio.sleep(EVERY.total_seconds())
+
+
+def _event(name: str, text: str) -> str:
+    """Write an event. Source: HTML Living Standard, server-sent events."""
+    return f"event: {name}\n" + "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"

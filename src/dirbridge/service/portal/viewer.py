@@ -1,0 +1,61 @@
+"""Who looks at a page of the portal: whoever is signed in; all others are sent to sign in first, and come back then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from dirbridge.service.auth.sign_in import browser
+from dirbridge.service.auth.sign_in.browser import PageRoute, SignedIn
+from dirbridge.service.portal import rendering
+from dirbridge.service.portal.api import ApiRefusal
+
+
+class _SignInNeeded(Exception):
+    """Nobody is signed in."""
+
+
+async def _viewer(request: Request) -> SignedIn:
+    who = await browser.signed_in(request)
+    if who is None:
+        raise _SignInNeeded
+    request.state.viewer = who
+    return who
+
+
+Viewer = Annotated[SignedIn, Depends(_viewer)]
+"""Who is signed in."""
+
+
+class PortalRoute(PageRoute):
+    """A route to a page of the portal: what goes wrong is told on a page of its own, in the same frame."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give what answers a request."""
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except _SignInNeeded:
+                return _send_to_sign_in(request)
+            except ApiRefusal as refusal:
+                who: SignedIn = request.state.viewer
+                return rendering.page(
+                    request, who, "refused.html", status=refusal.status, code=refusal.code, message=str(refusal)
+                )
+
+        return handle
+
+
+def _send_to_sign_in(request: Request) -> Response:
+    """A whole page is redirected; a piece of one tells htmx to leave the page that it is on."""
+    if request.headers.get("HX-Request"):
+        asked = urlencode({"continue": request.headers.get("HX-Current-URL", "")})
+        return Response(status_code=401, headers={"HX-Redirect": f"{browser.SIGN_IN}?{asked}"})
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return browser.ask(request, path)
