@@ -42,5 +42,5 @@ lock: setup ## resolve the dependencies afresh (ARGS=--upgrade to take newer one
 	$(UV_COMPILE) $(ARGS) pyproject.toml --extra service -c requirements/dev.txt -o requirements/service.txt
 
 clean: ## remove the virtual environment and all caches
-	rm -rf .venv tests/clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv src/dirbridge/service/portal/third_party/node_modules tests/clients/node/node_modules tests/e2e/portal/third_party/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find src tests -name __pycache__ -prune -exec rm -rf {} +

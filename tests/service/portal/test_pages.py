@@ -63,8 +63,8 @@ async def test_a_quarantine_is_cleared(portal: Portal) -> None:
     await portal.impose_quarantine()
     await portal.browser.get(portal.address)
     assert "for a look" in portal.browser.text
-    answer = await portal.browser.post(f"{portal.address}/clear")
-    assert answer.headers["location"] == f"{portal.address}?done=clear"
+    answer = await portal.browser.post(f"{portal.address}/act/clear")
+    assert answer.headers["location"] == portal.address
     await portal.browser.get(answer.headers["location"])
     assert "The quarantine is being cleared" in portal.browser.text
     assert await portal.entrance.run("select quarantine from jobs where id = %s", [portal.job]) == [(None,)]
@@ -75,7 +75,7 @@ async def test_a_quarantine_is_cleared(portal: Portal) -> None:
 async def test_a_form_of_another_page_does_nothing(portal: Portal) -> None:
     """Without the token of this browser's own pages."""
     await portal.set_job(state="Active")
-    answer = await portal.browser.client.post(f"{portal.address}/pause", data={"csrf": "made-up"})
+    answer = await portal.browser.client.post(f"{portal.address}/act/pause", data={"csrf": "made-up"})
     assert answer.status_code in {400, 403}
     assert await portal.entrance.run("select state from jobs where id = %s", [portal.job]) == [("Active",)]
 
@@ -85,7 +85,7 @@ async def test_who_may_only_read_does_nothing(portal: Portal) -> None:
     await portal.set_job(state="Active")
     other = await portal.as_role("Global Reader")
     assert (await other.get(portal.address)).status_code == 200
-    assert (await other.post(f"{portal.address}/pause")).status_code == 403
+    assert (await other.post(f"{portal.address}/act/pause")).status_code == 403
     assert "needs one of these roles" in other.text
     assert await portal.entrance.run("select state from jobs where id = %s", [portal.job]) == [("Active",)]
 
@@ -93,19 +93,19 @@ async def test_who_may_only_read_does_nothing(portal: Portal) -> None:
 async def test_a_job_is_enabled_paused_and_restarted(portal: Portal) -> None:
     """Restart says how many objects it concerns, and clears what was chosen."""
     await portal.browser.get(portal.address)
-    await portal.browser.post(f"{portal.address}/start")
+    await portal.browser.post(f"{portal.address}/act/start")
     assert await portal.entrance.run("select state from jobs where id = %s", [portal.job]) == [("Active",)]
     await portal.browser.get(f"{portal.address}/restart")
     assert "re-evaluates 0 objects" in portal.browser.text
-    assert (await portal.browser.post(f"{portal.address}/restart")).status_code == 400
+    assert (await portal.browser.post(f"{portal.address}/act/restart")).status_code == 400
     await portal.browser.get(f"{portal.address}/restart")
-    assert (await portal.browser.post(f"{portal.address}/restart", escrows="1", watermark="1")).status_code == 303
+    assert (await portal.browser.post(f"{portal.address}/act/restart", escrows="1", watermark="1")).status_code == 303
     audit = await portal.entrance.run(
         "select detail ->> 'resetScope' from audits where activity like '%%restart%%' order by at desc limit 1"
     )
     assert audit == [("Escrows, Watermark",)]
     await portal.browser.get(portal.address)
-    await portal.browser.post(f"{portal.address}/pause")
+    await portal.browser.post(f"{portal.address}/act/pause")
     assert await portal.entrance.run("select state from jobs where id = %s", [portal.job]) == [("Paused",)]
 
 

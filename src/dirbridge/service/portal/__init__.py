@@ -13,4 +13,4 @@ from dirbridge.service.portal import agents, assets, configurations, logs, overv
 
 def routers() -> tuple[APIRouter, ...]:
     """Give the routes of all pages."""
-    return (assets.router, overview.router, agents.router, configurations.router, logs.router)
+    return (assets.router, overview.router, agents.router, *configurations.routers(), logs.router)

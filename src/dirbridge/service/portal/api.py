@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote, urlencode
 from uuid import UUID
 
 import httpx2
 from fastapi import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dirbridge.service.auth.access import IN_PROCESS, Caller, Person
 from dirbridge.service.auth.permissions import PERMISSIONS
@@ -47,18 +49,85 @@ class Api:
 
     client: httpx2.AsyncClient
 
-    async def get(self, path: str, **query: str | int) -> dict[str, Any]:
-        """Read a path such as `/v1.0/users`; `top=5` stands for `$top=5`.
+    async def get(self, path: str, query: Mapping[str, str] | None = None, **options: str | int) -> dict[str, Any]:
+        """Read a path such as `/v1.0/users`.
+
+        Args:
+            path: with its keys quoted.
+            query: parameters with names of their own.
+            **options: of OData: `top=5` stands for `$top=5`.
 
         Raises:
             ApiRefusal: the API refuses.
         """
-        asked = urlencode({f"${name}": str(value) for name, value in query.items()})
-        return _content(await self.client.get(f"{path}?{asked}" if asked else path))
+        return _content(await self.client.get(address(path, query, **options)))
 
-    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Do something."""
-        return _content(await self.client.post(path, json=None if body is None else dict(body)))
+    async def post(self, path: str, body: object = None) -> dict[str, Any]:
+        """Do something; without a body where it is None."""
+        return _content(await self.client.post(path, json=body) if body is not None else await self.client.post(path))
+
+    async def patch(self, path: str, body: object) -> dict[str, Any]:
+        """Change members of something."""
+        return _content(await self.client.patch(path, json=body))
+
+    async def put(self, path: str, body: object) -> dict[str, Any]:
+        """Put something in another's place."""
+        return _content(await self.client.put(path, json=body))
+
+    async def delete(self, path: str) -> None:
+        """Take something away."""
+        _content(await self.client.delete(path))
+
+
+class Carried(Response):
+    """What the API answers to a GET, handed on as it comes: for downloads of any length.
+
+    Args:
+        request: the browser's.
+        who: for whom the API is asked.
+        path: of the API, with its query.
+        name: of the file that the browser saves; None keeps what the API says.
+    """
+
+    def __init__(self, request: Request, who: SignedIn, path: str, name: str | None = None) -> None:
+        super().__init__()
+        self._app: ASGIApp = request.app
+        self._caller = _caller(request, who)
+        self._path, _, self._query = path.partition("?")
+        self._name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer. Source: ASGI 3.0, HTTP connection scope."""
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200 and self._name is not None:
+                headers = MutableHeaders(raw=list(message["headers"]))
+                headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(self._name, safe='')}"
+                message = {**message, "headers": headers.raw}
+            await send(message)
+
+        asked = {
+            **scope,
+            "method": "GET",
+            "path": unquote(self._path),
+            "raw_path": self._path.encode(),
+            "query_string": self._query.encode(),
+            "headers": [(name, value) for name, value in scope["headers"] if name in {b"host", b"user-agent"}],
+            "state": {},
+            IN_PROCESS: self._caller,
+        }
+        await self._app(asked, receive, send_named)
+
+
+def address(path: str, query: Mapping[str, str] | None = None, **options: str | int) -> str:
+    """Give a path of the API with its query; `top=5` stands for `$top=5`."""
+    asked = urlencode({**(query or {}), **{f"${name}": str(value) for name, value in options.items()}})
+    return f"{path}?{asked}" if asked else path
+
+
+def key(value: str) -> str:
+    """Quote an id for a path."""
+    return quote(value, safe="")
 
 
 @asynccontextmanager

@@ -19,10 +19,11 @@ logger = logging.getLogger(__name__)
 PATH = "/portal/assets"
 
 _HERE = Path(__file__).parent
+_STYLES = _HERE / "assets" / "styles"
+_SCRIPTS = _HERE / "assets" / "scripts"
 _MODULES = _HERE / "third_party" / "node_modules"
-_FILES = {
-    "portal.css": _HERE / "assets" / "portal.css",
-    "portal.js": _HERE / "assets" / "portal.js",
+_FIRST = ("tokens.css", "base.css")
+_OTHERS = {
     "htmx.js": _MODULES / "htmx.org" / "dist" / "htmx.min.js",
     "sse.js": _MODULES / "htmx-ext-sse" / "dist" / "sse.min.js",
     "morph.js": _MODULES / "idiomorph" / "dist" / "idiomorph-ext.min.js",
@@ -31,13 +32,14 @@ _TYPES = {".css": "text/css", ".js": "text/javascript"}
 
 
 def _read() -> dict[str, bytes]:
-    found = {}
-    for name, file in _FILES.items():
+    rooms = sorted(file.name for file in _STYLES.glob("*.css") if file.name not in _FIRST)
+    found = {"portal.css": b"".join((_STYLES / name).read_bytes() for name in (*_FIRST, *rooms))}
+    for name, file in _OTHERS.items():
         try:
             found[name] = file.read_bytes()
         except OSError as error:
             logger.warning("The portal has no '%s': %s. Run `make setup`.", name, error.strerror or error)
-    return found
+    return found | {file.name: file.read_bytes() for file in sorted(_SCRIPTS.glob("*.js"))}
 
 
 _CONTENT = _read()
@@ -50,6 +52,13 @@ def _address(name: str, content: bytes) -> str:
 
 ADDRESSES: Mapping[str, str] = {name: _address(name, content) for name, content in _CONTENT.items()}
 """By name, where each lies; what is not installed is missing."""
+
+LIBRARIES: tuple[str, ...] = tuple(ADDRESSES[name] for name in _OTHERS if name in ADDRESSES)
+"""Scripts that others wrote, in the order in which they need one another."""
+
+MODULES: tuple[str, ...] = tuple(ADDRESSES[file.name] for file in sorted(_SCRIPTS.glob("*.js")))
+"""Scripts of ours: modules, none of which needs another."""
+
 _BY_ADDRESS = {address.rpartition("/")[2]: name for name, address in ADDRESSES.items()}
 
 router = APIRouter(include_in_schema=False)

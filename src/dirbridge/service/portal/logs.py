@@ -57,7 +57,7 @@ async def show_all(request: Request, who: Viewer) -> Response:
     if after := request.query_params.get("after"):
         query["skiptoken"] = after
     async with api.of(request, who) as ours:
-        found = await ours.get(_API, **query)
+        found = await ours.get(_API, None, **query)
     return rendering.page(
         request, who, "logs.html", events=found["value"], asked=asked, spans=SPANS, statuses=list(Status),
         actions=list(Action), older=_older(asked, found), is_first=not after,

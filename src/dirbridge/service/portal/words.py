@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -51,3 +52,8 @@ def words(name: str) -> str:
     """Cut a name of the API into words: `QuarantineTooManyDeletes` reads Quarantine too many deletes."""
     parts = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).split()
     return " ".join([parts[0][:1].upper() + parts[0][1:], *(part.lower() for part in parts[1:])]) if parts else ""
+
+
+def key(value: str) -> str:
+    """Quote an id for a path."""
+    return quote(value, safe="")

@@ -7,7 +7,19 @@ from typing import Any, Literal
 import msgspec
 
 from dirbridge.service.openapi.shapes import Entity, Shape, Text
-from dirbridge.service.openapi.shapes.synchronization import Progress, QuarantineRecord, TaskExecution
+from dirbridge.service.openapi.shapes.synchronization import (
+    Progress,
+    QuarantineRecord,
+    SynchronizationJob,
+    TaskExecution,
+)
+
+
+class AnyJob(SynchronizationJob, kw_only=True):
+    """A job of the tenant, with its domain and the service principal that it belongs to."""
+
+    domain: str
+    service_principal_id: str
 
 
 class EnrolmentCode(Shape, kw_only=True):

@@ -1,29 +1,3 @@
-// Times in the viewer's own zone: how long ago, with the exact time on hover.
-"use strict";
-
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-
-function ago(at) {
-  const gap = (at - Date.now()) / 1000;
-  const [unit, size] = units.find(([, seconds]) => Math.abs(gap) >= seconds) ?? units[3];
-  return relative.format(Math.trunc(gap / size), unit);
-}
-
-function tell(root) {
-  for (const time of root.querySelectorAll("time[datetime]")) {
-    const at = new Date(time.dateTime);
-    const said = ago(at);
-    if (time.textContent !== said) time.textContent = said;
-    time.title = exact.format(at);
-  }
-}
-
-document.addEventListener("DOMContentLoaded", () => tell(document));
-document.addEventListener("htmx:afterSwap", (event) => tell(event.target));
-setInterval(() => tell(document), 1000);
-
 // Menus: from their button, by right-click and by the keyboard's menu key on what they belong to. Where the open one
 // stands is said in a sheet of its own, since pieces of the page are renewed while it is open.
 const standing = new CSSStyleSheet();
@@ -64,8 +38,3 @@ document.addEventListener("keydown", (event) => {
   items[(items.indexOf(document.activeElement) + step) % items.length].focus();
 });
 
-// A row opens what its link does.
-document.addEventListener("dblclick", (event) => {
-  const row = event.target.closest("tr[data-open]");
-  if (row) location.assign(row.dataset.open);
-});

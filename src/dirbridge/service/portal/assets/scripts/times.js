@@ -1,0 +1,24 @@
+// Times in the viewer's own zone: how long ago, with the exact time on hover.
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+function ago(at) {
+  const gap = (at - Date.now()) / 1000;
+  const [unit, size] = units.find(([, seconds]) => Math.abs(gap) >= seconds) ?? units[3];
+  return relative.format(Math.trunc(gap / size), unit);
+}
+
+function tell(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    const said = ago(at);
+    if (time.textContent !== said) time.textContent = said;
+    time.title = exact.format(at);
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => tell(document));
+document.addEventListener("htmx:afterSwap", (event) => tell(event.target));
+setInterval(() => tell(document), 1000);
+

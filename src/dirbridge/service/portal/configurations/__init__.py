@@ -1,0 +1,12 @@
+"""Configurations: a room for each page of one; `jobs` asks the API for what all of them show."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from dirbridge.service.portal.configurations import listing, overview, steering
+
+
+def routers() -> tuple[APIRouter, ...]:
+    """Give the routes of all pages; those with a name of their own come before those that take any."""
+    return (listing.router, overview.router, steering.router)
