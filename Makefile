@@ -4,10 +4,10 @@ UV_COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint format bench lock clean
+.PHONY: help setup demo run test lint format bench screenshots lock clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## system packages, uv, locked dependencies, virtual environment
 	@PYTHON="$(PYTHON)" scripts/setup
@@ -33,6 +33,9 @@ format: setup ## rewrite the code in the common format
 
 bench: setup ## measure, and print a table
 	@$(BIN)/python -m bench $(ARGS)
+
+screenshots: setup ## a picture of every screen of the portal, in build/screenshots (ARGS=overview for one of them)
+	@$(BIN)/python -m tests.e2e.portal.screenshots $(ARGS)
 
 lock: setup ## resolve the dependencies afresh (ARGS=--upgrade to take newer ones)
 	$(UV_COMPILE) $(ARGS) requirements/uv.in -o requirements/uv.txt

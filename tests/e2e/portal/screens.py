@@ -1,0 +1,18 @@
+"""Every screen of the portal, by the name of its picture. What stands in braces is filled in by a `story`."""
+
+from __future__ import annotations
+
+SCREENS: dict[str, str] = {
+    "overview": "/portal",
+    "configurations": "/portal/configurations",
+    "configuration": "/portal/configurations/{other}",
+    "quarantine": "/portal/configurations/{job}",
+    "restart": "/portal/configurations/{other}/restart",
+    "agents": "/portal/agents",
+    "agent": "/portal/agents/{agent}",
+    "add-agent": "/portal/agents/new",
+    "logs": "/portal/logs",
+    "logs-failures": "/portal/logs?status=failure&span=7d",
+    "event": "/portal/logs/{event}",
+    "event-failed": "/portal/logs/{failed}",
+}
