@@ -34,7 +34,7 @@ from dirbridge.engine.run import Context, Counts, Run, environment
 from dirbridge.engine.work import Manner
 from dirbridge.store import arrivals, due, jobs, links, seen
 from dirbridge.store.database import Connection
-from dirbridge.store.jobs import Job
+from dirbridge.store.jobs import JobOutline
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def _tell(event: str, sentence: str, run: Run) -> None:
     )
 
 
-def macros(job: Job) -> dict[str, str]:
+def macros(job: JobOutline) -> dict[str, str]:
     """Give what `%DomainFQDN%` and `%DomainNetBios%` stand for."""
     return {
         "DomainFQDN": str(job.settings.get("DomainFQDN") or job.domain),

@@ -37,8 +37,8 @@ DEFAULT_RESET = frozenset({"QuarantineState", "Watermark", "Escrows"})
 """What a restart without criteria clears."""
 
 
-class Job(msgspec.Struct, frozen=True):
-    """A row of `jobs`. The JSON columns hold Graph's own shapes and are passed on as they are."""
+class JobOutline(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `jobs` without its schema document. The JSON columns hold Graph's shapes, and are passed on as such."""
 
     tenant: UUID
     id: str
@@ -49,7 +49,6 @@ class Job(msgspec.Struct, frozen=True):
     interval: timedelta
     next_run: datetime | None
     generation: int
-    schema: Any
     settings: dict[str, Any]
     full_read_wanted: bool
     full_read: UUID | None
@@ -66,6 +65,12 @@ class Job(msgspec.Struct, frozen=True):
     deletes_allowed: bool
     created_at: datetime
     escrows_pruned: bool
+
+
+class Job(JobOutline, frozen=True, kw_only=True):
+    """A whole row of `jobs`."""
+
+    schema: Any
 
     def document(self) -> Schema:
         """Give the schema document.
@@ -557,16 +562,6 @@ async def finish(
             "job": job,
         },
     )
-
-
-async def counts_by_pair(conn: AsyncConnection[Any], tenant: UUID, job: str) -> dict[tuple[str, str], int]:
-    """Count the provisioned entries by source and target object type."""
-    cursor = await conn.execute(
-        """select object_type, target_type, count(*) from links
-           where tenant = %s and job = %s and state = 'provisioned' group by 1, 2 order by 1, 2""",
-        (tenant, job),
-    )
-    return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
 
 
 async def counts_by_type(conn: AsyncConnection[Any], tenant: UUID, job: str) -> dict[str, int]:

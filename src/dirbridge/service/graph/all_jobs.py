@@ -5,6 +5,7 @@ Graph lists jobs application by application. Source of each job's form: Graph sy
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -14,12 +15,11 @@ from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import OBSERVERS
 from dirbridge.service.graph import odata
 from dirbridge.service.graph.context import context, database
-from dirbridge.service.graph.errors import not_found
+from dirbridge.service.graph.errors import bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse
-from dirbridge.service.graph.synchronization import show_job
-from dirbridge.store import jobs
-from dirbridge.store.directory_queries import Conn
-from dirbridge.store.jobs import Job
+from dirbridge.service.graph.synchronization import outline
+from dirbridge.store import job_listing
+from dirbridge.store.job_listing import After, Listed, Pair
 
 router = APIRouter(prefix="/beta/dirbridge")
 
@@ -28,14 +28,35 @@ Reader = Annotated[
 ]
 
 
+TYPE = "dirbridge.job"
+
+
 @router.get("/jobs")
 async def list_all_jobs(request: Request, caller: Reader) -> Response:
-    """List the tenant's jobs, each with its domain and its application."""
-    odata.read(request, frozenset({"format"}))
+    """List the tenant's jobs, each with its domain and its application: those that need somebody first."""
+    query = odata.read(request, odata.LIST - {"select"})
+    where = query.where(job_listing.PROPERTIES, TYPE, advanced=True)
+    by_domain, descending = odata.order(query, {"domain": True}, TYPE) or (False, False)
+    if descending:
+        raise bad_request("$orderby takes 'domain' in ascending order here.", code="Request_UnsupportedQuery")
+    after = odata.position(query, After)
     async with database(request).connection() as conn:
-        known = await jobs.list_all(conn, caller.tenant)
-        shown = [await _shown(request, conn, job) for job in known if job.state != jobs.PREVIEW]
-    return GraphResponse({"@odata.context": context(request, "dirbridge/jobs"), "value": shown})
+        rows = await job_listing.page(
+            conn, caller.tenant, where=where, by_domain=by_domain, after=after, limit=query.top + 1
+        )
+        in_sync = await job_listing.in_sync(conn, caller.tenant, [row.id for row in rows])
+        total = await job_listing.count(conn, caller.tenant, where) if query.count and after is None else None
+    return GraphResponse(
+        odata.page(
+            request,
+            query,
+            rows,
+            fragment="dirbridge/jobs",
+            render=lambda row: _shown(request, row, in_sync.get(row.id, {})),
+            key=lambda row: After(0 if by_domain else row.rank, row.domain, row.id),
+            total=total,
+        )
+    )
 
 
 @router.get("/jobs/{job}")
@@ -43,13 +64,18 @@ async def get_any_job(request: Request, job: str, caller: Reader) -> Response:
     """Give one job, whose application need not be known."""
     odata.read(request, frozenset({"format"}))
     async with database(request).connection() as conn:
-        found = await jobs.get(conn, caller.tenant, job)
-        if found is None or found.state == jobs.PREVIEW:
+        found = await job_listing.one(conn, caller.tenant, job)
+        if found is None:
             raise not_found("synchronization job", job)
-        shown = await _shown(request, conn, found)
+        in_sync = await job_listing.in_sync(conn, caller.tenant, [job])
+    shown = _shown(request, found, in_sync.get(job, {}))
     return GraphResponse({"@odata.context": context(request, "dirbridge/jobs/$entity"), **shown})
 
 
-async def _shown(request: Request, conn: Conn, job: Job) -> dict[str, Any]:
-    belonging = {"domain": job.domain, "servicePrincipalId": str(job.service_principal)}
-    return {**await show_job(request, conn, job), **belonging}
+def _shown(request: Request, row: Listed, in_sync: Mapping[Pair, int]) -> dict[str, Any]:
+    return {
+        **outline(request, row, row.code, in_sync),
+        "domain": row.domain,
+        "servicePrincipalId": str(row.service_principal),
+        "needsAttention": row.needs_attention,
+    }

@@ -14,7 +14,7 @@ import msgspec
 from dirbridge.engine import policies
 from dirbridge.engine.cycle import macros
 from dirbridge.service.graph.errors import bad_request
-from dirbridge.store.jobs import Job
+from dirbridge.store.jobs import Job, JobOutline
 
 MOST_OFTEN, LEAST_OFTEN = timedelta(seconds=1), timedelta(days=1)
 
@@ -127,7 +127,7 @@ def _by_our_names(given: dict[str, str | None], before: dict[str, str]) -> dict[
     return given | {_OURS: value}
 
 
-def shown(job: Job) -> list[dict[str, str]]:
+def shown(job: JobOutline) -> list[dict[str, str]]:
     """Show what is set, what holds because nothing is set, and what Graph shows under names of its own."""
     kept = {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -30,6 +30,7 @@ from dirbridge.service.graph.synchronization import (
     find_job,
     find_principal,
     show_job,
+    show_jobs,
     wants_schema,
 )
 from dirbridge.store import jobs
@@ -54,7 +55,7 @@ async def list_jobs(request: Request, sp: str, caller: Reader) -> Response:
     async with database(request).connection() as conn:
         principal = await find_principal(conn, caller, sp)
         found = await jobs.list_all(conn, caller.tenant, principal.id)
-        shown = [await show_job(request, conn, job, with_schema=with_schema) for job in found]
+        shown = await show_jobs(request, conn, found, with_schema=with_schema)
     return GraphResponse({"@odata.context": address(request, principal.id, "jobs"), "value": shown})
 
 

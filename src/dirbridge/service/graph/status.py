@@ -11,22 +11,23 @@ from typing import Any
 from urllib.parse import quote
 
 from dirbridge.service.graph.responses import moment
-from dirbridge.store import agents, jobs
-from dirbridge.store.directory_queries import Conn
-from dirbridge.store.jobs import Job
+from dirbridge.store.job_listing import Pair
+from dirbridge.store.jobs import JobOutline
 
 NEVER = "0001-01-01T00:00:00Z"
 """What Graph shows of a time that may not be null and has not come."""
 
 
-async def show(conn: Conn, job: Job, root: str) -> dict[str, Any]:
+def show(job: JobOutline, code: str, in_sync: Mapping[Pair, int], root: str) -> dict[str, Any]:
     """Show how a job is.
 
     Args:
+        code: Graph's synchronizationStatusCode.
+        in_sync: how many entries are at the target, by what they are and became.
         root: absolute address of the API's version, for the link to what went wrong.
     """
     return {
-        "code": await _code(conn, job),
+        "code": code,
         "countSuccessiveCompleteFailures": job.successive_failures,
         "escrowsPruned": job.escrows_pruned,
         "lastExecution": job.last_execution,
@@ -36,27 +37,9 @@ async def show(conn: Conn, job: Job, root: str) -> dict[str, Any]:
         "quarantine": _quarantine(job),
         "steadyStateFirstAchievedTime": moment(job.steady_first) or NEVER,
         "steadyStateLastAchievedTime": moment(job.steady_last) or NEVER,
-        "synchronizedEntryCountByType": await _by_type(conn, job),
+        "synchronizedEntryCountByType": [_count(pair, number) for pair, number in in_sync.items()],
         "troubleshootingUrl": _trouble(job, root),
     }
-
-
-async def _code(conn: Conn, job: Job) -> str:
-    """Give Graph's synchronizationStatusCode.
-
-    A job whose first cycle has not gone through is *not run*; before any agent is enrolled for its domain, nobody has
-    given it leave to read there: *not configured*.
-    """
-    if job.state == "Paused":
-        return "Paused"
-    if job.quarantine is not None:
-        return "Quarantine"
-    if job.state != "Active":
-        return "Paused"
-    if job.steady_first is not None or (job.last_execution or {"state": "Failed"}).get("state") != "Failed":
-        return "Active"
-    presence = await agents.presence(conn, job.tenant, job.domain)
-    return "NotRun" if presence.assigned else "NotConfigured"
 
 
 def progress(stored: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -91,31 +74,19 @@ def _rate(stored: Mapping[str, Any], done: int) -> float | None:
     return gone / seconds if gone > 0 and seconds > 0 else None
 
 
-def _quarantine(job: Job) -> dict[str, Any] | None:
+def _quarantine(job: JobOutline) -> dict[str, Any] | None:
     """Show the record; Graph's next attempt may not be null, and a disabled job has none."""
     record = job.quarantine
     return {**record, "nextAttempt": NEVER} if record is not None and record.get("nextAttempt", "") is None else record
 
 
-async def _by_type(conn: Conn, job: Job) -> list[dict[str, Any]]:
-    """Count the entries by what they are and became, such as `user to User`."""
-    targets: dict[str, set[str]] = {}
-    for rule in job.schema.get("synchronizationRules", []):
-        for mapping in rule.get("objectMappings", []):
-            targets.setdefault(mapping.get("sourceObjectName", ""), set()).add(mapping.get("targetObjectName", ""))
-    if all(len(each) == 1 for each in targets.values()):
-        # An index alone counts these.
-        counts = await jobs.counts_by_type(conn, job.tenant, job.id)
-        pairs = {(kind, min(targets.get(kind, {""}))): number for kind, number in counts.items()}
-    else:
-        pairs = await jobs.counts_by_pair(conn, job.tenant, job.id)
-    return [
-        {"key": f"{source} to {target or source.capitalize()}", "value": number}
-        for (source, target), number in pairs.items()
-    ]
+def _count(pair: Pair, number: int) -> dict[str, Any]:
+    """Show a count, under a key such as `user to User`."""
+    source, target = pair
+    return {"key": f"{source} to {target or source.capitalize()}", "value": number}
 
 
-def _trouble(job: Job, root: str) -> str:
+def _trouble(job: JobOutline, root: str) -> str:
     """Give the address of the failures in the log, where there is trouble; nothing else."""
     last = job.last_execution or {}
     if job.quarantine is None and last.get("state", "Succeeded") == "Succeeded":

@@ -8,6 +8,7 @@ Source: Graph synchronization.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,10 +21,11 @@ from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import job_settings, odata, status
 from dirbridge.service.graph.context import context, guid, root
 from dirbridge.service.graph.errors import GraphError, not_found
-from dirbridge.store import audits, identity, jobs
+from dirbridge.store import audits, identity, job_listing, jobs
 from dirbridge.store.directory_queries import Conn
 from dirbridge.store.identity import ServicePrincipal
-from dirbridge.store.jobs import Job
+from dirbridge.store.job_listing import Pair
+from dirbridge.store.jobs import Job, JobOutline
 
 OWNED = "Application.ReadWrite.OwnedBy"
 ALL = "Synchronization.ReadWrite.All"
@@ -106,12 +108,35 @@ def wants_schema(query: odata.Query) -> bool:
 
 
 async def show_job(request: Request, conn: Conn, job: Job, *, with_schema: bool = False) -> dict[str, Any]:
-    """Show a job as Graph's synchronizationJob."""
-    expanded = {"schema": {"provisioningTaskIdentifier": job.id, **job.schema}} if with_schema else {}
-    return expanded | {
+    """Show a job as Graph's synchronizationJob; raises 404 where it was deleted meanwhile."""
+    shown = await show_jobs(request, conn, [job], with_schema=with_schema)
+    if not shown:
+        raise not_found("synchronization job", job.id)
+    return shown[0]
+
+
+async def show_jobs(
+    request: Request, conn: Conn, found: Sequence[Job], *, with_schema: bool = False
+) -> list[dict[str, Any]]:
+    """Show jobs of one tenant, without those that were deleted meanwhile."""
+    if not found:
+        return []
+    tenant, ids = found[0].tenant, [job.id for job in found]
+    codes = await job_listing.codes(conn, tenant, ids)
+    in_sync = await job_listing.in_sync(conn, tenant, ids)
+    shown = []
+    for job in (each for each in found if each.id in codes):
+        expanded = {"schema": {"provisioningTaskIdentifier": job.id, **job.schema}} if with_schema else {}
+        shown.append(expanded | outline(request, job, codes[job.id], in_sync.get(job.id, {})))
+    return shown
+
+
+def outline(request: Request, job: JobOutline, code: str, in_sync: Mapping[Pair, int]) -> dict[str, Any]:
+    """Show a job without its schema."""
+    return {
         "id": job.id,
         "templateId": job.template_id,
         "schedule": {"expiration": None, "interval": job_settings.duration(job.interval), "state": job.state},
-        "status": await status.show(conn, job, root(request)),
+        "status": status.show(job, code, in_sync, root(request)),
         "synchronizationJobSettings": job_settings.shown(job),
     }

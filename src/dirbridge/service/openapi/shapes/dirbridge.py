@@ -20,6 +20,7 @@ class AnyJob(SynchronizationJob, kw_only=True):
 
     domain: str
     service_principal_id: str
+    needs_attention: bool
 
 
 class EnrolmentCode(Shape, kw_only=True):

@@ -79,7 +79,7 @@ EXTENSIONS: Table = {
     "relay.log_collections.delete_collection": acts(),
     "notify.administration.post_test": answers(TestedNotification, notifications.TestWish, many=True),
     "notify.administration.get_messages": lists(Notification, Options(frozenset({"top"}), most=1000)),
-    "graph.all_jobs.list_all_jobs": lists(AnyJob, FORMAT),
+    "graph.all_jobs.list_all_jobs": lists(AnyJob, Options(odata.LIST - {"select"}, orders=("domain",))),
     "graph.all_jobs.get_any_job": gives(AnyJob, FORMAT),
     "graph.previews.ask": Operation(
         status=202, answer=Preview, body=Body(previews.Wish, optional=True), headers=("Location",)
