@@ -43,6 +43,7 @@ from dirbridge.service.graph import (
     membership,
     on_premises,
     ondemand,
+    origins,
     owners,
     previews,
     provisioning_logs,
@@ -108,6 +109,7 @@ def router() -> APIRouter:
     routes.include_router(signing_keys.router)
     routes.include_router(administrator_sign_in.router)
     routes.include_router(schema.checks)
+    routes.include_router(origins.router)
     return routes
 
 

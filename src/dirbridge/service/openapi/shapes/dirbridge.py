@@ -320,6 +320,49 @@ class SigningKey(Entity, kw_only=True):
     removed_from_date_time: Text
 
 
+class AwaitedValue(Shape, kw_only=True):
+    """A value that another object has."""
+
+    property: str
+    value: str
+    holder_id: Text
+
+
+class PendingWork(Shape, kw_only=True):
+    """What is due for an entry, and why; with attempts it is an escrow."""
+
+    code: str
+    message: str
+    recommended_action: Text
+    attempts: int
+    since_date_time: str
+    next_attempt_date_time: str
+    waits_for: AwaitedValue | None
+
+
+class OriginEntry(Shape, kw_only=True):
+    """An entry of a source directory; where it lies is null until it is known."""
+
+    id: str
+    identity_type: str
+    display_name: str
+    canonical_name: Text
+
+
+class ObjectOrigin(Shape, kw_only=True):
+    """An entry that an object of the tenant came from, by which job, and what is due for it."""
+
+    job_id: str
+    domain: str
+    service_principal_id: str
+    is_master: bool
+    state: Literal["provisioned", "deprovisioned"]
+    error_code: Text
+    changed_date_time: str
+    source: OriginEntry
+    pending: list[PendingWork]
+
+
 class Defect(Shape, kw_only=True):
     """What is wrong at one place of a document."""
 

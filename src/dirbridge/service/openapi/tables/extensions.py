@@ -41,6 +41,7 @@ from dirbridge.service.openapi.shapes.dirbridge import (
     JobScope,
     LogCollection,
     Notification,
+    ObjectOrigin,
     Preview,
     ReleaseRepository,
     RepairedAccount,
@@ -116,5 +117,6 @@ EXTENSIONS: Table = {
     "graph.signing_keys.list_all": lists(SigningKey, FORMAT),
     "graph.signing_keys.rotate": makes(SigningKey, Body(signing_keys.Rotation, optional=True), located=False),
     "graph.signing_keys.remove": acts(),
+    "graph.origins.list_origins": lists(ObjectOrigin, FORMAT),
     "graph.schema.validate_schema": answers(Validation, PART),
 }
