@@ -5,6 +5,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dirbridge.service.graph import throttling
+from dirbridge.service.graph.throttling import Throttle
+from dirbridge.service.settings import Settings
+from tests.service import registered
 from tests.service.browsers import Entrance
 from tests.service.portal.conftest import AGENT, Portal
 
@@ -137,3 +141,15 @@ async def test_nobody_from_outside_is_taken_for_the_portal(entrance: Entrance) -
     client = entrance.browser().client
     answer = await client.get("/beta/dirbridge/jobs", headers={"dirbridge.caller": "x", "X-Dirbridge-Caller": "x"})
     assert answer.status_code == 401
+
+
+async def test_the_portal_is_not_throttled(portal: Portal) -> None:
+    """Pages ask for several people at once, and renew themselves; an application that asks as often waits."""
+    settings = Settings(throttle_reports=1)
+    portal.entrance.application.state.throttle = Throttle(throttling.limits(settings), lambda: 0.0)
+    for _ in range(3):
+        assert (await portal.browser.get("/portal/logs")).status_code == 200
+        assert "429" not in portal.browser.text
+    headers = registered.bearer(portal.entrance.application.state.tokens, "AuditLog.Read.All")
+    answers = [await portal.browser.client.get("/v1.0/auditLogs/provisioning", headers=headers) for _ in range(3)]
+    assert [each.status_code for each in answers] == [200, 429, 429]

@@ -133,7 +133,8 @@ def require(*permissions: str, roles: Roles = ANYONE) -> Callable[[Request], Awa
     async def check(request: Request) -> Caller:
         known = await caller(request)
         throttle: Throttle | None = getattr(request.app.state, "throttle", None)
-        if throttle is not None:
+        # The portal asks for all people together, as often as its pages are looked at.
+        if throttle is not None and IN_PROCESS not in request.scope:
             await throttle.admit(request, known)
         passed = known.passing(permissions, roles) if permissions else known
         request.state.caller = passed
