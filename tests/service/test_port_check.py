@@ -16,7 +16,7 @@ async def test_page_says_that_the_service_is_reached(client: httpx2.AsyncClient,
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "<script" not in page.text
     assert "This port reaches dirbridge" in page.text
-    assert f"Reached as</strong> {BASE_URL}." in page.text
+    assert f"<dt>Reached as</dt><dd>{BASE_URL}</dd>" in page.text
     assert identity.authority.fingerprint.upper()[:4] in page.text.replace(":", "")
 
 

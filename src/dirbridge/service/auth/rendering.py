@@ -12,7 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 _PAGES = Path(__file__).with_name("pages")
-_STYLE = (_PAGES / "style.css").read_bytes()
+
+TOKENS = (_PAGES / "tokens.css").read_bytes()
+"""Sizes, spaces and colours: the portal's stylesheet begins with them as well."""
+
+_STYLE = TOKENS + (_PAGES / "style.css").read_bytes()
 
 STYLE = f"/assets/style-{hashlib.sha256(_STYLE).hexdigest()[:16]}.css"
 """Where the stylesheet lies: another one has another address, so that it may be kept for good."""

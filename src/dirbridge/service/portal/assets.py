@@ -14,6 +14,8 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException
 from starlette.responses import Response
 
+from dirbridge.service.auth.rendering import TOKENS
+
 logger = logging.getLogger(__name__)
 
 PATH = "/portal/assets"
@@ -22,7 +24,7 @@ _HERE = Path(__file__).parent
 _STYLES = _HERE / "assets" / "styles"
 _SCRIPTS = _HERE / "assets" / "scripts"
 _MODULES = _HERE / "third_party" / "node_modules"
-_FIRST = ("tokens.css", "base.css")
+_FIRST = "base.css"
 _OTHERS = {
     "htmx.js": _MODULES / "htmx.org" / "dist" / "htmx.min.js",
     "sse.js": _MODULES / "htmx-ext-sse" / "dist" / "sse.min.js",
@@ -32,8 +34,8 @@ _TYPES = {".css": "text/css", ".js": "text/javascript"}
 
 
 def _read() -> dict[str, bytes]:
-    rooms = sorted(file.name for file in _STYLES.glob("*.css") if file.name not in _FIRST)
-    found = {"portal.css": b"".join((_STYLES / name).read_bytes() for name in (*_FIRST, *rooms))}
+    rooms = sorted(file.name for file in _STYLES.glob("*.css") if file.name != _FIRST)
+    found = {"portal.css": TOKENS + b"".join((_STYLES / name).read_bytes() for name in (_FIRST, *rooms))}
     for name, file in _OTHERS.items():
         try:
             found[name] = file.read_bytes()

@@ -204,13 +204,13 @@ async def test_a_token_is_nothing_without_its_cookie(entrance: Entrance) -> None
     ],
 )  # fmt: skip
 async def test_nobody_is_led_elsewhere(entrance: Entrance, target: str) -> None:
-    """Only a path of ours is gone on to; everything else is one's own page."""
+    """Only a path of ours is gone on to; everything else is the portal."""
     assert browser.local(target) is None
     visitor = entrance.browser()
     answer = await visitor.sign_in(continue_to=target)
-    assert answer.headers["location"] == "/sign-in?continue=%2Faccount"
+    assert answer.headers["location"] == "/sign-in?continue=%2F"
     shown = await visitor.client.get("/sign-in", params={"continue": target})
-    assert 'content="0;url=/account"' in shown.text
+    assert 'content="0;url=/"' in shown.text
     assert "evil" not in shown.text
 
 

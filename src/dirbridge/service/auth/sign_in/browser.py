@@ -39,6 +39,8 @@ VISITOR = "__Host-dirbridge-visitor"
 """Cookies: of who is signed in, and of who is not yet, so that the sign-in form is theirs as well."""
 
 SIGN_IN, HOME = "/sign-in", "/account"
+START = "/"
+"""Where somebody goes on to who asked for nothing in particular; it leads to the portal."""
 
 TOUCH = timedelta(minutes=1)
 """A session that was seen less long ago is not written again."""
@@ -126,7 +128,7 @@ def ask(request: Request, continue_to: str, login_hint: str | None = None, *, re
         login_hint: the name to begin with.
         reauthenticate: ask also who is signed in.
     """
-    asked = {"continue": local(continue_to) or HOME}
+    asked = {"continue": local(continue_to) or START}
     if login_hint:
         asked["login_hint"] = login_hint[:256]
     if reauthenticate:

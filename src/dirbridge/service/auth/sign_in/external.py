@@ -18,7 +18,7 @@ from dirbridge.service.auth.sign_in import pending as sign_in_pending
 from dirbridge.service.auth.sign_in import routes as sign_in
 from dirbridge.service.auth.sign_in import rules as sign_in_rules
 from dirbridge.service.auth.sign_in import trail as sign_in_trail
-from dirbridge.service.auth.sign_in.browser import HOME, SIGN_IN, PageRefusal, PageRoute
+from dirbridge.service.auth.sign_in.browser import SIGN_IN, START, PageRefusal, PageRoute
 from dirbridge.service.auth.sign_in.external_provider import Claims, Provider
 from dirbridge.service.auth.sign_in.pending import Pending
 from dirbridge.store import people
@@ -39,7 +39,7 @@ MOST_CHARACTERS = 512
 async def begin(request: Request) -> Response:
     """Send the browser to the provider."""
     provider = _provider(request)
-    continue_to = browser.local(request.query_params.get("continue")) or HOME
+    continue_to = browser.local(request.query_params.get("continue")) or START
     pending = Pending(
         sign_in_rules.of(request).clock(),
         continue_to,

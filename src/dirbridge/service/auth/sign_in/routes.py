@@ -13,7 +13,7 @@ from dirbridge.service.auth.sign_in import password as sign_in_password
 from dirbridge.service.auth.sign_in import pending as sign_in_pending
 from dirbridge.service.auth.sign_in import rules as sign_in_rules
 from dirbridge.service.auth.sign_in import session as sign_in_session
-from dirbridge.service.auth.sign_in.browser import HOME, SIGN_IN, PageRefusal, PageRoute
+from dirbridge.service.auth.sign_in.browser import SIGN_IN, START, PageRefusal, PageRoute
 from dirbridge.service.auth.sign_in.pending import Pending
 from dirbridge.store import people
 from dirbridge.store.database import Database
@@ -28,7 +28,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 async def form(request: Request) -> Response:
     """Ask for name and password; whoever is signed in already goes on."""
     asked = request.query_params
-    continue_to = browser.local(asked.get("continue")) or HOME
+    continue_to = browser.local(asked.get("continue")) or START
     who = await browser.signed_in(request)
     if who is not None and "reauthenticate" not in asked:
         # Not by a redirect: a browser would hold it, and where it leads to, to the form's policy that came before.
@@ -42,7 +42,7 @@ async def form(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Look at name and password."""
     given = await browser.read_form(request)
-    continue_to, name = browser.local(given.get("continue")) or HOME, given.get("name", "")
+    continue_to, name = browser.local(given.get("continue")) or START, given.get("name", "")
     begun_at = sign_in_rules.of(request).clock()
     try:
         whom = await sign_in_password.check(request, name, given.get("password", ""))
