@@ -100,9 +100,12 @@ class Carried(Response):
         """Answer. Source: ASGI 3.0, HTTP connection scope."""
 
         async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 200 and self._name is not None:
+            if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=list(message["headers"]))
-                headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(self._name, safe='')}"
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Cache-Control"] = "no-store"
+                if message["status"] == 200 and self._name is not None:
+                    headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(self._name, safe='')}"
                 message = {**message, "headers": headers.raw}
             await send(message)
 

@@ -28,7 +28,7 @@ Pieces = Callable[[], Awaitable[Mapping[str, str]]]
 
 def stream(request: Request, pieces: Pieces) -> StreamingResponse:
     """Send pieces for as long as somebody looks."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
     return StreamingResponse(_events(request, pieces), media_type="text/event-stream", headers=headers)
 
 
