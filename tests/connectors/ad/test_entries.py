@@ -16,8 +16,8 @@ from dirbridge.connectors.ad import dirsync, watermark
 from dirbridge.connectors.ad import settings as ad_settings
 from dirbridge.connectors.ad.directory import Facts
 from dirbridge.connectors.ad.entries import Plan
+from dirbridge.connectors.ad.reading import Reading
 from dirbridge.connectors.ad.settings import Settings
-from dirbridge.connectors.ad.source import _Reading
 from dirbridge.connectors.ldap_wire.connection import Chunk, Found
 from dirbridge.contract.entry import Container, ReferenceDelta, Selection, Tombstone, Watermark
 from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
@@ -105,7 +105,7 @@ async def test_group_in_several_answers_is_complete_only_at_their_end(settings: 
         b"1": ([member_entry("member;range=1-1", range(3, 7000))], dirsync.Answer(True, b"2")),
         b"2": ([member_entry("member;range=1-1", range(7000, 7001))], dirsync.Answer(False, b"3")),
     }
-    reading = _Reading(settings, Plan(settings, SELECTION), Recorded(answers), 1000)  # type: ignore[arg-type]
+    reading = Reading(settings, Plan(settings, SELECTION), Recorded(answers), 1000)  # type: ignore[arg-type]
     seen = Seen([page async for page in reading.everything()])
     assert seen.whole(GROUP) == {member(number) for number in range(7001)}
     assert [part.end for part in seen.references] == [False] * 4 + [True]
@@ -153,7 +153,7 @@ async def test_what_changes_between_the_answers_of_a_full_read_is_told(settings:
             assert set(anchors) <= {member(2)}
             yield [user_entry(2, title=[b"Chief"])] if anchors else []
 
-    reading = _Reading(settings, Plan(settings, SELECTION), Changed(answers), 1000)  # type: ignore[arg-type]
+    reading = Reading(settings, Plan(settings, SELECTION), Changed(answers), 1000)  # type: ignore[arg-type]
     seen = Seen([page async for page in reading.everything()])
     assert set(seen.deleted) == {member(1)}
     assert seen.entries[member(2)].attributes["title"] == ("Chief",)
@@ -184,7 +184,7 @@ async def test_tombstone_that_only_the_changes_show_is_read_like_any(settings: S
     ]
     recorded = Recorded({b"a": (found, dirsync.Answer(False, b"b"))})
     since = watermark.Position(b"a", recorded.facts.now, 10, plan.digest)
-    reading = _Reading(hidden, plan, recorded, 1000)  # type: ignore[arg-type]
+    reading = Reading(hidden, plan, recorded, 1000)  # type: ignore[arg-type]
     seen = Seen([page async for page in reading.since(Watermark("dc1|1", watermark.pack(since)))])
     assert seen.deleted == {
         member(1): Tombstone(member(1), "m", "user"),
@@ -198,7 +198,7 @@ async def test_pages_of_a_full_read_stay_small_however_large_a_group(settings: S
     """A group of half a million members in one entry is cut before it fills the memory."""
     many = group_entry(**{"member;range=1-1": names(range(300_000))})
     recorded = Recorded({b"": ([many], dirsync.Answer(False, b"1"))})
-    reading = _Reading(settings, Plan(settings, SELECTION), recorded, 1000)  # type: ignore[arg-type]
+    reading = Reading(settings, Plan(settings, SELECTION), recorded, 1000)  # type: ignore[arg-type]
     pages = [page async for page in reading.everything()]
     assert max(sum(len(part.added) for part in page.references) for page in pages) < 120_000
     assert len(Seen(pages).whole(GROUP)) == 300_000
@@ -213,7 +213,7 @@ async def test_delta_in_several_answers_has_a_watermark_after_each(settings: Set
     plan = Plan(settings, SELECTION)
     recorded = Recorded(answers)
     since = watermark.Position(b"a", recorded.facts.now, 10, plan.digest)
-    reading = _Reading(settings, plan, recorded, 1000)  # type: ignore[arg-type]
+    reading = Reading(settings, plan, recorded, 1000)  # type: ignore[arg-type]
     pages = [page async for page in reading.since(Watermark("dc1|1", watermark.pack(since)))]
     assert [watermark.unpack(page.watermark.position).cookie for page in pages if page.watermark] == [b"b", b"c"]
     assert [page.last for page in pages] == [False, True]

