@@ -123,6 +123,9 @@ async def test_group_with_named_members(world: World, office: Office) -> None:
     members = {"links": {"members": [{"objectId": office.dn(ANN), "objectTypeName": "user"}]}}
     outcome, document = await office.provision(office.dn(TEAM), "group", subject=members)
     assert (outcome["result"], document["action"]) == ("Success", "Create")
+    (told,) = document["links"]["members"]
+    assert (told["result"], told["action"], told["sourceIdentity"]["displayName"]) == ("Success", "Create", "Ann Lee")
+    assert [step["type"] for step in told["provisioningSteps"]] == ["Import", "Scoping", "Matching", "Export"]
     group = (await world.get("groups")).json()["value"][0]["id"]
     assert await world.names(f"groups/{group}/members") == ["Ann Lee"]
 

@@ -1,5 +1,7 @@
 """Provision on demand: one user or group through the steps of a cycle, at once, with all that each step saw.
 
+Of members that are named with a group the second document tells as well, under `links`, an addition to Graph's.
+
 Source: Graph synchronizationJob: provisionOnDemand; its answer holds two JSON documents as text.
 """
 
@@ -87,11 +89,15 @@ async def provision_on_demand(request: Request, sp: str, job: str, caller: Write
         detail = {"name": subject.object_id}
         await audits.record(conn, caller.tenant, actor=caller.actor, activity=ACTIVITY, target=job, detail=detail)
         names = (await event_queries.job_names(conn, caller.tenant, [job])).get(job)
-    members = subject.links.members if subject.links else None
-    for one in members or ():
+    members = [
         await _provision(request, caller.tenant, job, one, demand)
+        for one in (subject.links.members if subject.links else None) or ()
+    ]
     shown = await _provision(request, caller.tenant, job, subject, demand)
-    answer = {"key": _text(_outcome(shown)), "value": _text(_document(shown, names))}
+    document = _document(shown, names)
+    if members:
+        document["links"] = {"members": [{**_outcome(each), **_document(each, names)} for each in members]}
+    answer = {"key": _text(_outcome(shown)), "value": _text(document)}
     return GraphResponse({"@odata.context": context(request, "microsoft.graph.stringKeyStringValuePair"), **answer})
 
 

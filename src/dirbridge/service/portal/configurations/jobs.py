@@ -11,7 +11,7 @@ from dirbridge.service.portal.api import Api
 PATH = "/portal/configurations"
 OURS = "/beta/dirbridge/jobs"
 
-PAGES = (("", "Overview"),)
+PAGES = (("", "Overview"), ("on-demand", "Provision on demand"))
 """Pages of one configuration: the last part of their path, and their name."""
 
 
