@@ -54,6 +54,8 @@ REQUESTS: Mapping[str, wire.Request] = {
     "read": wire.ReadRequest(DOMAIN, _SELECTION, ("a", "b"), 7),
     "containers": wire.ContainersRequest(DOMAIN, "ou"),
     "locate": wire.LocateRequest(DOMAIN, ("Ann",)),
+    "browse": wire.BrowseRequest(DOMAIN, "ou"),
+    "search": wire.SearchRequest(DOMAIN, "sal", ("group", "container"), 20),
     "schema": wire.SchemaRequest(DOMAIN, ("user",)),
     "check": wire.CheckRequest(DOMAIN),
 }
@@ -62,6 +64,7 @@ ANSWERS: Mapping[str, wire.Answer] = {
     "empty-page": wire.Changes(ChangePage()),
     "check-report": wire.CheckReport((wire.Finding("tls", "fail", "No.", "Mend.", "Away"),)),
     "locations": wire.Locations((wire.Located("Ann", "a", "user", "CN=Ann"), wire.Located("Bob"))),
+    "listing": wire.Listing((wire.Located("Sales", "a", "group", "CN=Sales"),), more=True, missing=True),
     "live-schema": wire.LiveSchema((ObjectDefinition("user", (AttributeDefinition("mail", multivalued=True),)),)),
     "failure": wire.Failure("transient", "Away", "No.", "Wait.", {"a": "b"}),
 }

@@ -19,7 +19,7 @@ import msgspec
 import zstandard
 
 from dirbridge.agent.tracing import values
-from dirbridge.connectors.protocol import Replicated, Source
+from dirbridge.connectors.protocol import Browsed, Replicated, Source
 from dirbridge.contract import wire
 from dirbridge.contract.entry import ChangePage, Entry
 from dirbridge.contract.errors import (
@@ -132,6 +132,14 @@ class Executor:
                 pages = source.containers(below)
             case wire.LocateRequest(names=names) if len(names) <= wire.LOCATE_NAMES:
                 yield Part(wire.encode(wire.Locations(tuple(await source.locate(names)))), is_last=True)
+                return
+            case wire.BrowseRequest(below=below) if isinstance(source, Browsed):
+                yield Part(wire.encode(await source.browse(below)), is_last=True)
+                return
+            case wire.SearchRequest(text=text, object_types=types, most=most) if (
+                isinstance(source, Browsed) and len(types) <= wire.SCHEMA_TYPES and 0 < most <= wire.LISTED
+            ):
+                yield Part(wire.encode(await source.search(text, types, most)), is_last=True)
                 return
             case wire.SchemaRequest(object_types=types) if len(types) <= wire.SCHEMA_TYPES:
                 yield Part(wire.encode(wire.LiveSchema(tuple(await source.schema(types)))), is_last=True)

@@ -13,7 +13,7 @@ import msgspec
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.export import Export, Match, Outcome, Reference, ReferenceFault, TargetValue
 from dirbridge.contract.schema import ObjectDefinition
-from dirbridge.contract.wire import CheckReport, Located
+from dirbridge.contract.wire import CheckReport, Listing, Located
 
 Unit = TypeVar("Unit", contravariant=True)
 
@@ -77,6 +77,19 @@ class Replicated(Protocol):
 
     def read_at(self, replica: str, selection: Selection, anchors: Sequence[str]) -> AsyncIterator[ChangePage]:
         """Read anchors afresh, as `Source.read` does, in the copy that a watermark is of."""
+        ...
+
+
+@runtime_checkable
+class Browsed(Protocol):
+    """A source in which people look around, to choose what a job takes."""
+
+    async def browse(self, below: str | None) -> Listing:
+        """List the containers directly in one; the head of the directory where it is None."""
+        ...
+
+    async def search(self, text: str, object_types: Sequence[str], most: int) -> Listing:
+        """Find entries of these types, or containers, by a part of their name."""
         ...
 
 

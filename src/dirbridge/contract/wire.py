@@ -35,6 +35,10 @@ LOCATE_NAMES = 100
 """Names that one locate request may hold."""
 SCHEMA_TYPES = 50
 """Object types that one schema request may hold."""
+LISTED = 400
+"""Entries that a listing has at most."""
+SEARCH_TEXT = 256
+"""Characters of what is searched for."""
 
 
 class ChangesRequest(msgspec.Struct, frozen=True, tag="changes"):
@@ -74,6 +78,22 @@ class LocateRequest(msgspec.Struct, frozen=True, tag="locate"):
     names: tuple[str, ...]
 
 
+class BrowseRequest(msgspec.Struct, frozen=True, tag="browse"):
+    """List the containers directly in one; the head of the directory where it is None."""
+
+    domain: str
+    below: str | None = None
+
+
+class SearchRequest(msgspec.Struct, frozen=True, tag="search"):
+    """Find entries of these types, or containers, by a part of their name."""
+
+    domain: str
+    text: str
+    object_types: tuple[str, ...]
+    most: int = 50
+
+
 class SchemaRequest(msgspec.Struct, frozen=True, tag="schema"):
     """Tell which attributes the entries of these types may have."""
 
@@ -87,7 +107,16 @@ class CheckRequest(msgspec.Struct, frozen=True, tag="check"):
     domain: str
 
 
-Request = ChangesRequest | ReadRequest | ContainersRequest | LocateRequest | SchemaRequest | CheckRequest
+Request = (
+    ChangesRequest
+    | ReadRequest
+    | ContainersRequest
+    | LocateRequest
+    | BrowseRequest
+    | SearchRequest
+    | SchemaRequest
+    | CheckRequest
+)
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -140,6 +169,19 @@ class Locations(msgspec.Struct, frozen=True, tag="locations"):
     found: tuple[Located, ...]
 
 
+class Listing(msgspec.Struct, frozen=True, tag="listing"):
+    """The answer to a browse or search request: entries by their own names, in the order of these.
+
+    Attributes:
+        more: there are more than could be listed.
+        missing: there is no such container, or none that may be seen.
+    """
+
+    found: tuple[Located, ...]
+    more: bool = False
+    missing: bool = False
+
+
 class LiveSchema(msgspec.Struct, frozen=True, tag="live-schema"):
     """The answer to a schema request: of the types that were asked for, those that the directory knows."""
 
@@ -162,7 +204,7 @@ class Changes(msgspec.Struct, frozen=True, tag="changes-page"):
     page: ChangePage
 
 
-Answer = Changes | CheckReport | Locations | LiveSchema | Failure
+Answer = Changes | CheckReport | Locations | Listing | LiveSchema | Failure
 
 _KINDS: dict[str, type[DirbridgeError]] = {
     "configuration": ConfigurationError,

@@ -11,10 +11,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from dirbridge.connectors.protocol import Replicated, Source
+from dirbridge.connectors.protocol import Browsed, Replicated, Source
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
+from dirbridge.contract.errors import ConfigurationError
 from dirbridge.contract.schema import ObjectDefinition
-from dirbridge.contract.wire import CheckReport, Located
+from dirbridge.contract.wire import CheckReport, Listing, Located
 from dirbridge.engine.run import Context
 from dirbridge.service.auth.sealing import Sealing
 from dirbridge.service.relay.remote import RemoteSource
@@ -99,6 +100,19 @@ class Stoppable:
     async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
         """Tell which attributes entries may have."""
         return await self._source.schema(object_types)
+
+    async def browse(self, below: str | None) -> Listing:
+        """List the containers directly in one."""
+        return await self._looked_into().browse(below)
+
+    async def search(self, text: str, object_types: Sequence[str], most: int) -> Listing:
+        """Find entries by a part of their name."""
+        return await self._looked_into().search(text, object_types, most)
+
+    def _looked_into(self) -> Browsed:
+        if isinstance(self._source, Browsed):
+            return self._source
+        raise ConfigurationError("People cannot look around in this directory.", code="RequestNotSupported")
 
     async def check(self) -> CheckReport:
         """Prove that the directory can be read."""

@@ -361,3 +361,17 @@ async def test_searches_leave_lines_without_names(
     assert any("(objectClass=" in line for line in told)
     assert any("(mail=…)" in line or "=…)" in line for line in told)
     assert "ecretive" not in caplog.text
+
+
+async def test_people_look_around(source: LdapSource, admin: Admin) -> None:
+    """The tree level by level, groups by any part of their name; what is typed is no filter."""
+    (head,) = (await source.browse(None)).found
+    first = {one.anchor for one in (await source.browse(head.anchor)).found}
+    assert admin.unit in first
+    inner, group = admin.add_unit("Inner"), admin.add_group("The (crew*)", admin.dn("Nobody"))
+    assert [(one.name, one.anchor) for one in (await source.browse(admin.unit)).found] == [("Inner", inner)]
+    found = await source.search("(CREW*", ["groupOfNames"], 5)
+    assert [(one.name, one.anchor) for one in found.found] == [("The (crew*)", group)]
+    assert (await source.search("*)(cn=*", ["groupOfNames"], 5)).found == ()
+    admin.handle.delete_s(f"ou=Inner,{admin.ou}")
+    assert (await source.browse(inner)).missing

@@ -19,7 +19,7 @@ from uuid import UUID
 from dirbridge.connectors.ad import dirsync, dn, entries, notification
 from dirbridge.connectors.ad.asking import ask
 from dirbridge.connectors.ad.settings import Settings
-from dirbridge.connectors.ldap_wire.connection import BASE, SUBTREE, Chunk, Connection, Found, Search
+from dirbridge.connectors.ldap_wire.connection import BASE, ONE_LEVEL, SUBTREE, Chunk, Connection, Found, Search
 from dirbridge.connectors.ldap_wire.values import escaped
 from dirbridge.contract.errors import (
     ConfigurationError,
@@ -230,6 +230,25 @@ class Directory:
         for one in later:
             await self._complete(one)
             yield [one]
+
+    async def inside(self, anchor: str, query: str, attributes: Sequence[str], most: int) -> list[Found]:
+        """Give some of what lies directly in a container.
+
+        Raises:
+            Vanished: the container is not there any more.
+        """
+        connection = await self._reader()
+        async with _existing(anchor):
+            return await connection.search(
+                ask(f"<GUID={anchor}>", ONE_LEVEL, query, attributes, page=most, first_page=True)
+            )
+
+    async def some(self, query: str, attributes: Sequence[str], most: int) -> list[Found]:
+        """Give some of the domain's entries that a filter finds."""
+        connection = await self._reader()
+        return await connection.search(
+            ask(self._settings.base_dn, SUBTREE, query, attributes, page=most, first_page=True)
+        )
 
     async def schema(self, attributes: Sequence[str]) -> AsyncIterator[list[Found]]:
         """Stream the definitions of the forest's classes and attributes."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from uuid import UUID
 
-from dirbridge.connectors.ad import checking, live_schema, locating
+from dirbridge.connectors.ad import browsing, checking, live_schema, locating
 from dirbridge.connectors.ad.directory import Directory
 from dirbridge.connectors.ad.entries import Plan
 from dirbridge.connectors.ad.reading import Reading
@@ -26,7 +26,7 @@ from dirbridge.contract.entry import (
 )
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError, WatermarkExpired
 from dirbridge.contract.schema import ObjectDefinition
-from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
+from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Listing, Located
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +138,16 @@ class ActiveDirectorySource:
         """Find what names stand for: distinguished name, user principal name, sAMAccountName or GUID."""
         async with await self._open() as directory:
             return await locating.locate(self._settings, directory, names)
+
+    async def browse(self, below: str | None) -> Listing:
+        """List the containers directly in one; the head of the domain where it is None."""
+        async with await self._open() as directory:
+            return await browsing.browse(self._settings, directory, below)
+
+    async def search(self, text: str, object_types: Sequence[str], most: int) -> Listing:
+        """Find entries of these types, or containers, by a part of their name."""
+        async with await self._open() as directory:
+            return await browsing.search(self._settings, directory, text, object_types, most)
 
     async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
         """Give the attributes that entries of these types may have and that may leave this host."""

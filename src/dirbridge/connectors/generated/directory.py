@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from dirbridge.connectors.generated.settings import Settings
@@ -114,6 +114,19 @@ class Directory:
             Container(self.anchor(CONTAINER, number), root.anchor, name)
             for number, name in enumerate(DEPARTMENTS, start=1)
         )
+
+    def named(self, text: str, kinds: Sequence[str]) -> Iterator[Located]:
+        """Give entries of some kinds that have a text in their name or account name."""
+        wanted = text.casefold()
+        for kind, letter, digits in ((GROUP, "g", 6), (USER, "u", 7)):
+            for number in range(self._count(kind)) if kind in kinds else ():
+                name = self._display_name(number) if kind == USER else f"Group {number}"
+                account = f"{letter}{number:0{digits}d}"
+                if wanted in name.casefold() or wanted in account:
+                    yield Located(name, self.anchor(kind, number), kind, account)
+        for node in self.containers() if CONTAINER in kinds else ():
+            if wanted in node.name.casefold():
+                yield Located(node.name, node.anchor, CONTAINER, node.name)
 
     def maker(self, kind: str, selection: Selection) -> Callable[[int], Entry]:
         """Give the function that makes the entries of one kind as they were asked for."""

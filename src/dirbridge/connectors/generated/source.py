@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
 from dirbridge.connectors.generated.directory import CONTAINER, GROUP, USER, Directory
@@ -11,7 +12,7 @@ from dirbridge.connectors.generated.settings import Settings
 from dirbridge.contract.entry import ChangePage, Entry, ReferenceDelta, Selection, Watermark
 from dirbridge.contract.errors import ConfigurationError, WatermarkExpired
 from dirbridge.contract.schema import AttributeDefinition, ObjectDefinition
-from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
+from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Listing, Located
 
 LOOK = 0.02
 """Seconds between two looks at whether the revision file was written."""
@@ -67,6 +68,19 @@ class GeneratedSource:
         """Find what names stand for: an anchor, an account name, a user's sign-in name, a container's own name."""
         directory = self._directory()
         return [directory.locate(name) for name in names]
+
+    async def browse(self, below: str | None) -> Listing:
+        """List the containers directly in one."""
+        directory = self._directory()
+        if below is not None and directory.number(below) is None:
+            return Listing((), missing=True)
+        found = [node for node in directory.containers() if node.parent == below]
+        return Listing(tuple(Located(node.name, node.anchor, CONTAINER, node.name) for node in found))
+
+    async def search(self, text: str, object_types: Sequence[str], most: int) -> Listing:
+        """Find entries by a part of their name."""
+        found = list(itertools.islice(self._directory().named(text, object_types), most + 1))
+        return Listing(tuple(found[:most]), more=len(found) > most)
 
     async def schema(self, object_types: Sequence[str]) -> list[ObjectDefinition]:
         """Name the attributes that made-up entries have."""

@@ -246,6 +246,16 @@ class Directory:
                 raise
             logger.debug("A container was renamed while it was read: %s", error.reason)
 
+    async def inside(self, name: str, classes: str, attributes: Sequence[str], most: int) -> list[Found]:
+        """Give some of what lies directly in a container."""
+        question = Search(name, ONE_LEVEL, classes, attributes, page=most, first_page=True)
+        return await _search(await self._reader(), question)
+
+    async def some(self, query: str, attributes: Sequence[str], most: int) -> list[Found]:
+        """Give some of the directory's entries that a filter finds."""
+        question = Search(self._settings.base_dn, SUBTREE, query, attributes, page=most, first_page=True)
+        return await _search(await self._reader(), question)
+
     async def gaps(self) -> list[str]:
         """Name entries that have others below them of which this account sees none: its view is not whole.
 

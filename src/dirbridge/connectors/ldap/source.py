@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from uuid import UUID
 
-from dirbridge.connectors.ldap import checking, live_schema, locating, syncrepl, watermark
+from dirbridge.connectors.ldap import browsing, checking, live_schema, locating, syncrepl, watermark
 from dirbridge.connectors.ldap.directory import Directory
 from dirbridge.connectors.ldap.entries import Plan
 from dirbridge.connectors.ldap.reading import Reading
@@ -20,7 +20,7 @@ from dirbridge.connectors.ldap_wire.signing_in import SigningIn
 from dirbridge.contract.entry import ChangePage, Selection, Watermark
 from dirbridge.contract.errors import ConfigurationError, DirbridgeError
 from dirbridge.contract.schema import ObjectDefinition
-from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Located
+from dirbridge.contract.wire import PAGE_ENTRIES, CheckReport, Finding, Listing, Located
 
 
 class LdapSource:
@@ -89,6 +89,16 @@ class LdapSource:
         """Find what names stand for: distinguished name, uid, mail, cn or entryUUID."""
         async with await self._open() as directory:
             return await locating.locate(self._settings, directory, names)
+
+    async def browse(self, below: str | None) -> Listing:
+        """List the containers directly in one; the head of the directory where it is None."""
+        async with await self._open() as directory:
+            return await browsing.browse(self._settings, directory, below)
+
+    async def search(self, text: str, object_types: Sequence[str], most: int) -> Listing:
+        """Find entries of these types, or containers, by a part of their name."""
+        async with await self._open() as directory:
+            return await browsing.search(self._settings, directory, text, object_types, most)
 
     async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
         """Give the attributes that entries of these types may have and that may leave this host."""

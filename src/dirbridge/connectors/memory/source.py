@@ -23,7 +23,7 @@ from dirbridge.contract.entry import (
 )
 from dirbridge.contract.errors import WatermarkExpired
 from dirbridge.contract.schema import AttributeDefinition, ObjectDefinition
-from dirbridge.contract.wire import CheckReport, Finding, Located
+from dirbridge.contract.wire import LISTED, CheckReport, Finding, Listing, Located
 
 _ACCOUNTS = ("user", "inetOrgPerson")
 _ENTRIES = (*_ACCOUNTS, "group", "contact")
@@ -192,8 +192,32 @@ class MemorySource:
         return Located(name, found[0].anchor, found[0].object_type, self.directory.dn(found[0]))
 
     def _names(self, node: Node) -> set[str]:
-        accounts = [*node.attributes.get("userPrincipalName", ()), *node.attributes.get("sAMAccountName", ())]
-        return {str(name).casefold() for name in (node.anchor, self.directory.dn(node), *accounts)}
+        return {str(name).casefold() for name in (node.anchor, self.directory.dn(node), *_account_names(node))}
+
+    async def browse(self, below: str | None) -> Listing:
+        """List the containers directly in one."""
+        nodes = self.directory.nodes
+        if below is not None and (not self.directory.is_live(below) or nodes[below].hidden):
+            return Listing((), missing=True)
+        wanted = [one for one in self.directory.live("container") if (one.container or None) == below]
+        return self._listing(wanted, LISTED)
+
+    async def search(self, text: str, object_types: Sequence[str], most: int) -> Listing:
+        """Find entries by a part of their name or account name."""
+        there = self.directory.live(*object_types)
+        return self._listing(
+            [
+                one
+                for one in there
+                if any(text.casefold() in str(name).casefold() for name in (one.name, *_account_names(one)))
+            ],
+            most,
+        )
+
+    def _listing(self, nodes: Sequence[Node], most: int) -> Listing:
+        shown = sorted((node for node in nodes if not node.hidden), key=lambda node: node.name.casefold())
+        found = [Located(node.name, node.anchor, node.object_type, self.directory.dn(node)) for node in shown[:most]]
+        return Listing(tuple(found), more=len(shown) > most)
 
     async def schema(self, object_types: Sequence[str]) -> list[ObjectDefinition]:
         """Name the attributes that some entry of the type has."""
@@ -207,6 +231,10 @@ class MemorySource:
     async def check(self) -> CheckReport:
         """Nothing can be wrong with memory."""
         return CheckReport((Finding("memory", "pass", f"{len(self.directory.nodes)} entries."),))
+
+
+def _account_names(node: Node) -> tuple[str | bytes, ...]:
+    return (*node.attributes.get("userPrincipalName", ()), *node.attributes.get("sAMAccountName", ()))
 
 
 def _container(node: Node) -> Container:

@@ -25,6 +25,7 @@ from dirbridge.service.graph import (
     app_roles,
     applications,
     batch,
+    browsing,
     contacts,
     credentials,
     deleted_items,
@@ -101,6 +102,7 @@ def router() -> APIRouter:
         routes.include_router(part.router, prefix="/beta")
     routes.include_router(previews.router)
     routes.include_router(scopes.router)
+    routes.include_router(browsing.router)
     routes.include_router(staged.router)
     routes.include_router(all_jobs.router)
     routes.include_router(steering.router)

@@ -26,7 +26,7 @@ from dirbridge.store.listener import Bell, Listener
 
 logger = logging.getLogger(__name__)
 
-A = TypeVar("A", wire.CheckReport, wire.Locations, wire.LiveSchema)
+A = TypeVar("A", wire.CheckReport, wire.Locations, wire.Listing, wire.LiveSchema)
 
 CHANNELS = (requests.REQUESTS, requests.PAGES, requests.ROOM)
 """What a process's `Listener` must listen on for the relay."""
@@ -100,6 +100,14 @@ class RemoteSource:
                 raise self._out_of_order("it is not about the names that were asked for")
             found += answer.found
         return found
+
+    async def browse(self, below: str | None) -> wire.Listing:
+        """Let the agent list the containers directly in one."""
+        return await self._one(wire.BrowseRequest(self._domain, below), wire.Listing)
+
+    async def search(self, text: str, object_types: Sequence[str], most: int) -> wire.Listing:
+        """Let the agent find entries by a part of their name."""
+        return await self._one(wire.SearchRequest(self._domain, text, tuple(object_types), most), wire.Listing)
 
     async def schema(self, object_types: Sequence[str]) -> Sequence[ObjectDefinition]:
         """Let the agent tell which attributes entries may have."""

@@ -191,6 +191,22 @@ class Preview(Entity, kw_only=True):
     error: dict[str, Any] | None
 
 
+class ListedEntry(Shape, kw_only=True):
+    """An entry or container of the directory that is read, as it is now."""
+
+    id: str
+    object_type: str
+    display_name: str
+    distinguished_name: str
+
+
+class DirectoryListing(Shape, kw_only=True):
+    """What an agent found in the directory; whether there is more than it lists."""
+
+    value: list[ListedEntry]
+    more: bool
+
+
 class ScopeContainer(Shape, kw_only=True):
     """A container in scope, by its present name."""
 
