@@ -200,7 +200,7 @@ class ListedEntry(Shape, kw_only=True):
     distinguished_name: str
 
 
-class DirectoryListing(Shape, kw_only=True):
+class DirectoryListing(Entity, kw_only=True):
     """What an agent found in the directory; whether there is more than it lists."""
 
     value: list[ListedEntry]
