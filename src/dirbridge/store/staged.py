@@ -60,6 +60,19 @@ class After(msgspec.Struct, frozen=True, array_like=True):
         return cls(row.source_id, row.group_id)
 
 
+class Kind(msgspec.Struct, frozen=True, rename="camel"):
+    """How many removals of one kind wait, or were rejected.
+
+    Attributes:
+        identity_type: of the entries; empty for members, which may be of any.
+    """
+
+    state: str
+    action: str
+    identity_type: str
+    count: int
+
+
 class Decided(msgspec.Struct, frozen=True):
     """What a word decided.
 
@@ -140,6 +153,21 @@ async def count(conn: Conn, tenant: UUID, job: str, state: str = "staged") -> in
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+async def summary(conn: Conn, tenant: UUID, job: str) -> list[Kind]:
+    """Count what waits for a person, and what one rejected, by what would become of it."""
+    async with conn.cursor(row_factory=class_row(Kind)) as cursor:
+        await cursor.execute(
+            """select state, action, object_type as identity_type, count(*) as count from removals
+               where tenant = %(tenant)s and job = %(job)s and state in ('staged', 'rejected') group by 1, 2, 3
+               union all
+               select state, %(action)s, '', count(*) from member_removals
+               where tenant = %(tenant)s and job = %(job)s and state in ('staged', 'rejected') group by state
+               order by state desc, action, identity_type""",
+            {"tenant": tenant, "job": job, "action": REMOVE_MEMBER},
+        )
+        return await cursor.fetchall()
 
 
 async def allow(conn: Conn, tenant: UUID, job: str, ids: Collection[str] | None) -> Decided:

@@ -130,6 +130,34 @@ async def test_unclear_words_decide_nothing(waiting: World, body: bytes, said: s
     assert await ids(waiting) == list("abcde")
 
 
+async def test_a_word_on_another_number_than_waits_decides_nothing(waiting: World) -> None:
+    """Somebody else has decided on some meanwhile, or more came."""
+    answer = await waiting.client.post(f"{AT}/allow", json={"all": True, "count": 4})
+    assert (answer.status_code, code(answer)) == (409, "Conflict")
+    assert "about 4 removals, and 5 wait" in message(answer)
+    assert await ids(waiting) == list("abcde")
+    assert not await due(waiting)
+    answer = await waiting.client.post(f"{AT}/reject", json={"ids": ["a", "b"], "count": 2})
+    assert answer.json() == {"count": 2, "missing": []}
+
+
+async def test_the_summary_counts_by_kind(waiting: World) -> None:
+    """What waits first, then what was rejected; lost members have no type of their own."""
+    async with waiting.database.transaction() as conn:
+        await removals.put(conn, TENANT, JOB, [Removal("z", "group", "disable", "OutOfScope")])
+        await removals.stage(conn, TENANT, JOB, ["z"], NOW)
+        rows = {("g", "member", member): True for member in "xyz"}
+        await member_removals.part(conn, TENANT, JOB, rows, [JOB], always=0, since=NOW, at=NOW)
+        await member_removals.stage(conn, TENANT, JOB, ["g"], [JOB], after=("", "", ""), at=NOW)
+    await waiting.client.post(f"{AT}/reject", json={"ids": ["a"]})
+    assert (await waiting.get(f"{AT}/summary")).json()["value"] == [
+        {"state": "staged", "action": "delete", "identityType": "user", "count": 4},
+        {"state": "staged", "action": "disable", "identityType": "group", "count": 1},
+        {"state": "staged", "action": "removeMember", "identityType": "", "count": 3},
+        {"state": "rejected", "action": "delete", "identityType": "user", "count": 1},
+    ]
+
+
 async def test_who_may_not_and_what_is_not_there(waiting: World) -> None:
     """Reading asks for a reading permission, deciding for a writing one; an unknown job is 404, odd options are 400."""
     reader = waiting.bearer("Synchronization.Read.All")

@@ -18,8 +18,8 @@ from dirbridge.contract.entry import text_fault
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import odata
-from dirbridge.service.graph.context import body, database
-from dirbridge.service.graph.errors import bad_request, not_found
+from dirbridge.service.graph.context import body, context, database
+from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, moment
 from dirbridge.store import audits, jobs, staged
 from dirbridge.store.conditions import Comparison, Operator
@@ -44,10 +44,15 @@ Act = Callable[[Conn, UUID, str, Collection[str] | None], Awaitable[Decided]]
 
 
 class Word(msgspec.Struct, forbid_unknown_fields=True):
-    """What a decision is about: everything that is staged, said so, or the named ones. Nothing is meant silently."""
+    """What a decision is about: everything that is staged, said so, or the named ones. Nothing is meant silently.
+
+    Attributes:
+        count: how many removals are meant. Where it is another number by now, nothing is decided.
+    """
 
     all: bool = False
     ids: list[str] | None = None
+    count: int | None = None
 
 
 @router.get(STAGED)
@@ -71,6 +76,17 @@ async def list_staged(request: Request, job: str, caller: Reader) -> Response:
             total=total,
         )
     )
+
+
+@router.get(STAGED + "/summary")
+async def summarize(request: Request, job: str, caller: Reader) -> Response:
+    """Count what waits for a person, and what one rejected, by action and type of entry."""
+    odata.read(request, frozenset({"format"}))
+    async with database(request).connection() as conn:
+        await _check(conn, caller, job)
+        found = await staged.summary(conn, caller.tenant, job)
+    kinds = [msgspec.to_builtins(each) for each in found]
+    return GraphResponse({"@odata.context": context(request, "dirbridge/stagedRemovals/summary"), "value": kinds})
 
 
 @router.post(STAGED + "/allow")
@@ -106,6 +122,10 @@ async def _decide(
     async with database(request).transaction() as conn:
         await _check(conn, caller, job)
         done = await act(conn, caller.tenant, job, word.ids)
+        if word.count is not None and word.count != done.count:
+            raise GraphError(
+                409, "Conflict", f"The word is about {word.count:,} removals, and {done.count:,} wait by now. Read them."
+            )
         missing = sorted(set(word.ids or ()) - done.ids)
         if done.count:
             detail = {"count": done.count, **({"all": True} if word.all else {"ids": sorted(done.ids)[:AUDITED]})}

@@ -265,6 +265,15 @@ class StagedRemoval(Shape, kw_only=True):
     group: StagedTarget | None
 
 
+class StagedKind(Shape, kw_only=True):
+    """How many removals of one kind wait for a person, or were rejected; of members the type is empty."""
+
+    state: Literal["staged", "rejected"]
+    action: Literal["delete", "disable", "removeMember"]
+    identity_type: str
+    count: int
+
+
 class Decision(Shape, kw_only=True):
     """How many removals a word was about, and which of the named ones were not there."""
 
