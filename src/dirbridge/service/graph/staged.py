@@ -124,7 +124,9 @@ async def _decide(
         done = await act(conn, caller.tenant, job, word.ids)
         if word.count is not None and word.count != done.count:
             raise GraphError(
-                409, "Conflict", f"The word is about {word.count:,} removals, and {done.count:,} wait by now. Read them."
+                409,
+                "Conflict",
+                f"The word is about {word.count:,} removals, and {done.count:,} wait by now. Read them.",
             )
         missing = sorted(set(word.ids or ()) - done.ids)
         if done.count:

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from dirbridge.service.portal.configurations import listing, on_demand, overview, steering
+from dirbridge.service.portal.configurations import (
+    deletes,
+    listing,
+    on_demand,
+    overview,
+    properties,
+    steering,
+)
 
 
 def routers() -> tuple[APIRouter, ...]:
     """Give the routes of all pages; those with a name of their own come before those that take any."""
-    return (listing.router, overview.router, steering.router, on_demand.router)
+    return (
+        listing.router,
+        overview.router,
+        on_demand.router,
+        deletes.router,
+        properties.router,
+        steering.router,
+    )

@@ -11,7 +11,12 @@ from dirbridge.service.portal.api import Api
 PATH = "/portal/configurations"
 OURS = "/beta/dirbridge/jobs"
 
-PAGES = (("", "Overview"), ("on-demand", "Provision on demand"))
+PAGES = (
+    ("", "Overview"),
+    ("on-demand", "Provision on demand"),
+    ("deletes", "Staged deletes"),
+    ("properties", "Properties"),
+)
 """Pages of one configuration: the last part of their path, and their name."""
 
 
