@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 from uuid import UUID
 
 import httpx2
@@ -61,6 +61,11 @@ class Api:
             ApiRefusal: the API refuses.
         """
         return _content(await self.client.get(address(path, query, **options)))
+
+    async def advanced(self, path: str, query: Mapping[str, str] | None = None, **options: str | int) -> dict[str, Any]:
+        """Read a path by a search or an advanced query, with the header that Graph asks for."""
+        headers = {"ConsistencyLevel": "eventual"}
+        return _content(await self.client.get(address(path, query, **options), headers=headers))
 
     async def post(self, path: str, body: object = None) -> dict[str, Any]:
         """Do something; without a body where it is None."""
@@ -126,6 +131,12 @@ def address(path: str, query: Mapping[str, str] | None = None, **options: str | 
     """Give a path of the API with its query; `top=5` stands for `$top=5`."""
     asked = urlencode({**(query or {}), **{f"${name}": str(value) for name, value in options.items()}})
     return f"{path}?{asked}" if asked else path
+
+
+def following(found: Mapping[str, Any]) -> str:
+    """Give the token of the page that follows one; empty where it was the last."""
+    link = found.get("@odata.nextLink")
+    return parse_qs(urlsplit(link).query)["$skiptoken"][0] if link else ""
 
 
 def key(value: str) -> str:
