@@ -46,6 +46,8 @@ TABLES = [
     "scope_members",
     "watermarks",
     "events",
+    "new_event_counts",
+    "link_counts",
     "directory_objects",
     "directory_references",
     "purged_objects",

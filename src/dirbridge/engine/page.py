@@ -65,7 +65,9 @@ async def apply(run: Run, conn: Connection, page: ChangePage, manner: Manner) ->
     await referring.apply(run, work, page, [entry for entry in entries if entry.anchor not in left])
     await membership.depart(run, conn, page, entries)
     lost = await membership.watch(run, conn, page)
-    await events.write(conn, run.tenant, [*work.events.values(), *lost])
+    await events.write(
+        conn, run.tenant, [*work.events.values(), *lost], latency=run.latency() if manner.stream else None
+    )
     if page.watermark is not None and manner.stream:
         idle = IDLE_WATERMARK if page.idle else None
         await jobs.keep_watermark(conn, run.tenant, run.job.id, page.watermark, idle=idle)

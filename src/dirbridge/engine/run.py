@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random, SystemRandom
 from typing import Any
 from uuid import UUID
@@ -114,6 +114,11 @@ class Run(msgspec.Struct):
     @property
     def generation(self) -> int:
         return self.job.generation
+
+    def latency(self) -> timedelta | None:
+        """How long ago this cycle's changes were first heard of; None in a full read, which shows what has any age."""
+        noticed = self.job.noticed_at
+        return None if noticed is None or self.full_read is not None else self.context.clock() - noticed
 
     def unit(self, conn: Connection, now: datetime) -> Unit:
         """Name the transaction that a write belongs to."""

@@ -12,6 +12,7 @@ import zstandard
 from psycopg import AsyncConnection, sql
 
 from dirbridge.contract.event import Detail, Event
+from dirbridge.store import event_counts
 
 RETENTION = timedelta(days=30)
 """How long events are kept unless configured otherwise."""
@@ -36,8 +37,14 @@ def unpack(detail: bytes) -> Detail:
     return _decoder.decode(_decompressor.decompress(detail))
 
 
-async def write(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[Event]) -> None:
-    """Store events."""
+async def write(
+    conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[Event], *, latency: timedelta | None = None
+) -> None:
+    """Store events, and count them.
+
+    Args:
+        latency: how long ago what they are about was first heard of, where that is known.
+    """
     if not rows:
         return
     async with conn.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -64,6 +71,7 @@ async def write(conn: AsyncConnection[Any], tenant: UUID, rows: Sequence[Event])
                     pack(row.detail),
                 )
             )
+    await event_counts.add(conn, tenant, rows, latency)
 
 
 async def ensure_partitions(conn: AsyncConnection[Any], today: date, ahead: int = 3) -> list[str]:

@@ -19,10 +19,12 @@ from psycopg import AsyncConnection
 from dirbridge.contract.errors import TransientError
 from dirbridge.store import (
     directory,
+    event_counts,
     events,
     feed,
     grants,
     guesses,
+    link_counts,
     log_collections,
     notifications,
     previews,
@@ -66,6 +68,9 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
     parts: list[Part] = [lambda conn: events.ensure_partitions(conn, now.date())]
     parts += [partial(_drop, name) for name in old]
     parts += [
+        event_counts.fold,
+        lambda conn: event_counts.forget(conn, now - keep),
+        link_counts.fold,
         lambda conn: notifications.forget(conn, now - keep),
         _forget_agents_leftovers,
         lambda conn: previews.prune(conn, now),

@@ -1,4 +1,4 @@
-"""All jobs of a tenant at a glance: pages of them with the worst first, their status codes, and what each has in sync.
+"""All jobs of a tenant at a glance: pages of them with the worst first, and their status codes.
 
 Each question is one statement for all jobs that it is about. None reads a schema document, which is long.
 """
@@ -6,7 +6,8 @@ Each question is one statement for all jobs that it is about. None reads a schem
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, LiteralString
+from enum import StrEnum
+from typing import LiteralString
 from uuid import UUID
 
 import msgspec
@@ -16,9 +17,6 @@ from psycopg.rows import class_row
 from dirbridge.store.conditions import EVERYTHING, Kind, Property, Where
 from dirbridge.store.directory_queries import Conn
 from dirbridge.store.jobs import PREVIEW, JobOutline
-
-Pair = tuple[str, str]
-"""What entries are, and what they became."""
 
 CODES = ("Active", "NotConfigured", "NotRun", "Paused", "Quarantine")
 """Graph's synchronizationStatusCode."""
@@ -71,7 +69,7 @@ class Listed(JobOutline, frozen=True, kw_only=True):
 
 
 class After(msgspec.Struct, frozen=True, array_like=True):
-    """Where the page before ended; the rank is 0 where pages go by domain."""
+    """Where the page before ended."""
 
     rank: int
     domain: str
@@ -105,16 +103,36 @@ _LISTED = sql.SQL(
 )
 
 
+class Order(StrEnum):
+    """What pages can go by."""
+
+    WORST = "rank asc, domain asc, id asc"
+    DOMAIN = "domain asc, id asc"
+    DOMAIN_DESCENDING = "domain desc, id desc"
+
+
+_BEHIND: Mapping[Order, LiteralString] = {
+    Order.WORST: "(r.rank, r.domain, r.id) > (%(rank)s, %(domain)s, %(id)s)",
+    Order.DOMAIN: "(r.domain, r.id) > (%(domain)s, %(id)s)",
+    Order.DOMAIN_DESCENDING: "(r.domain, r.id) < (%(domain)s, %(id)s)",
+}
+
+
 async def page(
-    conn: Conn, tenant: UUID, *, where: Where = EVERYTHING, by_domain: bool = False, after: After | None, limit: int
+    conn: Conn,
+    tenant: UUID,
+    *,
+    where: Where = EVERYTHING,
+    order: Order = Order.WORST,
+    after: After | None = None,
+    limit: int,
 ) -> list[Listed]:
     """Give jobs with the worst first, or by the name of their domain."""
-    key = "(0, r.domain, r.id)" if by_domain else "(r.rank, r.domain, r.id)"
     text = sql.SQL("{} select * from listed r where {} and {} order by {} limit %(limit)s").format(
         _LISTED,
         where.text,
-        sql.SQL("true") if after is None else sql.SQL(key + " > (%(rank)s, %(domain)s, %(id)s)"),
-        sql.SQL(key),
+        sql.SQL("true" if after is None else _BEHIND[order]),
+        sql.SQL(order.value),
     )
     place = {} if after is None else {"rank": after.rank, "domain": after.domain, "id": after.id}
     async with conn.cursor(row_factory=class_row(Listed)) as cursor:
@@ -124,7 +142,7 @@ async def page(
 
 async def one(conn: Conn, tenant: UUID, job: str) -> Listed | None:
     """Give one job as the list has it, or None."""
-    rows = await page(conn, tenant, where=Where(sql.SQL("r.id = %(wanted)s"), {"wanted": job}), after=None, limit=1)
+    rows = await page(conn, tenant, where=Where(sql.SQL("r.id = %(wanted)s"), {"wanted": job}), limit=1)
     return rows[0] if rows else None
 
 
@@ -147,15 +165,18 @@ async def codes(conn: Conn, tenant: UUID, jobs: Collection[str]) -> dict[str, st
     return dict(found)
 
 
-async def in_sync(conn: Conn, tenant: UUID, jobs: Collection[str]) -> dict[str, dict[Pair, int]]:
-    """Count what each of these jobs has at its target, by what entries are and became, in the order of these."""
-    cursor = await conn.execute(
-        """select job, object_type, target_type, count(*) from links
-           where tenant = %s and job = any(%s) and state = 'provisioned' group by 1, 2, 3 order by 1, 2, 3""",
-        (tenant, list(jobs)),
-    )
-    found: dict[str, dict[Pair, int]] = {}
-    rows: list[tuple[Any, ...]] = await cursor.fetchall()
-    for job, kind, became, number in rows:
-        found.setdefault(job, {})[kind, became] = number
-    return found
+class Standing(msgspec.Struct, frozen=True):
+    """How a tenant's jobs are."""
+
+    by_code: dict[str, int]
+    need_attention: int
+
+
+async def standing(conn: Conn, tenant: UUID) -> Standing:
+    """Count all jobs by their status codes, and those that need somebody."""
+    text = sql.SQL(
+        "{} select code, count(*), count(*) filter (where rank <= {}) from listed group by 1 order by 1"
+    ).format(_LISTED, TROUBLE)
+    cursor = await conn.execute(text, {"tenant": tenant})
+    found: list[tuple[str, int, int]] = await cursor.fetchall()
+    return Standing({code: number for code, number, _ in found}, sum(troubled for *_, troubled in found))

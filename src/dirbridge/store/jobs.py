@@ -65,6 +65,7 @@ class JobOutline(msgspec.Struct, frozen=True, kw_only=True):
     deletes_allowed: bool
     created_at: datetime
     escrows_pruned: bool
+    noticed_at: datetime | None
 
 
 class Job(JobOutline, frozen=True, kw_only=True):
@@ -187,7 +188,7 @@ async def changed(conn: AsyncConnection[Any], tenant: UUID, domain: str, age: ti
     """
     result = await conn.execute(
         """with due as (
-               update jobs set nudged_at = now(),
+               update jobs set nudged_at = coalesce(nudged_at, now() - %(age)s),
                  next_run = case when cycle is null and next_run is not null
                                  then least(next_run, greatest(now(), begun_at + %(spacing)s)) else next_run end
                where tenant = %(tenant)s and domain = %(domain)s and state = 'Active' and quarantine is null
@@ -379,7 +380,7 @@ async def begin(conn: AsyncConnection[Any], tenant: UUID, job: str, cycle: UUID)
     async with conn.cursor(row_factory=class_row(Job)) as cursor:
         await cursor.execute(
             f"""update jobs set generation = generation + 1, cycle = %s, progress = null, next_run = now() + interval,
-                 begun_at = now(), nudged_at = null
+                 begun_at = now(), noticed_at = coalesce(nudged_at, now()), nudged_at = null
                where tenant = %s and id = %s and state in ('Active', 'Preview') returning {_COLUMNS}""",
             (cycle, tenant, job),
         )

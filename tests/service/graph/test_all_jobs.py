@@ -69,9 +69,9 @@ async def test_pages_hold_each_job_once(jobs: World, top: str) -> None:
     pages = [[job["id"] for job in page] async for page in jobs.pages(AT, top=top)]
     assert [id for page in pages for id in page] == WORST_FIRST
     assert max(map(len, pages)) <= int(top)
-    assert await _ids(jobs, top=top, orderby="domain") == sorted(
-        STATES, key=lambda name: STATES[name].get("domain", f"{name}.test")
-    )
+    by_domain = sorted(STATES, key=lambda name: STATES[name].get("domain", f"{name}.test"))
+    assert await _ids(jobs, top=top, orderby="domain") == by_domain
+    assert await _ids(jobs, top=top, orderby="domain desc") == by_domain[::-1]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_filters(jobs: World, text: str, ids: list[str]) -> None:
     assert (await jobs.get(AT, filter=text, count="true", top="1")).json()["@odata.count"] == len(ids)
 
 
-@pytest.mark.parametrize("options", [{"filter": "schema eq 'x'"}, {"orderby": "id"}, {"orderby": "domain desc"}])
+@pytest.mark.parametrize("options", [{"filter": "schema eq 'x'"}, {"orderby": "id"}])
 async def test_what_it_cannot_do_is_refused(jobs: World, options: dict[str, str]) -> None:
     """Not silently left out."""
     assert (await jobs.get(AT, **options)).status_code == 400

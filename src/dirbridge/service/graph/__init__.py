@@ -36,6 +36,7 @@ from dirbridge.service.graph import (
     expressions,
     gallery,
     groups,
+    insights,
     job_actions,
     job_templates,
     jobs,
@@ -45,6 +46,7 @@ from dirbridge.service.graph import (
     on_premises,
     ondemand,
     origins,
+    overview,
     owners,
     previews,
     provisioning_logs,
@@ -105,6 +107,8 @@ def router() -> APIRouter:
     routes.include_router(browsing.router)
     routes.include_router(staged.router)
     routes.include_router(all_jobs.router)
+    routes.include_router(overview.router)
+    routes.include_router(insights.router)
     routes.include_router(steering.router)
     routes.include_router(account.router)
     routes.include_router(administrators.router)

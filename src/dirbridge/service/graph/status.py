@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from dirbridge.service.graph.responses import moment
-from dirbridge.store.job_listing import Pair
 from dirbridge.store.jobs import JobOutline
+from dirbridge.store.link_counts import Pair
 
 NEVER = "0001-01-01T00:00:00Z"
 """What Graph shows of a time that may not be null and has not come."""
@@ -37,7 +37,7 @@ def show(job: JobOutline, code: str, in_sync: Mapping[Pair, int], root: str) -> 
         "quarantine": _quarantine(job),
         "steadyStateFirstAchievedTime": moment(job.steady_first) or NEVER,
         "steadyStateLastAchievedTime": moment(job.steady_last) or NEVER,
-        "synchronizedEntryCountByType": [_count(pair, number) for pair, number in in_sync.items()],
+        "synchronizedEntryCountByType": counts(in_sync),
         "troubleshootingUrl": _trouble(job, root),
     }
 
@@ -80,10 +80,12 @@ def _quarantine(job: JobOutline) -> dict[str, Any] | None:
     return {**record, "nextAttempt": NEVER} if record is not None and record.get("nextAttempt", "") is None else record
 
 
-def _count(pair: Pair, number: int) -> dict[str, Any]:
-    """Show a count, under a key such as `user to User`."""
-    source, target = pair
-    return {"key": f"{source} to {target or source.capitalize()}", "value": number}
+def counts(in_sync: Mapping[Pair, int]) -> list[dict[str, Any]]:
+    """Show counts, under keys such as `user to User`."""
+    return [
+        {"key": f"{source} to {target or source.capitalize()}", "value": number}
+        for (source, target), number in in_sync.items()
+    ]
 
 
 def _trouble(job: JobOutline, root: str) -> str:

@@ -21,11 +21,11 @@ from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
 from dirbridge.service.graph import job_settings, odata, status
 from dirbridge.service.graph.context import context, guid, root
 from dirbridge.service.graph.errors import GraphError, not_found
-from dirbridge.store import audits, identity, job_listing, jobs
+from dirbridge.store import audits, identity, job_listing, jobs, link_counts
 from dirbridge.store.directory_queries import Conn
 from dirbridge.store.identity import ServicePrincipal
-from dirbridge.store.job_listing import Pair
 from dirbridge.store.jobs import Job, JobOutline
+from dirbridge.store.link_counts import Pair
 
 OWNED = "Application.ReadWrite.OwnedBy"
 ALL = "Synchronization.ReadWrite.All"
@@ -123,7 +123,7 @@ async def show_jobs(
         return []
     tenant, ids = found[0].tenant, [job.id for job in found]
     codes = await job_listing.codes(conn, tenant, ids)
-    in_sync = await job_listing.in_sync(conn, tenant, ids)
+    in_sync = await link_counts.of_jobs(conn, tenant, ids)
     shown = []
     for job in (each for each in found if each.id in codes):
         expanded = {"schema": {"provisioningTaskIdentifier": job.id, **job.schema}} if with_schema else {}

@@ -6,8 +6,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from dirbridge.contract.event import Status
+from dirbridge.contract.export import Action
 from dirbridge.service.openapi.shapes import Entity, Shape, Text
 from dirbridge.service.openapi.shapes.synchronization import (
+    EntryCount,
     Progress,
     QuarantineRecord,
     SynchronizationJob,
@@ -21,6 +24,59 @@ class AnyJob(SynchronizationJob, kw_only=True):
     domain: str
     service_principal_id: str
     needs_attention: bool
+
+
+class Overview(Entity, kw_only=True):
+    """How everything is, in a few numbers."""
+
+    job_count: int
+    jobs_needing_attention: int
+    job_count_by_status: list[EntryCount]
+    synchronized_entry_count_by_type: list[EntryCount]
+
+
+class ActionCount(Shape, kw_only=True):
+    """So many events of one action with one result."""
+
+    action: Action
+    status: Status
+    count: int
+
+
+class Period(Shape, kw_only=True):
+    """An hour or a day of the provisioning log."""
+
+    date_time: str
+    counts: list[ActionCount]
+
+
+class Cause(Shape, kw_only=True):
+    """Why entries failed or were left out, and the period in which that was last met."""
+
+    status: Status
+    error_code: str
+    reason: str
+    recommended_action: Text
+    count: int
+    last_period_date_time: str
+
+
+class Latency(Shape, kw_only=True):
+    """So many changes that took no longer, and longer than the span before; null for all longer ones."""
+
+    at_most_seconds: float | None
+    count: int
+
+
+class Insights(Entity, kw_only=True):
+    """What the provisioning log comes to."""
+
+    from_date_time: str
+    to_date_time: str
+    by: Literal["hour", "day"]
+    periods: list[Period]
+    causes: list[Cause]
+    latencies: list[Latency]
 
 
 class EnrolmentCode(Shape, kw_only=True):
