@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from dirbridge.contract.event import Event
-from dirbridge.store import event_queries, events, housekeeping
+from dirbridge.store import event_queries, events, housekeeping, identity, retention
 from dirbridge.store.event_queries import After
 from tests.engine.world import World
 from tests.store.test_events import event, partitions
@@ -149,3 +149,19 @@ async def test_two_processes_that_tidy_at_once_do_it_once(world: World) -> None:
     await asyncio.gather(*(housekeeping.tidy(world.database, NOW) for _ in range(4)))
     await housekeeping.tidy(world.database, NOW)
     assert await ids(world) == {id for age, id in made.items() if age <= 30}
+
+
+async def test_a_tenant_may_keep_less_or_more(world: World) -> None:
+    """Rows of who keeps less go one by one; days go when nobody keeps them. One tenant's word is not another's."""
+    made = await fill(world, 40, without=frozenset({5}))
+    other = uuid4()
+    async with world.database.transaction() as conn:
+        await identity.create_tenant(conn, other, name="Other", initial_domain="other.test", base_url="https://o.test")
+        await events.write(conn, other, [event(NOW - age * DAY) for age in range(40)])
+        await retention.put(conn, world.tenant, 7 * DAY)
+        await retention.put(conn, other, 35 * DAY)
+    await housekeeping.tidy(world.database, NOW, 2 * DAY)
+    assert await ids(world) == {id for age, id in made.items() if age <= 7}
+    assert named(35) in await partitions(world)
+    assert named(36) not in await partitions(world)
+    assert await world.rows("select count(*) from events where tenant <> %s") == [(36,)]

@@ -377,6 +377,6 @@ async def test_what_is_old_is_forgotten(world: World) -> None:
     await put(world)
     await route(world, OPS)
     async with world.database.transaction() as conn:
-        await notifications.forget(conn, NOW - timedelta(days=30))
+        await notifications.forget(conn, world.tenant, NOW - timedelta(days=30))
     assert await world.rows("select state from messages where tenant = %s") == [("gathering",)]
     assert len(await world.rows("select id from notices where tenant = %s")) == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -34,7 +35,7 @@ from dirbridge.service.relay.door import Door
 from dirbridge.service.releases import administration as releases
 from dirbridge.service.releases import download
 from dirbridge.service.setup import Identity
-from dirbridge.store import agents, jobs, requests
+from dirbridge.store import agents, events, jobs, requests
 from dirbridge.store.database import Database
 from dirbridge.store.listener import Listener
 
@@ -53,6 +54,7 @@ def build(
     stopping: asyncio.Event | None = None,
     throttle: Throttle | None = None,
     rules: SignInRules | None = None,
+    log_retention: timedelta = events.RETENTION,
 ) -> FastAPI:
     """Wire the service.
 
@@ -64,6 +66,7 @@ def build(
         stopping: set when the process begins to stop, so that requests which wait end at once.
         throttle: refuses applications that ask too much; None lets all pass.
         rules: of sign-in in a browser; the usual ones if not given.
+        log_retention: how long the log is kept where the tenant says nothing else.
     """
     app = FastAPI(
         title="dirbridge",
@@ -80,6 +83,7 @@ def build(
     app.state.sealing = identity.sealing
     app.state.throttle = throttle
     app.state.sign_in = rules or SignInRules()
+    app.state.log_retention = log_retention
     stopping = stopping or asyncio.Event()
     app.state.engine = contexts.make(database, identity.sealing, listener, stopping, contexts.PROMPT)
     app.state.reach = contexts.reach(database, listener, stopping, contexts.PROMPT)

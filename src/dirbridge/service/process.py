@@ -219,6 +219,7 @@ async def _answer(
             stopping=stop,
             throttle=throttle,
             rules=rules,
+            log_retention=timedelta(days=settings.log_retention),
         ),
         lifespan="off",
         log_config=None,

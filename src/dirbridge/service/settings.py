@@ -126,7 +126,10 @@ class Settings(BaseModel):
         default=2_000, ge=1, description="Requests of an application in a second, whatever they ask."
     )
     log_retention: int = Field(
-        default=30, ge=1, le=3650, description="Days for which the provisioning log and notifications are kept."
+        default=30,
+        ge=1,
+        le=3650,
+        description="Days for which the provisioning log and notifications are kept, where nobody chose others.",
     )
     smtp_server: str | None = Field(
         default=None,

@@ -142,6 +142,9 @@ async def fold(conn: Conn) -> None:
     )
 
 
-async def forget(conn: Conn, before: datetime) -> None:
-    """Remove the counts of days whose events are gone."""
-    await conn.execute("delete from event_counts where hour < date_trunc('day', %s::timestamptz, 'UTC')", (before,))
+async def forget(conn: Conn, tenant: UUID, before: datetime) -> None:
+    """Remove the counts of a tenant's days whose events are gone."""
+    await conn.execute(
+        "delete from event_counts where tenant = %s and hour < date_trunc('day', %s::timestamptz, 'UTC')",
+        (tenant, before),
+    )

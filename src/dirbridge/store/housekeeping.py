@@ -28,6 +28,7 @@ from dirbridge.store import (
     log_collections,
     notifications,
     previews,
+    retention,
     sessions,
     signing_keys,
 )
@@ -59,19 +60,17 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
     Args:
         database: where.
         now: decides which day's partition is needed and what is old.
-        keep: how long the log and notifications are kept.
+        keep: how long the log and notifications are kept where a tenant says nothing else.
     """
     async with database.connection() as conn:
-        cursor = await conn.execute("select id from tenants where preview_of is null")
-        tenants: list[UUID] = [tenant for (tenant,) in await cursor.fetchall()]
-        old = await events.expired(conn, now - keep)
+        kept = await retention.of_all(conn, keep)
+        longest = max(kept.values(), default=keep)
+        old = await events.expired(conn, now - longest)
     parts: list[Part] = [lambda conn: events.ensure_partitions(conn, now.date())]
     parts += [partial(_drop, name) for name in old]
     parts += [
         event_counts.fold,
-        lambda conn: event_counts.forget(conn, now - keep),
         link_counts.fold,
-        lambda conn: notifications.forget(conn, now - keep),
         _forget_agents_leftovers,
         lambda conn: previews.prune(conn, now),
         lambda conn: sessions.forget(conn, now),
@@ -81,11 +80,16 @@ async def tidy(database: Database, now: datetime, keep: timedelta = events.RETEN
         lambda conn: grants.forget(conn, now - KEEP_GRANTS),
         lambda conn: log_collections.forget(conn, now - log_collections.KEEP),
     ]
-    parts += [partial(_purge, tenant, now - KEEP_DELETED) for tenant in tenants]
+    parts += [partial(_forget_told, tenant, now - each) for tenant, each in kept.items()]
+    parts += [partial(_purge, tenant, now - KEEP_DELETED) for tenant in kept]
     for part in parts:
         await _do(database, part)
-    while await _do(database, partial(_prune_default, now - keep)) == ROWS:
+    while await _do(database, partial(_prune_default, now - longest)) == ROWS:
         pass
+    for tenant, each in kept.items():
+        # Tenants share the log's partitions, so who keeps less than another loses rows, not days.
+        while each < longest and await _do(database, partial(_prune, tenant, now - each)) == ROWS:
+            pass
 
 
 async def _do(database: Database, part: Part) -> object:
@@ -108,6 +112,15 @@ async def _drop(partition: str, conn: AsyncConnection[Any]) -> None:
 
 async def _prune_default(before: datetime, conn: AsyncConnection[Any]) -> int:
     return await events.prune_default(conn, before, ROWS)
+
+
+async def _prune(tenant: UUID, before: datetime, conn: AsyncConnection[Any]) -> int:
+    return await retention.prune(conn, tenant, before, ROWS)
+
+
+async def _forget_told(tenant: UUID, before: datetime, conn: AsyncConnection[Any]) -> None:
+    await event_counts.forget(conn, tenant, before)
+    await notifications.forget(conn, tenant, before)
 
 
 async def _purge(tenant: UUID, before: datetime, conn: AsyncConnection[Any]) -> None:

@@ -422,11 +422,12 @@ async def latest(conn: AsyncConnection[Any], tenant: UUID, limit: int) -> list[M
         return await cursor.fetchall()
 
 
-async def forget(conn: AsyncConnection[Any], before: datetime) -> None:
-    """Drop what is older, of all tenants: notices, and messages that are settled or have nothing left to tell."""
-    await conn.execute("delete from notices where at < %s", (before,))
+async def forget(conn: AsyncConnection[Any], tenant: UUID, before: datetime) -> None:
+    """Drop what is older, of one tenant: notices, and messages that are settled or have nothing left to tell."""
+    await conn.execute("delete from notices where tenant = %s and at < %s", (tenant, before))
     await conn.execute(
-        """delete from messages m where m.created_at < %s and (m.settled_at is not null or not exists (
+        """delete from messages m where m.tenant = %s and m.created_at < %s
+           and (m.settled_at is not null or not exists (
              select from message_notices n where n.tenant = m.tenant and n.message = m.id))""",
-        (before,),
+        (tenant, before),
     )

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 UPDATER = "hybridAgentUpdaterConfiguration"
 ON_PREMISES = "onPremisesSynchronization"
 ORGANIZATION = "organization"
+RETENTION = "retention"
 
 
 async def get(conn: AsyncConnection[Any], tenant: UUID, name: str, *, lock: bool = False) -> dict[str, Any]:

@@ -50,6 +50,7 @@ from dirbridge.service.graph import (
     owners,
     previews,
     provisioning_logs,
+    retention,
     root,
     schema,
     scopes,
@@ -116,6 +117,7 @@ def router() -> APIRouter:
     routes.include_router(administrator_sign_in.router)
     routes.include_router(schema.checks)
     routes.include_router(origins.router)
+    routes.include_router(retention.router)
     return routes
 
 

@@ -401,6 +401,23 @@ class SigningKey(Entity, kw_only=True):
     removed_from_date_time: Text
 
 
+class LogRetention(Entity, kw_only=True):
+    """How long the provisioning log and notifications are kept."""
+
+    log_days: int
+    is_default: bool
+    default_log_days: int
+    oldest_event_date_time: Text
+
+
+class RetentionEstimate(Entity, kw_only=True):
+    """How many events would go if the log were kept for so many days; more than are counted where `isMore` says so."""
+
+    log_days: int
+    events_to_remove: int
+    is_more: bool
+
+
 class AwaitedValue(Shape, kw_only=True):
     """A value that another object has."""
 
