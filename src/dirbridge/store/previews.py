@@ -6,7 +6,7 @@ the cycle ends; its events stay until the preview itself goes.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from dirbridge.contract.export import Fault
 from dirbridge.contract.schema import Schema
 from dirbridge.store import jobs, statistics
+from dirbridge.store.timeline import After
 
 KEPT = timedelta(days=1)
 """How long a preview's findings can be read."""
@@ -27,6 +28,8 @@ SILENCE = timedelta(seconds=60)
 
 ATTEMPTS = 3
 """How often a preview that was left behind is begun afresh."""
+
+_LAST = UUID(int=2**128 - 1)
 
 _INTERRUPTED = Fault(
     "PreviewInterrupted", f"The preview was interrupted {ATTEMPTS} times. The log of the worker says why."
@@ -73,7 +76,8 @@ class Preview(msgspec.Struct, frozen=True):
         id: also the id of the tenant under which its copy and its events lie.
         state: `Waiting`, `Running`, `Succeeded`, `Failed` or `Canceled`.
         schema: the document to use instead of the stored one. settings: those to use beside the stored ones.
-        result: what the cycle came to, once it ended; Graph's synchronizationTaskExecution and the quarantine.
+        result: what the cycle came to, once it ended: Graph's synchronizationTaskExecution, the quarantine, and
+            `counts` of what it found.
         error: why there is no result.
     """
 
@@ -124,13 +128,25 @@ async def get(conn: AsyncConnection[Any], tenant: UUID, preview: UUID) -> Previe
         return await cursor.fetchone()
 
 
-async def list_all(conn: AsyncConnection[Any], tenant: UUID, job: str) -> list[Preview]:
-    """Give a job's previews, newest first."""
+async def page(conn: AsyncConnection[Any], tenant: UUID, job: str, *, after: After | None, limit: int) -> list[Preview]:
+    """Give up to `limit` of a job's previews, newest first, that follow `after`."""
+    behind = after or After(datetime.max.replace(tzinfo=UTC), _LAST)
     async with conn.cursor(row_factory=class_row(Preview)) as cursor:
         await cursor.execute(
-            "select * from previews where tenant = %s and job = %s order by created_at desc, id", (tenant, job)
+            """select * from previews where tenant = %s and job = %s and (created_at, id) < (%s, %s)
+               order by created_at desc, id desc limit %s""",
+            (tenant, job, behind.at, behind.id, limit),
         )
         return await cursor.fetchall()
+
+
+async def waiting(conn: AsyncConnection[Any], tenant: UUID, job: str) -> int:
+    """Count those of a job that wait."""
+    cursor = await conn.execute(
+        "select count(*) from previews where tenant = %s and job = %s and state = 'Waiting'", (tenant, job)
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def take(conn: AsyncConnection[Any]) -> Preview | None:
@@ -181,13 +197,17 @@ async def end(
     result: dict[str, Any] | None = None,
     error: dict[str, Any] | None = None,
 ) -> bool:
-    """Keep what a preview came to. False where it was cancelled or forgotten, or begun afresh by another."""
+    """Keep what a preview came to. False where it was cancelled or forgotten, or begun afresh by another.
+
+    What it found is counted now, once: nothing is added to it.
+    """
+    kept = {**(result or {}), "counts": await counts(conn, preview.id)}
     updated = await conn.execute(
         """update previews set state = %s, ended_at = now(), result = %s, error = %s
            where tenant = %s and id = %s and state = 'Running' and attempt = %s""",
         (
             state,
-            None if result is None else Jsonb(result),
+            Jsonb(kept),
             None if error is None else Jsonb(error),
             preview.tenant,
             preview.id,

@@ -113,10 +113,36 @@ async def test_preview_from_asking_to_csv(world: World, office: Office) -> None:
     rows = list(csv.DictReader(io.StringIO(text.content.decode("utf-8-sig"))))
     assert sorted(row["sourceName"] for row in rows) == ["Ann Lee", "Bob Ray"]
     assert [row["targetName"] for row in rows if row["sourceName"] == "Ann Lee"] == ["'=HYPERLINK(1)"]
+    text = await world.client.get(f"{where}/changes.csv", params={"$filter": "sourceIdentity/displayName eq 'Bob Ray'"})
+    assert [row["sourceName"] for row in csv.DictReader(io.StringIO(text.content.decode("utf-8-sig")))] == ["Bob Ray"]
+    assert (await world.client.get(f"{where}/changes.csv?$filter=nothing eq 1")).status_code == 400
     assert [each["id"] for each in (await office.get(office.path))["value"]] == [shown["id"]]
     # The provisioning log and the tenant know nothing of it.
     assert (await office.get("auditLogs/provisioning"))["value"] == []
     assert await world.names("users") == [account.DISPLAY_NAME]
+
+
+async def test_previews_in_pages_and_only_what_is_selected(world: World, office: Office) -> None:
+    """The newest first; what was not asked for is not counted either."""
+    asked = [(await office.ask()).rpartition("/")[2] for _ in range(3)]
+    first = await office.get(f"{office.path}?$top=2&$select=id,status")
+    assert first["value"] == [{"id": id, "status": "waiting"} for id in (asked[2], asked[1])]
+    rest = await office.get(first["@odata.nextLink"])
+    assert rest["value"] == [{"id": asked[0], "status": "waiting"}]
+    assert "@odata.nextLink" not in rest
+    one = await office.get(f"{office.path}/{asked[0]}?$select=progress")
+    assert {name: one[name] for name in one if name[0] != "@"} == {"progress": []}
+    assert (await world.client.get(f"{office.path}?$select=nothing")).status_code == 400
+
+
+async def test_counts_are_kept_when_a_preview_ends(world: World, office: Office) -> None:
+    """They are not counted again whenever somebody looks."""
+    office.person(1, "Ann Lee")
+    where = await office.ask()
+    await office.work()
+    counts = (await office.get(where))["counts"]
+    await world.run("delete from events")
+    assert (await office.get(where))["counts"] == counts != []
 
 
 async def test_preview_with_a_proposed_schema_and_settings(office: Office) -> None:

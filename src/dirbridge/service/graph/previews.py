@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, moment, no_content
 from dirbridge.store import audits, event_queries, jobs, previews
+from dirbridge.store.conditions import Where
 from dirbridge.store.database import Database
 from dirbridge.store.directory_queries import Conn
 from dirbridge.store.event_queries import EventRow
@@ -40,6 +41,14 @@ Reader = Annotated[
 Writer = Annotated[Caller, Depends(require("Synchronization.ReadWrite.All", roles=SYNCHRONIZERS))]
 
 PREVIEWS = "/jobs/{job}/previews"
+TYPE = "dirbridge.preview"
+KNOWN = {
+    name.lower(): name
+    for name in (
+        "id", "jobId", "status", "withProposedSchema", "proposedSettings", "requestedBy", "createdDateTime",
+        "startedDateTime", "endedDateTime", "progress", "counts", "execution", "quarantine", "error",
+    )
+}  # fmt: skip
 MOST_WAITING = 10
 """Previews of one tenant that may wait at a time."""
 
@@ -68,9 +77,9 @@ async def ask(request: Request, job: str, caller: Writer) -> Response:
         found = await _job(conn, caller, job)
         if wish.settings:
             _check(found.settings, wish.settings)
-        waiting = [each for each in await previews.list_all(conn, caller.tenant, job) if each.state == "Waiting"]
-        if len(waiting) >= MOST_WAITING:
-            raise GraphError(429, "TooManyRequests", f"{len(waiting)} previews of this job wait already.")
+        waiting = await previews.waiting(conn, caller.tenant, job)
+        if waiting >= MOST_WAITING:
+            raise GraphError(429, "TooManyRequests", f"{waiting} previews of this job wait already.")
         await previews.create(
             conn,
             caller.tenant,
@@ -91,20 +100,34 @@ async def ask(request: Request, job: str, caller: Writer) -> Response:
 @router.get(PREVIEWS)
 async def list_previews(request: Request, job: str, caller: Reader) -> Response:
     """List a job's previews, newest first."""
-    odata.read(request, frozenset({"format"}))
+    query = odata.read(request, frozenset({"select", "top", "skiptoken", "format"}))
+    select = odata.selected(query, KNOWN, TYPE)
+    after = odata.position(query, After)
     async with database(request).connection() as conn:
         await _job(conn, caller, job)
-        shown = [await _show(conn, each) for each in await previews.list_all(conn, caller.tenant, job)]
-    return GraphResponse({"@odata.context": context(request, "dirbridge/previews"), "value": shown})
+        rows = await previews.page(conn, caller.tenant, job, after=after, limit=query.top + 1)
+        shown = {each.id: await _show(conn, each, select) for each in rows[: query.top]}
+    return GraphResponse(
+        odata.page(
+            request,
+            query,
+            rows,
+            fragment=odata.with_select("dirbridge/previews", query),
+            render=lambda row: shown[row.id],
+            key=lambda row: After(row.created_at, row.id),
+        )
+    )
 
 
 @router.get(PREVIEWS + "/{key}")
 async def get_preview(request: Request, job: str, key: str, caller: Reader) -> Response:
     """Give one preview: how far it is, and what it came to."""
-    odata.read(request, frozenset({"format"}))
+    query = odata.read(request, odata.ITEM)
+    select = odata.selected(query, KNOWN, TYPE)
     async with database(request).connection() as conn:
-        shown = await _show(conn, await _preview(conn, caller, job, key))
-    return GraphResponse({"@odata.context": context(request, "dirbridge/previews/$entity"), **shown})
+        shown = await _show(conn, await _preview(conn, caller, job, key), select)
+    address = context(request, odata.with_select("dirbridge/previews", query) + "/$entity")
+    return GraphResponse({"@odata.context": address, **shown})
 
 
 @router.delete(PREVIEWS + "/{key}")
@@ -151,27 +174,28 @@ COLUMNS = (
 
 @router.get(PREVIEWS + "/{key}/changes.csv")
 async def download(request: Request, job: str, key: str, caller: Reader) -> Response:
-    """Give the whole list as CSV (RFC 4180), streamed."""
-    odata.read(request, frozenset())
+    """Give the list as CSV (RFC 4180), streamed: all of it, or what a filter leaves."""
+    query = odata.read(request, frozenset({"filter"}))
+    where = query.where(event_queries.PROPERTIES, provisioning_logs.TYPE, advanced=True)
     async with database(request).connection() as conn:
         found = await _preview(conn, caller, job, key)
     if found.state not in ("Succeeded", "Failed"):
         raise GraphError(409, "Conflict", f"The preview is {found.state.lower()}; its list is complete when it ended.")
     return StreamingResponse(
-        _lines(database(request), found.id),
+        _lines(database(request), found.id, where),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="preview-{found.id}.csv"'},
     )
 
 
-async def _lines(kept: Database, preview: UUID) -> AsyncGenerator[bytes, None]:
+async def _lines(kept: Database, preview: UUID, where: Where) -> AsyncGenerator[bytes, None]:
     """Write the list page by page, each on a connection of its own, so that a slow reader holds none."""
     # A byte order mark tells spreadsheets that this is UTF-8.
     yield "\ufeff".encode() + _written([list(COLUMNS)])
     after: After | None = None
     while True:
         async with kept.connection() as conn:
-            rows = await event_queries.page(conn, preview, after=after, ascending=True, limit=CSV_PAGE)
+            rows = await event_queries.page(conn, preview, where=where, after=after, ascending=True, limit=CSV_PAGE)
         if not rows:
             return
         yield _written([_cells(row) for row in rows])
@@ -240,10 +264,11 @@ async def _preview(conn: Conn, caller: Caller, job: str, key: str) -> Preview:
     return found
 
 
-async def _show(conn: Conn, preview: Preview) -> dict[str, Any]:
+async def _show(conn: Conn, preview: Preview, select: Collection[str] | None = None) -> dict[str, Any]:
     result: Mapping[str, Any] = preview.result or {}
-    copy = await jobs.get(conn, preview.id, preview.job) if preview.state == "Running" else None
-    return {
+    running = preview.state == "Running"
+    copy = await jobs.get(conn, preview.id, preview.job) if running and _wanted("progress", select) else None
+    shown: dict[str, Any] = {
         "id": str(preview.id),
         "jobId": preview.job,
         "status": preview.state.lower(),
@@ -254,11 +279,24 @@ async def _show(conn: Conn, preview: Preview) -> dict[str, Any]:
         "startedDateTime": moment(preview.began_at),
         "endedDateTime": moment(preview.ended_at),
         "progress": status.progress(copy.progress if copy is not None else None),
-        "counts": [
-            {"action": action, "status": status, "type": kind, "reason": reason, "number": number}
-            for action, status, kind, reason, number in await previews.counts(conn, preview.id)
-        ],
+        "counts": await _counts(conn, preview) if _wanted("counts", select) else [],
         "execution": result.get("execution"),
         "quarantine": result.get("quarantine"),
         "error": preview.error,
     }
+    return odata.chosen(shown, None if select is None else frozenset(select))
+
+
+async def _counts(conn: Conn, preview: Preview) -> list[dict[str, Any]]:
+    """Count what was found; of a preview that ended it was kept."""
+    kept = (preview.result or {}).get("counts")
+    return [
+        {"action": action, "status": status, "type": kind, "reason": reason, "number": number}
+        for action, status, kind, reason, number in (
+            kept if kept is not None else await previews.counts(conn, preview.id)
+        )
+    ]
+
+
+def _wanted(name: str, select: Collection[str] | None) -> bool:
+    return select is None or name in select

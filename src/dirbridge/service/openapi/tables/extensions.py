@@ -96,14 +96,16 @@ EXTENSIONS: Table = {
     "graph.previews.ask": Operation(
         status=202, answer=Preview, body=Body(previews.Wish, optional=True), headers=("Location",)
     ),
-    "graph.previews.list_previews": lists(Preview, FORMAT),
-    "graph.previews.get_preview": gives(Preview),
+    "graph.previews.list_previews": lists(
+        Preview, Options(odata.ITEM | {"top", "skiptoken"}, select=tuple(previews.KNOWN.values()))
+    ),
+    "graph.previews.get_preview": gives(Preview, Options(odata.ITEM, select=tuple(previews.KNOWN.values()))),
     "graph.previews.delete_preview": acts(),
     "graph.previews.list_changes": lists(
         ProvisioningObjectSummary,
         Options(odata.LIST - {"count"}, orders=("activityDateTime",), most=provisioning_logs.MAX_TOP),
     ),
-    "graph.previews.download": Operation(answer="Csv", media=CSV, options=NONE, refusals=(409,)),
+    "graph.previews.download": Operation(answer="Csv", media=CSV, options=options("filter"), refusals=(409,)),
     "graph.browsing.browse": answers(DirectoryListing, Body(browsing.Place, optional=True)),
     "graph.browsing.search": answers(DirectoryListing, browsing.Search),
     "graph.scopes.show_scope": gives(JobScope),
