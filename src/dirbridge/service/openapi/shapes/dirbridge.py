@@ -8,7 +8,7 @@ import msgspec
 
 from dirbridge.contract.event import Status
 from dirbridge.contract.export import Action
-from dirbridge.service.openapi.shapes import Entity, Shape, Text
+from dirbridge.service.openapi.shapes import Entity, Selectable, Shape, Text
 from dirbridge.service.openapi.shapes.synchronization import (
     EntryCount,
     Progress,
@@ -228,7 +228,7 @@ class ReleaseRepository(Shape, kw_only=True):
     archives: list[str]
 
 
-class Preview(Entity, kw_only=True):
+class Preview(Selectable, kw_only=True):
     """A preview of a job's next whole cycle."""
 
     id: str

@@ -9,6 +9,8 @@ from dirbridge.service.portal.configurations import (
     listing,
     on_demand,
     overview,
+    preview,
+    preview_changes,
     properties,
     steering,
 )
@@ -20,6 +22,8 @@ def routers() -> tuple[APIRouter, ...]:
         listing.router,
         overview.router,
         on_demand.router,
+        preview.router,
+        preview_changes.router,
         deletes.router,
         properties.router,
         steering.router,

@@ -14,6 +14,7 @@ OURS = "/beta/dirbridge/jobs"
 PAGES = (
     ("", "Overview"),
     ("on-demand", "Provision on demand"),
+    ("preview", "Preview"),
     ("deletes", "Staged deletes"),
     ("properties", "Properties"),
 )
