@@ -113,6 +113,7 @@ def build(
     app.include_router(log_collections.carrying)
     app.include_router(notifications.router)
     app.include_router(openapi.router)
+    portal.assets.tell_what_is_missing()
     for part in portal.routers():
         app.include_router(part)
     errors.register(app)

@@ -6,6 +6,7 @@ do not move by themselves.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -37,10 +38,8 @@ def _read() -> dict[str, bytes]:
     rooms = sorted(file.name for file in _STYLES.glob("*.css") if file.name != _FIRST)
     found = {"portal.css": TOKENS + b"".join((_STYLES / name).read_bytes() for name in (_FIRST, *rooms))}
     for name, file in _OTHERS.items():
-        try:
+        with contextlib.suppress(OSError):
             found[name] = file.read_bytes()
-        except OSError as error:
-            logger.warning("The portal has no '%s': %s. Run `make setup`.", name, error.strerror or error)
     return found | {file.name: file.read_bytes() for file in sorted(_SCRIPTS.glob("*.js"))}
 
 
@@ -60,6 +59,18 @@ LIBRARIES: tuple[str, ...] = tuple(ADDRESSES[name] for name in _OTHERS if name i
 
 MODULES: tuple[str, ...] = tuple(ADDRESSES[file.name] for file in sorted(_SCRIPTS.glob("*.js")))
 """Scripts of ours: modules, none of which needs another."""
+
+
+def tell_what_is_missing() -> None:
+    """Say in the log what pages have to do without."""
+    missing = [name for name in _OTHERS if name not in ADDRESSES]
+    if missing:
+        logger.warning(
+            "The portal has no %s: pages do not move by themselves. Install npm, then dirbridge anew.",
+            ", ".join(missing),
+            extra={"event": "portal_scripts_missing"},
+        )
+
 
 _BY_ADDRESS = {address.rpartition("/")[2]: name for name, address in ADDRESSES.items()}
 
