@@ -33,6 +33,7 @@ from dirbridge.service.graph import (
     directories,
     directory_audits,
     errors,
+    escrows,
     expressions,
     gallery,
     groups,
@@ -107,6 +108,7 @@ def router() -> APIRouter:
     routes.include_router(scopes.router)
     routes.include_router(browsing.router)
     routes.include_router(staged.router)
+    routes.include_router(escrows.router)
     routes.include_router(all_jobs.router)
     routes.include_router(overview.router)
     routes.include_router(insights.router)

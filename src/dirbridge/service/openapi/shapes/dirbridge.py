@@ -321,6 +321,25 @@ class StagedRemoval(Shape, kw_only=True):
     group: StagedTarget | None
 
 
+class EscrowTarget(Shape, kw_only=True):
+    """The object of an entry that failed; its id is empty where it has none."""
+
+    id: str
+
+
+class Escrow(Shape, kw_only=True):
+    """An entry that failed and waits to be tried again."""
+
+    source_identity: StagedSource
+    target_identity: EscrowTarget
+    error_code: str
+    reason: str
+    recommended_action: Text
+    attempts: int
+    first_failure_date_time: Text
+    next_attempt_date_time: Text
+
+
 class StagedKind(Shape, kw_only=True):
     """How many removals of one kind wait for a person, or were rejected; of members the type is empty."""
 
