@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
@@ -39,7 +39,7 @@ async def show(request: Request, who: Viewer, job: str) -> Response:
     return rendering.page(
         request, who, "configurations/deletes.html", job=found, tabs=jobs.tabs(found), state=state,
         rows=answer["value"], kinds=kinds, totals=_totals(kinds), position=position,
-        next=_address(job, state, _token(answer)), limits=_limits(found),
+        next=_address(job, state, jobs.position_behind(answer)), limits=_limits(found),
     )  # fmt: skip
 
 
@@ -123,12 +123,6 @@ def _totals(kinds: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 def _limits(job: Mapping[str, Any]) -> dict[str, str]:
     return {each["name"]: each["value"] for each in job["synchronizationJobSettings"]}
-
-
-def _token(answer: Mapping[str, Any]) -> str:
-    """Give the position that the next page begins at; empty where there is none."""
-    following = parse_qs(urlsplit(str(answer.get("@odata.nextLink", ""))).query)
-    return following.get("$skiptoken", [""])[0]
 
 
 def _address(job: str, state: str = "", after: str | None = None) -> str:

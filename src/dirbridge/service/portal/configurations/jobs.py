@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from dirbridge.service.portal import api
 from dirbridge.service.portal.api import Api
@@ -40,3 +41,9 @@ def in_api(job: Mapping[str, Any], name: str = "", version: str = "v1.0") -> str
 def tabs(job: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Give path and name of each page of a configuration."""
     return [(page_of(job["id"], name), words) for name, words in PAGES]
+
+
+def position_behind(answer: Mapping[str, Any]) -> str:
+    """Give the position at which the page after an answer of the API begins; empty where there is none."""
+    following = parse_qs(urlsplit(str(answer.get("@odata.nextLink", ""))).query)
+    return following.get("$skiptoken", [""])[0]

@@ -38,3 +38,6 @@ document.addEventListener("keydown", (event) => {
   items[(items.indexOf(document.activeElement) + step) % items.length].focus();
 });
 
+
+// What a menu does in place closes it.
+document.addEventListener("submit", (event) => event.target.closest(".menu")?.hidePopover());
