@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from dirbridge.service.portal import agents, assets, configurations, directory, logs, overview
+from dirbridge.service.portal import agents, assets, configurations, directory, insights, logs, overview
 
 
 def routers() -> tuple[APIRouter, ...]:
     """Give the routes of all pages."""
-    return (assets.router, overview.router, agents.router, *configurations.routers(), logs.router, *directory.routers())
+    return (
+        assets.router,
+        overview.router,
+        agents.router,
+        insights.router,
+        *configurations.routers(),
+        logs.router,
+        *directory.routers(),
+    )

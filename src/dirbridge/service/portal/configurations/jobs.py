@@ -17,6 +17,7 @@ PAGES = (
     ("on-demand", "Provision on demand"),
     ("preview", "Preview"),
     ("deletes", "Staged deletes"),
+    ("insights", "Insights"),
     ("properties", "Properties"),
 )
 """Pages of one configuration: the last part of their path, and their name."""

@@ -9,10 +9,16 @@ function ago(at) {
   return relative.format(Math.trunc(gap / size), unit);
 }
 
+// At a chart: the hour in the viewer's zone; days are those of UTC.
+const places = {
+  hour: new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" }),
+  day: new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" }),
+};
+
 function tell(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
-    const said = ago(at);
+    const said = places[time.dataset.at]?.format(at) ?? ago(at);
     if (time.textContent !== said) time.textContent = said;
     time.title = exact.format(at);
   }
