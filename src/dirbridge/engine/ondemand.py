@@ -15,9 +15,9 @@ from uuid import UUID
 import msgspec
 
 from dirbridge.contract.entry import ChangePage, Container, Entry, Value
-from dirbridge.contract.errors import EntryError, TransientError
+from dirbridge.contract.errors import EntryError
 from dirbridge.contract.event import Event, Status, Step, StepType
-from dirbridge.engine import batches, log, membership, plan, policies, provision, scoping
+from dirbridge.engine import batches, log, looking, membership, plan, policies, provision, scoping
 from dirbridge.engine.cycle import macros
 from dirbridge.engine.provision import Inside, Outside
 from dirbridge.engine.run import Context, Counts, Run, environment
@@ -26,9 +26,6 @@ from dirbridge.store import arrivals, events, jobs, links, removals
 from dirbridge.store.database import Connection
 from dirbridge.store.links import Link
 from dirbridge.store.removals import Removal
-
-PATIENCE = 25.0
-"""Seconds that finding the entry, reading it and writing it may take together."""
 
 SHOWN_VALUES = 5
 """Values of an attribute that are shown; of more, their number is told."""
@@ -81,36 +78,13 @@ async def provision_one(context: Context, tenant: UUID, job_id: str, wish: Wish)
     policy = policies.of(job.settings)
     run = Run(context, job, compiled, context.new_id(), context.clock(), Counts(), policy=policy)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(looking.PATIENCE):
             async with context.database.transaction() as conn:
                 await context.target.authenticate(run.unit(conn, run.began))
-            anchor = await _locate(run, wish)
-            return await _provision(run, wish, anchor)
+            located = await looking.locate(context, job, wish.name, wish.object_type, sorted(run.plan.rules))
+            return await _provision(run, wish, located.anchor)
     except TimeoutError as error:
-        raise TransientError(
-            f"'{wish.name}' could not be read within {PATIENCE:.0f} seconds.",
-            code="TimeOut",
-            recommended_action="See whether an agent of the domain runs, and what its log says.",
-        ) from error
-
-
-async def _locate(run: Run, wish: Wish) -> str:
-    """Find the anchor of what is meant."""
-    found = (await run.context.source(run.job).locate([wish.name]))[0]
-    if not found.anchor:
-        raise EntryError(
-            f"'{wish.name}' is not to be found in {run.job.domain}, or stands for several entries.",
-            code="EntryNotFound",
-            recommended_action="Give its distinguished name; the agent must be able to read it.",
-        )
-    mapped = sorted(run.plan.rules)
-    if found.object_type not in mapped or wish.object_type not in {"", found.object_type}:
-        raise EntryError(
-            f"'{wish.name}' is of type '{found.object_type}'; {wish.object_type or ' or '.join(mapped)} is expected.",
-            code="EntryTypeUnexpected",
-            recommended_action="Name an entry of that type, or let the job's schema map this one.",
-        )
-    return found.anchor
+        raise looking.too_late(wish.name) from error
 
 
 async def _provision(run: Run, wish: Wish, anchor: str) -> Shown:

@@ -274,6 +274,26 @@ async def test_a_rule_that_is_not_editable_stays(world: World, job: dict[str, An
     assert (answer.status_code, "is not editable and was changed" in message(answer)) == (400, True)
 
 
+async def test_who_knows_an_older_document_changes_nothing(world: World, job: dict[str, Any]) -> None:
+    """What somebody else saved meanwhile is not overwritten by a client that asks for that with `If-Match`."""
+    at = job["at"] + "/schema"
+    read = await world.get(at)
+    rules, tag = read.json()["synchronizationRules"], {"If-Match": read.headers["etag"]}
+    rules[0]["objectMappings"][0]["enabled"] = False
+    assert (await world.client.patch(at, json={"synchronizationRules": rules}, headers=tag)).status_code == 204
+    assert (await world.get(at)).headers["etag"] != tag["If-Match"]
+    rules[0]["objectMappings"][1]["enabled"] = False
+    for answer in (
+        await world.client.patch(at, json={"synchronizationRules": rules}, headers=tag),
+        await world.client.put(at, json=read.json(), headers=tag),
+        await world.client.delete(at, headers=tag),
+    ):
+        assert (answer.status_code, code(answer)) == (412, "resourceModified")
+    assert (await world.client.delete(at, headers={"If-Match": "*"})).status_code == 204
+    answer = await world.client.delete(at, headers={"If-Match": "none of mine"})
+    assert (answer.status_code, "If-Match expects entity tags" in message(answer)) == (400, True)
+
+
 async def test_a_document_that_cannot_be_read_can_be_replaced(world: World) -> None:
     """Whatever is stored, the default document puts it right."""
     principal = await add_job(world)

@@ -32,6 +32,7 @@ from dirbridge.service.graph import (
     delta,
     directories,
     directory_audits,
+    entries,
     errors,
     escrows,
     expressions,
@@ -120,6 +121,8 @@ def router() -> APIRouter:
     routes.include_router(schema.checks)
     routes.include_router(origins.router)
     routes.include_router(retention.router)
+    routes.include_router(entries.router)
+    routes.include_router(expressions.help_router)
     return routes
 
 

@@ -81,22 +81,43 @@ async def unchanged(request: Request, conn: Conn, caller: Caller, row: Directory
     Raises:
         GraphError: 412 where it is not, 400 where the header cannot be read.
     """
+    if _expected(request) is None:
+        return
+    modified = await directory_queries.hold(conn, caller.tenant, row.id)
+    need(request, _tag(modified.timestamp()) if modified is not None else "", str(row.id))
+
+
+def need(request: Request, now: str, what: str) -> None:
+    """Make sure that the client's `If-Match`, where it sends one, names what there is now.
+
+    Args:
+        request: the client's.
+        now: the weak entity tag of the present state; empty where there is none any more.
+        what: for the message.
+
+    Raises:
+        GraphError: 412 where it does not, 400 where the header cannot be read.
+    """
+    expected = _expected(request)
+    if expected is not None and now.removeprefix("W/") not in expected:
+        raise GraphError(
+            412,
+            "resourceModified",
+            f"'{what}' was changed since. Read it again, and repeat the change where it still makes sense.",
+            inner="entityTagDoesNotMatch",
+        )
+
+
+def _expected(request: Request) -> list[str] | None:
+    """Give the tags of which one must be right; None where any version is."""
     asked = request.headers.get("if-match")
     if asked is None or asked.strip() == "*":
-        return
+        return None
     if not _TAGS.fullmatch(asked):
         raise GraphError(
             400, "BadRequest", f"If-Match expects entity tags or *, found '{asked[:80]}'.", inner="malformedEntityTag"
         )
-    modified = await directory_queries.hold(conn, caller.tenant, row.id)
-    now = _tag(modified.timestamp()).removeprefix("W/") if modified is not None else ""
-    if now not in re.findall(r'"[^"]*"', asked):
-        raise GraphError(
-            412,
-            "resourceModified",
-            f"'{row.id}' was changed since. Read it again, and repeat the change where it still makes sense.",
-            inner="entityTagDoesNotMatch",
-        )
+    return re.findall(r'"[^"]*"', asked)
 
 
 def is_known(request: Request, row: DirectoryObject) -> bool:

@@ -23,8 +23,8 @@ from dirbridge.contract.errors import DirbridgeError
 from dirbridge.contract.schema import AttributeDefinition, Source
 from dirbridge.engine import conversion, cycle, expressions
 from dirbridge.engine.expressions import Environment, Evaluation
-from dirbridge.engine.functions import FUNCTIONS
-from dirbridge.engine.functions.signature import Function
+from dirbridge.engine.functions import FAMILIES, FUNCTIONS
+from dirbridge.engine.functions.signature import Function, Parameter
 from dirbridge.engine.functions.values import boolean_text
 from dirbridge.service import templates
 from dirbridge.service.auth.access import Caller
@@ -41,6 +41,7 @@ from dirbridge.store.directory_queries import Conn
 
 router = APIRouter()
 tree = APIRouter()
+help_router = APIRouter(prefix="/beta/dirbridge")
 
 # Functions ------------------------------------------------------------------------------------------------------------
 
@@ -100,6 +101,30 @@ def _shown(function: Function) -> dict[str, Any]:
             for each in function.parameters
         ],
     }
+
+
+@help_router.get("/functions")
+async def explain_functions(request: Request, _caller: Writer) -> Response:
+    """Explain the functions of the mapping language, by what they are about."""
+    odata.read(request, frozenset({"format"}))
+    shown = [
+        {
+            **_shown(function),
+            "category": family,
+            "signature": f"{function.name}({', '.join(map(_place, function.parameters))})",
+            "description": function.summary,
+            "example": function.example,
+            "result": function.result,
+        }
+        for family, functions in FAMILIES.items()
+        for function in functions
+    ]
+    return GraphResponse({"@odata.context": context(request, "dirbridge/functions"), "value": shown})
+
+
+def _place(parameter: Parameter) -> str:
+    """Write a parameter as docs/expressions.md does."""
+    return parameter.name + ("…" if parameter.repeats else "" if parameter.required else "?")
 
 
 # Trying an expression -------------------------------------------------------------------------------------------------

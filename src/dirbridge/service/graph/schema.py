@@ -1,11 +1,12 @@
 """The schema document of a job through the API: shown, replaced, merged, reset, checked, and what its filters can ask.
 
-Source: Graph synchronizationSchema and filterOperatorSchema.
+Source: Graph synchronizationSchema and filterOperatorSchema; RFC 9110 section 13.1 for If-Match.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,7 +16,7 @@ from dirbridge.contract.errors import ConfigurationError
 from dirbridge.contract.schema import Schema
 from dirbridge.engine.operators import OPERATORS, Operator
 from dirbridge.service.auth.access import Caller
-from dirbridge.service.graph import job_templates, odata, schema_documents, scopes
+from dirbridge.service.graph import changes, job_templates, odata, schema_documents, scopes
 from dirbridge.service.graph.context import body, context, database
 from dirbridge.service.graph.errors import not_found
 from dirbridge.service.graph.responses import GraphResponse, no_content
@@ -40,7 +41,8 @@ async def get_schema(request: Request, sp: str, job: str, caller: Reader) -> Res
         found = await find_job(conn, caller, sp, job)
     principal = f"servicePrincipals('{found.service_principal}')"
     address = context(request, f"{principal}/synchronization/jobs('{found.id}')/schema/$entity")
-    return GraphResponse({"@odata.context": address, "provisioningTaskIdentifier": found.id, **found.schema})
+    shown = {"@odata.context": address, "provisioningTaskIdentifier": found.id, **found.schema}
+    return GraphResponse(shown, headers={"ETag": tag(found)})
 
 
 @tree.put(SCHEMA)
@@ -59,22 +61,31 @@ async def merge_schema(request: Request, sp: str, job: str, caller: Writer) -> R
 async def reset_schema(request: Request, sp: str, job: str, caller: Writer) -> Response:
     """Go back to the template's default schema."""
     async with database(request).transaction() as conn:
-        found = await find_job(conn, caller, sp, job)
+        found = await find_job(conn, caller, sp, job, lock=True)
+        changes.need(request, tag(found), f"{job}/schema")
         principal = await find_principal(conn, caller, sp)
         schema = await job_templates.beginning(conn, caller.tenant, principal, found.template_id, found.id)
         await _keep(conn, caller, found, schema, {"reset": True})
     return no_content()
 
 
+def tag(job: Job) -> str:
+    """Give the weak entity tag of a job's document: of its version, which each change renews."""
+    version = str(job.schema.get("version"))
+    return f'W/"{hashlib.blake2b(version.encode(), digest_size=12).hexdigest()}"'
+
+
 async def _change(request: Request, sp: str, job: str, caller: Caller, *, whole: bool) -> Response:
     wanted = await body(request, dict[str, Any])
     async with database(request).connection() as conn:
         found = await find_job(conn, caller, sp, job)
+    changes.need(request, tag(found), f"{job}/schema")
     # Checking a large document takes a while, in which others are to be answered.
     proposed = await asyncio.to_thread(schema_documents.proposed, wanted, of_job(found), whole=whole)
     anchors = await scopes.resolve(request, found, proposed)
     async with database(request).transaction() as conn:
-        found = await find_job(conn, caller, sp, job)
+        found = await find_job(conn, caller, sp, job, lock=True)
+        changes.need(request, tag(found), f"{job}/schema")
         # An agent was asked, which took its time: the document is put together anew from what is stored now.
         schema = await asyncio.to_thread(schema_documents.proposed, wanted, of_job(found), whole=whole)
         await _keep(conn, caller, found, scopes.by_anchor(schema, anchors))

@@ -35,6 +35,11 @@ _HEADERS: Document = {
         "required": True,
         "schema": {"type": "string", "format": "uuid"},
     },
+    "ETag": {
+        "description": "The version, for `If-Match`.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "Location": {
         "description": "The address of what was made.",
         "required": True,

@@ -71,13 +71,18 @@ class Api:
         """Do something; without a body where it is None."""
         return _content(await self.client.post(path, json=body) if body is not None else await self.client.post(path))
 
-    async def patch(self, path: str, body: object) -> dict[str, Any]:
-        """Change members of something."""
-        return _content(await self.client.patch(path, json=body))
+    async def patch(self, path: str, body: object, *, match: str = "") -> dict[str, Any]:
+        """Change members of something; where `match` is given, of this version of it only."""
+        return _content(await self.client.patch(path, json=body, headers=_only(match)))
 
-    async def put(self, path: str, body: object) -> dict[str, Any]:
-        """Put something in another's place."""
-        return _content(await self.client.put(path, json=body))
+    async def put(self, path: str, body: object, *, match: str = "") -> dict[str, Any]:
+        """Put something in another's place; where `match` is given, in that of this version of it only."""
+        return _content(await self.client.put(path, json=body, headers=_only(match)))
+
+    async def tagged(self, path: str) -> tuple[dict[str, Any], str]:
+        """Read a path; gives the version's tag as well, for `match`."""
+        answer = await self.client.get(path)
+        return _content(answer), answer.headers.get("etag", "")
 
     async def delete(self, path: str) -> None:
         """Take something away."""
@@ -156,6 +161,10 @@ async def of(request: Request, who: SignedIn) -> AsyncIterator[Api]:
     transport = httpx2.ASGITransport(app=app, client=(_address(request), 0))
     async with httpx2.AsyncClient(transport=transport, base_url=request.app.state.base_url, timeout=30) as client:
         yield Api(client)
+
+
+def _only(match: str) -> dict[str, str]:
+    return {"If-Match": match} if match else {}
 
 
 def _caller(request: Request, who: SignedIn) -> Caller:

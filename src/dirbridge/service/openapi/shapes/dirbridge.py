@@ -11,6 +11,7 @@ from dirbridge.contract.export import Action
 from dirbridge.service.openapi.shapes import Entity, Selectable, Shape, Text
 from dirbridge.service.openapi.shapes.synchronization import (
     EntryCount,
+    MappingFunction,
     Progress,
     QuarantineRecord,
     SynchronizationJob,
@@ -492,3 +493,39 @@ class Validation(Shape, kw_only=True):
 
     valid: bool
     defects: list[Defect]
+
+
+class ExplainedFunction(MappingFunction, kw_only=True):
+    """A function of the mapping language, with its help."""
+
+    category: str
+    signature: str
+    description: str
+    example: str
+    result: Text
+
+
+class SourceValues(Shape, kw_only=True):
+    """An attribute of an entry; bytes are base64."""
+
+    key: str
+    value: list[str]
+
+
+class Unreadable(Shape, kw_only=True):
+    """An attribute that is there and cannot be carried, and why."""
+
+    key: str
+    value: str
+
+
+class SourceEntry(Entity, kw_only=True):
+    """An entry as its directory has it now."""
+
+    id: str
+    object_type_name: str
+    display_name: str
+    distinguished_name: str
+    read_date_time: str
+    properties: list[SourceValues]
+    unreadable: list[Unreadable]
