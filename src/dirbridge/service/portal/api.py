@@ -84,9 +84,9 @@ class Api:
         answer = await self.client.get(path)
         return _content(answer), answer.headers.get("etag", "")
 
-    async def delete(self, path: str) -> None:
-        """Take something away."""
-        _content(await self.client.delete(path))
+    async def delete(self, path: str, *, match: str = "") -> None:
+        """Take something away; where `match` is given, this version of it only."""
+        _content(await self.client.delete(path, headers=_only(match)))
 
 
 class Carried(Response):

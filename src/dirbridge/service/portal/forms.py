@@ -22,7 +22,7 @@ class Form:
     """What somebody filled in, in its order.
 
     Attributes:
-        fields: name and value; blanks around a value are not part of it.
+        fields: name and value; blanks around a value are not part of it, unless they were asked for.
         files: the content of each file that was chosen, by its field's name.
     """
 
@@ -42,8 +42,12 @@ class Form:
         return bool(self.one(name))
 
 
-async def read(request: Request) -> Form:
+async def read(request: Request, exact: tuple[str, ...] = ()) -> Form:
     """Read a form and make sure that it is ours.
+
+    Args:
+        request: that brings it.
+        exact: beginnings of the names of fields whose blanks count.
 
     Raises:
         PageRefusal: it is none, too large, or not from a page of ours in this browser.
@@ -64,7 +68,7 @@ async def read(request: Request) -> Form:
                     if value.filename:
                         files[name] = await value.read()
                 else:
-                    fields.append((name, value.strip()))
+                    fields.append((name, value if name.startswith(exact) else value.strip()))
     except (HTTPException, MultiPartException, UnicodeDecodeError, ValueError) as error:
         reason = error.detail if isinstance(error, HTTPException) else str(error)
         raise PageRefusal(400, "FormUnreadable", f"The form cannot be read: {reason}") from error

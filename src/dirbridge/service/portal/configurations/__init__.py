@@ -6,12 +6,17 @@ from fastapi import APIRouter
 
 from dirbridge.service.portal.configurations import (
     deletes,
+    expressions,
     listing,
+    mapping,
+    mapping_rows,
+    mapping_saving,
     on_demand,
     overview,
     preview,
     preview_changes,
     properties,
+    schema,
     steering,
 )
 
@@ -21,10 +26,15 @@ def routers() -> tuple[APIRouter, ...]:
     return (
         listing.router,
         overview.router,
+        steering.router,
         on_demand.router,
         preview.router,
         preview_changes.router,
         deletes.router,
         properties.router,
-        steering.router,
+        mapping.router,
+        mapping_rows.router,
+        mapping_saving.router,
+        expressions.router,
+        schema.router,
     )

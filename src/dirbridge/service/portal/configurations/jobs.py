@@ -14,11 +14,13 @@ OURS = "/beta/dirbridge/jobs"
 
 PAGES = (
     ("", "Overview"),
+    ("mapping", "Attribute mapping"),
     ("on-demand", "Provision on demand"),
     ("preview", "Preview"),
     ("deletes", "Staged deletes"),
     ("insights", "Insights"),
     ("properties", "Properties"),
+    ("schema", "Schema"),
 )
 """Pages of one configuration: the last part of their path, and their name."""
 
@@ -48,3 +50,8 @@ def position_behind(answer: Mapping[str, Any]) -> str:
     """Give the position at which the page after an answer of the API begins; empty where there is none."""
     following = parse_qs(urlsplit(str(answer.get("@odata.nextLink", ""))).query)
     return following.get("$skiptoken", [""])[0]
+
+
+def values(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what the template of every page of a configuration needs; `at` is where its pages are."""
+    return {"job": job, "tabs": tabs(job), "at": page_of(job["id"])}
