@@ -30,10 +30,10 @@ from dirbridge.service.graph.gate import GraphGate
 from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.notify import administration as notifications
 from dirbridge.service.notify.delivery import Courier
-from dirbridge.service.relay import administration, door, heartbeats, log_collections, nudges, traces
+from dirbridge.service.relay import administration, agent_errors, door, heartbeats, log_collections, nudges, traces
 from dirbridge.service.relay.door import Door
 from dirbridge.service.releases import administration as releases
-from dirbridge.service.releases import download
+from dirbridge.service.releases import download, one_agent
 from dirbridge.service.setup import Identity
 from dirbridge.store import agents, events, jobs, requests
 from dirbridge.store.database import Database
@@ -109,6 +109,8 @@ def build(
     app.include_router(releases.router)
     app.include_router(download.router)
     app.include_router(traces.router)
+    app.include_router(agent_errors.router)
+    app.include_router(one_agent.router)
     app.include_router(log_collections.administration)
     app.include_router(log_collections.carrying)
     app.include_router(notifications.router)

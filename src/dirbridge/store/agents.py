@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -31,6 +31,7 @@ class Agent(msgspec.Struct, frozen=True):
     """A row of `agents`.
 
     Attributes:
+        folded_name: as names are put in order.
         public_key: SubjectPublicKeyInfo in DER.
         certificate: PEM.
         report: what the agent says of itself, as of `reported_at`.
@@ -41,6 +42,7 @@ class Agent(msgspec.Struct, frozen=True):
 
     id: UUID
     machine_name: str
+    folded_name: str
     version: str
     domains: list[str]
     public_key: bytes
@@ -62,9 +64,11 @@ class Agent(msgspec.Struct, frozen=True):
         return self.is_connected and self.report.get("state") != "stopping"
 
 
-_COLUMNS = """id, machine_name, version, domains, public_key, certificate, expires_at, enrolled_at, last_heard, address,
-    report, reported_at, revoked_at, now() as read_at, expires_at < now() as is_expired,
+COLUMNS: LiteralString = """id, machine_name, lower(machine_name) as folded_name, version, domains, public_key,
+    certificate, expires_at, enrolled_at, last_heard, address, report, reported_at, revoked_at, now() as read_at,
+    expires_at < now() as is_expired,
     coalesce(last_heard > now() - %(heard_within)s and revoked_at is null, false) as is_connected"""
+"""Of `agents`, as an `Agent` has them; with `heard_within`."""
 
 
 class CodeState(StrEnum):
@@ -74,6 +78,23 @@ class CodeState(StrEnum):
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     USED = "used"
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A row of `enrolment_codes`, without what it is known by.
+
+    Attributes:
+        used_by: the agent that enrolled with it.
+        is_expired: by the database's clock.
+    """
+
+    id: UUID
+    domains: list[str]
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    used_by: UUID | None
+    is_expired: bool
 
 
 class CodeUse(msgspec.Struct, frozen=True):
@@ -101,20 +122,31 @@ class Presence(msgspec.Struct, frozen=True):
 
 async def create_code(
     conn: AsyncConnection[Any], tenant: UUID, secret_hash: bytes, domains: Collection[str], lifetime: timedelta
-) -> datetime:
-    """Store a new code and forget those of long ago; give the time it expires."""
+) -> tuple[UUID, datetime]:
+    """Store a new code and forget those of long ago; give its id, and the time it expires."""
     await conn.execute(
         "delete from enrolment_codes where tenant = %s and expires_at < now() - %s::interval", (tenant, KEEP_CODES)
     )
     cursor = await conn.execute(
         """insert into enrolment_codes (tenant, secret_hash, domains, expires_at)
-           values (%s, %s, %s, now() + %s::interval) returning expires_at""",
+           values (%s, %s, %s, now() + %s::interval) returning id, expires_at""",
         (tenant, secret_hash, sorted(domains), lifetime),
     )
     row = await cursor.fetchone()
     assert row is not None
-    expires_at: datetime = row[0]
-    return expires_at
+    id, expires_at = row
+    return id, expires_at
+
+
+async def get_code(conn: AsyncConnection[Any], tenant: UUID, id: UUID) -> Code | None:
+    """Look a code up, for who made it."""
+    async with conn.cursor(row_factory=class_row(Code)) as cursor:
+        await cursor.execute(
+            """select id, domains, created_at, expires_at, used_at, used_by, expires_at <= now() as is_expired
+               from enrolment_codes where tenant = %s and id = %s""",
+            (tenant, id),
+        )
+        return await cursor.fetchone()
 
 
 async def use_code(conn: AsyncConnection[Any], tenant: UUID, secret_hash: bytes, agent: UUID) -> CodeUse:
@@ -167,7 +199,7 @@ async def get(
     """Look one agent up."""
     async with conn.cursor(row_factory=class_row(Agent)) as cursor:
         await cursor.execute(
-            f"select {_COLUMNS} from agents where tenant = %(tenant)s and id = %(agent)s",
+            f"select {COLUMNS} from agents where tenant = %(tenant)s and id = %(agent)s",
             {"tenant": tenant, "agent": agent, "heard_within": heard_within},
         )
         return await cursor.fetchone()
@@ -177,7 +209,7 @@ async def list_all(conn: AsyncConnection[Any], tenant: UUID, heard_within: timed
     """Give every agent, revoked ones included, the oldest first."""
     async with conn.cursor(row_factory=class_row(Agent)) as cursor:
         await cursor.execute(
-            f"select {_COLUMNS} from agents where tenant = %(tenant)s order by enrolled_at, id",
+            f"select {COLUMNS} from agents where tenant = %(tenant)s order by enrolled_at, id",
             {"tenant": tenant, "heard_within": heard_within},
         )
         return await cursor.fetchall()
@@ -209,7 +241,7 @@ async def heard(conn: AsyncConnection[Any], tenant: UUID, agent: UUID, address: 
                     where tenant = %(tenant)s and id = %(agent)s and revoked_at is null
                       and (last_heard is null or last_heard < now() - interval '10 seconds' or address <> %(address)s)
                 )
-                select {_COLUMNS} from agents where tenant = %(tenant)s and id = %(agent)s""",
+                select {COLUMNS} from agents where tenant = %(tenant)s and id = %(agent)s""",
             {"tenant": tenant, "agent": agent, "address": address, "heard_within": HEARD_WITHIN},
         )
         return await cursor.fetchone()

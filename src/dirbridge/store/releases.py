@@ -199,6 +199,13 @@ async def want(conn: AsyncConnection[Any], tenant: UUID, version: str | None, ag
         )
 
 
+async def own(conn: AsyncConnection[Any], tenant: UUID, agent: UUID) -> str | None:
+    """Give the version that was chosen for an agent by itself; None where it goes with all others."""
+    cursor = await conn.execute("select version from wanted_releases where tenant = %s and agent = %s", (tenant, agent))
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
 async def wanted(conn: AsyncConnection[Any], tenant: UUID, agent: UUID) -> str | None:
     """Give the version that an agent is to have; None for the newest."""
     cursor = await conn.execute(

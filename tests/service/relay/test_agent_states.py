@@ -199,6 +199,58 @@ async def test_heartbeat_that_makes_no_sense(relay: Service, enrolled: State, wr
     assert agent.report == {}
 
 
+async def test_checks_say_what_is_well_and_what_is_not(
+    relay: Service, client: ServiceClient, graph: httpx2.AsyncClient
+) -> None:
+    """Each thing that can be wrong by itself; nobody knows of an agent that is away."""
+
+    async def checks() -> dict[str, str]:
+        return {each["name"]: each["status"] for each in (await shown(graph))["checks"]}
+
+    names = ("heartbeat", "requests", "domain", "clock", "certificate", "update")
+    assert await checks() == {name: "failed" if name == "heartbeat" else "unknown" for name in names}
+    await client.heartbeat(BEAT)
+    assert await checks() == dict.fromkeys(names, "passed")
+    trouble = {"domain": DOMAIN, "code": "InvalidCredentials", "message": "No.", "recommendedAction": "Mend it."}
+    await client.heartbeat({**BEAT, "troubles": [trouble], "lost": "cut", "update": {"phase": "failed"}})
+    assert {name for name, status in (await checks()).items() if status == "failed"} == {"domain", "requests", "update"}
+    (domain,) = [each for each in (await shown(graph))["checks"] if each["name"] == "domain"]
+    assert (domain["domain"], domain["reason"]["code"]) == (DOMAIN, "InvalidCredentials")
+    await client.heartbeat({**BEAT, "domains": []})
+    assert {name for name, status in (await checks()).items() if status == "failed"} == {"domain"}
+    await change(relay, "revoked_at = now()")
+    assert await checks() == {}
+
+
+async def test_what_went_wrong_is_remembered(client: ServiceClient, graph: httpx2.AsyncClient) -> None:
+    """Once each, also where the agent goes on saying so, and after it says so no more; the newest first, 50 at most."""
+    agent = (await shown(graph))["id"]
+
+    async def errors() -> list[tuple[str, str, str | None]]:
+        found = (await graph.get(f"/beta/dirbridge/agents/{agent}/errors")).json()["value"]
+        return [(each["code"], each["message"], each["domain"]) for each in found]
+
+    assert await errors() == []
+    trouble = {"domain": DOMAIN, "code": "InvalidCredentials", "message": "No.", "recommendedAction": "Mend it.",
+               "since": "2026-01-01T00:00:00Z"}  # fmt: skip
+    bad = {**BEAT, "troubles": [trouble], "lastError": f"{DOMAIN}: No. Mend it."}
+    for _ in range(3):
+        await client.heartbeat(bad)
+    assert await errors() == [("InvalidCredentials", "No.", DOMAIN)]
+    await client.heartbeat(BEAT)
+    await client.heartbeat({**BEAT, "lastError": "it <b>broke</b>", "lost": "cut"})
+    assert await errors() == [
+        ("RequestsNotFetched", "cut", None),
+        ("RequestFailed", "it <b>broke</b>", None),
+        ("InvalidCredentials", "No.", DOMAIN),
+    ]
+    for number in range(60):
+        await client.heartbeat({**BEAT, "lastError": f"number {number}"})
+    found = await errors()
+    assert (len(found), found[0][1], found[-1][1]) == (50, "number 59", "number 10")
+    assert (await graph.get(f"/beta/dirbridge/agents/{uuid4()}/errors")).status_code == 404
+
+
 # A real agent ---------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -23,7 +24,7 @@ from dirbridge.contract import wire
 from dirbridge.contract.entry import ChangePage
 from dirbridge.contract.errors import CredentialError, TransientError
 from dirbridge.service.relay import administration
-from dirbridge.store import requests
+from dirbridge.store import agents, requests
 from tests.service import registered
 from tests.service.relay.harness import DOMAIN, QUICK, SELECTION, Service
 
@@ -427,3 +428,58 @@ async def test_administration_over_the_api(relay: Service, raw: httpx2.AsyncClie
     async with relay.database.connection() as conn:
         rows = await (await conn.execute("select activity from audits order by at")).fetchall()
     assert [row[0] for row in rows][-2:] == ["Create enrolment code", "Revoke agent"]
+
+
+async def test_a_code_tells_who_made_it_whether_it_was_used(relay: Service, raw: httpx2.AsyncClient) -> None:
+    """And by which agent; its text is in no answer but the first."""
+    headers = registered.bearer(relay.identity.tokens, "Synchronization.ReadWrite.All")
+    codes = "/beta/dirbridge/enrolmentCodes"
+    made = (await raw.post(codes, json={"domains": [DOMAIN]}, headers=headers)).json()
+    other = (await raw.post(codes, json={"domains": [DOMAIN]}, headers=headers)).json()
+    at = f"{codes}/{made['id']}"
+    waiting = (await raw.get(at, headers=headers)).json()
+    assert (waiting["status"], waiting["agentId"], waiting["domains"]) == ("waiting", None, [DOMAIN])
+    assert made["code"] not in str(waiting)
+    agent = uuid4()
+    async with relay.database.transaction() as conn:
+        use = "update enrolment_codes set used_at = now(), used_by = %s where id = %s"
+        await conn.execute(use, (agent, made["id"]))
+        await conn.execute("update enrolment_codes set expires_at = now() where id = %s", (other["id"],))
+    used = (await raw.get(at, headers=headers)).json()
+    assert (used["status"], used["agentId"]) == ("used", str(agent))
+    assert (await raw.get(f"{codes}/{other['id']}", headers=headers)).json()["status"] == "expired"
+    assert (await raw.get(f"{codes}/{uuid4()}", headers=headers)).status_code == 404
+
+
+async def test_agents_are_listed_in_pages(relay: Service, raw: httpx2.AsyncClient) -> None:
+    """By name, those that were revoked last; by domain, by name and only those that are left."""
+    headers = registered.bearer(relay.identity.tokens, "Synchronization.Read.All")
+    async with relay.database.transaction() as conn:
+        await conn.execute("delete from agents")
+        for number in range(7):
+            await agents.insert(
+                conn, relay.identity.tenant.id, uuid4(), machine_name=f"{'Hh'[number % 2]}ost-{6 - number}",
+                version="1.0", domains=["even.test" if number % 2 else "odd.test"], public_key=uuid4().bytes,
+                certificate=b"", expires_at=datetime.now(UTC), address="",
+            )  # fmt: skip
+        await conn.execute("update agents set revoked_at = now() where lower(machine_name) = 'host-2'")
+
+    async def names(**options: str) -> list[str]:
+        found, where = [], "/beta/dirbridge/agents"
+        asked: dict[str, str] | None = {f"${name}": value for name, value in options.items()}
+        while where:
+            answer = await raw.get(where, params=asked, headers=headers)
+            assert answer.status_code == 200, answer.text
+            found += [agent["machineName"].lower() for agent in answer.json()["value"]]
+            where, asked = answer.json().get("@odata.nextLink", ""), None
+        return found
+
+    everyone = [f"host-{number}" for number in (0, 1, 3, 4, 5, 6, 2)]
+    assert await names() == everyone
+    assert await names(top="2") == everyone
+    assert await names(filter="revokedDateTime eq null", top="3") == everyone[:-1]
+    assert await names(filter="domains/any(each:each eq 'even.test')") == ["host-1", "host-3", "host-5"]
+    assert await names(filter="startsWith(machineName, 'HOST-4')") == ["host-4"]
+    counted = await raw.get("/beta/dirbridge/agents", params={"$count": "true", "$top": "1"}, headers=headers)
+    assert counted.json()["@odata.count"] == 7
+    assert (await raw.get("/beta/dirbridge/agents", params={"$filter": "x eq 1"}, headers=headers)).status_code == 400

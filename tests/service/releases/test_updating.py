@@ -241,3 +241,49 @@ async def test_the_later_of_deferral_and_turn_counts(
         answer = await client.patch(CONFIGURATION, json={"deferUpdateDateTime": given}, headers=headers)
         assert answer.status_code == 204
         assert [(await told(agent))["deferUntil"] for agent in behind] == [shown] * 3
+
+
+async def test_an_agent_is_updated_at_once(
+    identity: Identity, told: Heard, behind: list[UUID], administrator: Administrator
+) -> None:
+    """In spite of hour and date, until it is done or an hour has passed; still one by one; nobody else hears of it."""
+    one, other, elsewhere = behind
+    client, headers = administrator.client, administrator.headers
+    directory = registered.bearer(identity.tokens, "Directory.ReadWrite.All")
+    await client.patch(CONFIGURATION, json={"deferUpdateDateTime": "2090-01-01T00:00:00Z"}, headers=directory)
+
+    async def order(agent: UUID) -> int:
+        return (await client.post(f"/beta/dirbridge/agents/{agent}/updateNow", headers=headers)).status_code
+
+    async def shown(agent: UUID) -> dict[str, Any]:
+        answer = await client.get(f"/beta/dirbridge/agents/{agent}/update", headers=headers)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    assert await order(one) == 400
+    async with told.database.transaction() as conn:
+        await conn.execute("""update agents set report = '{"update": {"phase": "waiting"}}'""")
+    assert await order(one) == 204
+    assert (await shown(one))["orderedUntilDateTime"] is not None
+    said = await told(one)
+    assert (said["deferUntil"], said["window"]) == (None, None)
+    assert (await told(one))["now"] == said["now"]
+    assert ((await told(elsewhere)).get("now"), await told.waits(elsewhere)) == (None, True)
+    assert await order(other) == 204
+    assert await told.waits(other)
+    assert await order(one) == 204
+    assert (await told(one))["now"] != said["now"]
+    assert "now" in await told(one, version="1.1.0")
+    assert "now" not in await told(one, version="1.1.0")
+    assert await order(uuid4()) == 404
+    async with told.database.transaction() as conn:
+        await conn.execute("update agents set version = '1.1.0' where id = %s", (one,))
+        await conn.execute("update update_orders set until = now()")
+    assert "now" not in await told(other)
+    nothing = await client.post(f"/beta/dirbridge/agents/{one}/updateNow", headers=headers)
+    assert nothing.json()["error"]["code"] == "UpdateNotOffered"
+    found = await shown(one)
+    assert (found["isBehind"], found["offeredVersions"], found["wantedVersion"]) == (False, ["1.1.0"], None)
+    await administrator.choose(version="1.1.0", agentId=str(other))
+    found = await shown(other)
+    assert (found["isBehind"], found["wantedVersion"], found["isChosenForAgent"]) == (True, "1.1.0", True)

@@ -54,6 +54,34 @@ class Condition(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...] = ()
 
 
+class Check(msgspec.Struct, frozen=True):
+    """One thing that can be wrong with an agent.
+
+    Attributes:
+        name: heartbeat, requests, domain, clock, certificate or update.
+        domain: which one, for a check of that name.
+        status: passed, failed or unknown.
+        reason: why it failed.
+    """
+
+    name: str
+    domain: str | None
+    status: str
+    reason: Reason | None = None
+
+
+_PASSED, _FAILED, _UNKNOWN = "passed", "failed", "unknown"
+_SUBJECTS = {
+    "HeartbeatMissing": "heartbeat",
+    "RequestsNotFetched": "requests",
+    "CertificateNotRenewed": "certificate",
+    "ClockSkewed": "clock",
+    "UpdateRolledBack": "update",
+    "UpdateFailed": "update",
+}
+"""Which check a reason belongs to; all others are of domains."""
+
+
 def judge(agent: Agent, certificate_life: timedelta) -> Condition:
     """Say how an agent is.
 
@@ -70,6 +98,36 @@ def judge(agent: Agent, certificate_life: timedelta) -> Condition:
         return Condition(AgentState.INACTIVE, (_inactive(agent),))
     reasons = tuple(_reasons(agent, certificate_life))
     return Condition(AgentState.DEGRADED if reasons else AgentState.HEALTHY, reasons)
+
+
+def checks(agent: Agent, certificate_life: timedelta) -> tuple[Check, ...]:
+    """Say of each thing that can be wrong with an agent whether it is.
+
+    Nobody knows of one that is not there; of one that was revoked there is nothing to know.
+    """
+    if agent.revoked_at is not None:
+        return ()
+    subjects = [("heartbeat", None), ("requests", None), *(("domain", domain) for domain in agent.domains),
+                ("clock", None), ("certificate", None), ("update", None)]  # fmt: skip
+    if not agent.is_there:
+        return tuple(
+            Check(*each, _FAILED, _inactive(agent)) if each[0] == "heartbeat" else Check(*each, _UNKNOWN)
+            for each in subjects
+        )
+    reasons: dict[tuple[str, str | None], Reason] = {}
+    for reason in _reasons(agent, certificate_life):
+        for domain in _concerned(agent, reason):
+            reasons.setdefault((_SUBJECTS.get(reason.code, "domain"), domain), reason)
+    return tuple(Check(*each, _FAILED if each in reasons else _PASSED, reasons.get(each)) for each in subjects)
+
+
+def _concerned(agent: Agent, reason: Reason) -> list[str | None]:
+    """Give the domains that a reason is about; None where it is about the agent as a whole."""
+    if reason.code in _SUBJECTS:
+        return [None]
+    if reason.domain is not None:
+        return [reason.domain]
+    return [each for each in agent.domains if each not in (agent.report.get("domains") or ())]
 
 
 def _revoked(at: datetime) -> Reason:

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from dirbridge.service.relay import log_collections, traces
+from dirbridge.service.relay import agent_errors, log_collections, traces
 from dirbridge.service.relay.door import PATH, Door, Known, TheDoor, address, message
 from dirbridge.service.relay.refusals import DoorRoute
 from dirbridge.service.releases import updating
@@ -93,6 +93,7 @@ async def _note(door: Door, agent: agents.Agent, beat: Heartbeat, address: str) 
         await agents.reported(
             conn, door.tenant, agent.id, address=address, version=_clean(beat.version), report=_clean(report)
         )
+        await agent_errors.note(conn, door.tenant, agent, _clean(report))
         if beat.state != "running":
             await requests.release(conn, door.tenant, agent.id)
         if beat.state == "starting":

@@ -19,7 +19,7 @@ from dirbridge.service.graph import updater
 from dirbridge.service.graph.responses import moment
 from dirbridge.service.relay import agent_states
 from dirbridge.store import releases as stored
-from dirbridge.store import tenant_settings, update_turns
+from dirbridge.store import tenant_settings, update_orders, update_turns
 from dirbridge.store.agents import Agent
 from dirbridge.store.database import Connection
 
@@ -35,24 +35,28 @@ async def told(
         update: what its updater is doing; None where it has none.
 
     Returns:
-        `newest` among it, the newest version of the list: nobody acts on it, but an updater that hears another one
-        looks at once.
+        `newest` among it, the newest version of the list, and `now`, the order to update at once: nobody acts on
+        them, but an updater that hears another one looks at once.
     """
     wanted = await stored.wanted(conn, tenant, agent.id)
     settings = await tenant_settings.get(conn, tenant, tenant_settings.UPDATER)
     offered = await stored.versions(conn, tenant)
+    order = await update_orders.get(conn, tenant, agent.id)
     answer = {
         "channel": releases.STABLE,
         "api": releases.API,
         "newest": max(offered, key=releases.order, default=None),
         "wanted": wanted,
-        **when(settings),
+        **(when(settings) if order is None else {"deferUntil": None, "window": None, "now": str(order.id)}),
     }
     if update is None:
         return answer
     phase = str(update.get("phase"))
     given_up = {str(update.get("to"))} if phase == "rolled-back" else set()
-    if phase == "failed" or not _newer((offered & {wanted} if wanted else offered) - given_up, version):
+    is_done = not is_behind(version, offered - given_up, wanted)
+    if is_done and order is not None:
+        await update_orders.end(conn, tenant, agent.id)
+    if phase == "failed" or is_done:
         await update_turns.end(conn, tenant, agent.id)
         return answer
     waits = await update_turns.take(conn, tenant, agent.id, agent.domains, at_work=_is_at_work(agent, update))
@@ -64,10 +68,17 @@ def _is_at_work(agent: Agent, update: Mapping[str, Any]) -> bool:
     return str(update.get("phase")) in agent_states.UPDATING and not agent_states.is_stuck(agent, update)
 
 
-def _newer(offered: Collection[str], version: str) -> bool:
-    """Say whether a newer version is offered, as far as the service knows an agent's host."""
+def is_behind(version: str, offered: Collection[str], wanted: str | None) -> bool:
+    """Say whether a newer version is offered, as far as the service knows an agent's host.
+
+    Args:
+        version: that the agent runs.
+        wanted: the only one that it is to have; None for the newest.
+    """
     try:
-        return any(releases.order(each) > releases.order(version) for each in offered)
+        return any(
+            releases.order(each) > releases.order(version) for each in offered if wanted is None or each == wanted
+        )
     except ConfigurationError:  # it runs something that is no release
         return True
 

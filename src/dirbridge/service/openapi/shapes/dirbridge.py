@@ -83,9 +83,22 @@ class Insights(Entity, kw_only=True):
 class EnrolmentCode(Shape, kw_only=True):
     """A code for one new agent; it is shown only here."""
 
+    id: str
     code: str
     domains: list[str]
     expiration_date_time: str
+
+
+class IssuedCode(Shape, kw_only=True):
+    """What became of an enrolment code."""
+
+    id: str
+    status: Literal["waiting", "used", "expired"]
+    domains: list[str]
+    created_date_time: str
+    expiration_date_time: str
+    used_date_time: Text
+    agent_id: Text
 
 
 class AgentReason(Shape, kw_only=True):
@@ -98,6 +111,15 @@ class AgentReason(Shape, kw_only=True):
     since_date_time: Text
 
 
+class AgentCheck(Shape, kw_only=True):
+    """One thing that can be wrong with an agent, and whether it is."""
+
+    name: Literal["heartbeat", "requests", "domain", "clock", "certificate", "update"]
+    domain: Text
+    status: Literal["passed", "failed", "unknown"]
+    reason: AgentReason | None
+
+
 class EnrolledAgent(Shape, kw_only=True):
     """An agent, and what it last said of itself."""
 
@@ -106,6 +128,7 @@ class EnrolledAgent(Shape, kw_only=True):
     external_ip: str
     status: Literal["healthy", "degraded", "inactive", "updating", "revoked"]
     status_reasons: list[AgentReason]
+    checks: list[AgentCheck]
     version: str
     domains: list[str]
     served_domains: list[str]
@@ -120,6 +143,31 @@ class EnrolledAgent(Shape, kw_only=True):
     clock_offset_in_seconds: float | None
     update: dict[str, Any] | None
     traces: dict[str, Any] | None
+
+
+class AgentError(Shape, kw_only=True):
+    """Something that went wrong at an agent lately."""
+
+    id: str
+    date_time: str
+    code: str
+    message: str
+    recommended_action: Text
+    domain: Text
+
+
+class AgentUpdate(Shape, kw_only=True):
+    """Which version an agent is to have and when, and what its updater last said."""
+
+    version: str
+    offered_versions: list[str]
+    wanted_version: Text
+    is_chosen_for_agent: bool
+    is_behind: bool
+    defer_until_date_time: Text
+    window: dict[str, str] | None
+    ordered_until_date_time: Text
+    reported: dict[str, Any] | None
 
 
 class VerboseTrace(Shape, kw_only=True):

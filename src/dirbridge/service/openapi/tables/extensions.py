@@ -36,8 +36,10 @@ from dirbridge.service.openapi.operations import (
 )
 from dirbridge.service.openapi.shapes.dirbridge import (
     Administrator,
+    AgentError,
     AgentRelease,
     AgentTrace,
+    AgentUpdate,
     AnyJob,
     Decision,
     DirectoryListing,
@@ -46,6 +48,7 @@ from dirbridge.service.openapi.shapes.dirbridge import (
     Escrow,
     ExplainedFunction,
     Insights,
+    IssuedCode,
     JobScope,
     LogCollection,
     LogRetention,
@@ -75,7 +78,8 @@ from dirbridge.service.releases import administration as releases
 
 EXTENSIONS: Table = {
     "relay.administration.post_code": makes(EnrolmentCode, relay.CodeWish, located=False),
-    "relay.administration.get_agents": lists(EnrolledAgent),
+    "relay.administration.get_code": gives(IssuedCode, NONE),
+    "relay.administration.get_agents": lists(EnrolledAgent, options("filter", "top", "skiptoken", "count", "format")),
     "relay.administration.get_one_agent": gives(EnrolledAgent, NONE),
     "relay.administration.post_revoke": acts(),
     "releases.administration.list_releases": lists(AgentRelease),
@@ -83,6 +87,9 @@ EXTENSIONS: Table = {
     "releases.administration.put_archive": acts(Body("Archive", media=BYTES)),
     "releases.administration.publish": acts(releases.SignedFiles),
     "releases.administration.choose": acts(releases.Choice, refusals=(404,)),
+    "relay.agent_errors.get_errors": lists(AgentError),
+    "releases.one_agent.get_update": gives(AgentUpdate, NONE),
+    "releases.one_agent.post_update_now": acts(refusals=(400,)),
     "relay.traces.get_trace": gives(AgentTrace, NONE),
     "relay.traces.post_start": answers(VerboseTrace, relay_traces.TraceWish),
     "relay.traces.post_stop": acts(),

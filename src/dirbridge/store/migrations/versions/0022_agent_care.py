@@ -1,0 +1,13 @@
+"""What is remembered of agents for who looks after them."""
+
+from dirbridge.store.migrations import script
+
+revision = "0022"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create it."""
+    script.run(__file__)
