@@ -20,6 +20,7 @@ _PATH: Mapping[str, str] = {
     "/organization/{key}": "The tenant's id.",
     "/onPremisesSynchronization/{key}": "The tenant's id.",
     "{agent}": _KEY,
+    "enrolmentCodes/{code}": "The id of an enrolment code, a GUID; not the code.",
     "{assignment}": "The id of the assignment.",
     "{collection}": "The id of what was collected.",
     "{directory}": "The id of a directory in the schema document.",
