@@ -16,8 +16,8 @@ def routers() -> tuple[APIRouter, ...]:
     return (
         assets.router,
         overview.router,
-        agents.router,
         insights.router,
+        *agents.routers(),
         *configurations.routers(),
         logs.router,
         *directory.routers(),
