@@ -2,8 +2,8 @@
 
 from dirbridge.store.migrations import script
 
-revision = "0022"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
