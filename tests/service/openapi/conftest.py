@@ -18,7 +18,8 @@ from dirbridge.engine import cycle
 from dirbridge.engine.run import Context
 from dirbridge.service.auth.permissions import PERMISSIONS
 from dirbridge.service.setup import Identity
-from dirbridge.store import agents, directory, jobs, log_collections, removals
+from dirbridge.store import agent_errors, agents, directory, jobs, log_collections, removals
+from dirbridge.store.agent_errors import AgentError
 from dirbridge.store.database import Database
 from dirbridge.store.directory import ObjectRow
 from dirbridge.store.identifiers import new_id
@@ -220,3 +221,7 @@ async def _agents(world: SmallWorld) -> None:
         assert answer.status_code == 204, answer.text
     world.keys |= {"/agents/{key}": str(agent), "{agent}": str(agent), "/agentGroups/{key}": group, "{group}": group}
     world.keys["/publishedResources/{key}"] = resource
+    code = await world.post("/beta/dirbridge/enrolmentCodes", {"domains": ["north.contoso.test"]})
+    world.keys["/enrolmentCodes/{code}"] = code["id"]
+    async with world.database.transaction() as conn:
+        await agent_errors.add(conn, world.tenant, agent, [AgentError("TimeOut", "No answer came.")])
