@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from dirbridge.service.portal import agents, assets, configurations, directory, insights, logs, overview
+from dirbridge.service.portal import agents, assets, configurations, directory, insights, logs, overview, wizard
 
 
 def routers() -> tuple[APIRouter, ...]:
@@ -18,6 +18,8 @@ def routers() -> tuple[APIRouter, ...]:
         overview.router,
         insights.router,
         *agents.routers(),
+        # Their paths begin as those of a configuration do, which takes any name.
+        *wizard.routers(),
         *configurations.routers(),
         logs.router,
         *directory.routers(),

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from dirbridge.service.portal.configurations import (
     deletes,
     expressions,
+    filtering,
     listing,
     mapping,
     mapping_rows,
@@ -17,6 +18,7 @@ from dirbridge.service.portal.configurations import (
     preview_changes,
     properties,
     schema,
+    scope,
     steering,
 )
 
@@ -27,6 +29,8 @@ def routers() -> tuple[APIRouter, ...]:
         listing.router,
         overview.router,
         steering.router,
+        scope.router,
+        filtering.router,
         on_demand.router,
         preview.router,
         preview_changes.router,

@@ -14,6 +14,7 @@ OURS = "/beta/dirbridge/jobs"
 
 PAGES = (
     ("", "Overview"),
+    ("scope", "Scope"),
     ("mapping", "Attribute mapping"),
     ("on-demand", "Provision on demand"),
     ("preview", "Preview"),

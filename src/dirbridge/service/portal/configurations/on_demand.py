@@ -85,6 +85,15 @@ class Outcome:
     members: tuple[Outcome, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of a wish: an outcome, or what is wrong with what was filled in; and the status of HTTP that fits."""
+
+    outcome: Outcome | None = None
+    fault: str = ""
+    status: int = 200
+
+
 @router.get("/{job}/" + PAGE)
 async def ask(request: Request, who: Viewer, job: str) -> Response:
     """Ask who is to be provisioned."""
@@ -102,6 +111,16 @@ async def provision(request: Request, who: Viewer, job: str) -> Response:
     wish = Wish(form.one("dn"), names, form.has("regardless"))
     if not wish.dn:
         return await _page(request, who, job, wish, fault="Say who is to be provisioned.", status=400)
+    tried = await carry_out(request, who, job, wish)
+    return await _page(request, who, job, wish, outcome=tried.outcome, fault=tried.fault, status=tried.status)
+
+
+async def carry_out(request: Request, who: SignedIn, job: str, wish: Wish) -> Tried:
+    """Have the API provision, and tell what it says of it, be it a refusal.
+
+    Raises:
+        ApiRefusal: it is not about what was wished for.
+    """
     try:
         async with api.of(request, who) as ours:
             found = await jobs.one(ours, job)
@@ -110,11 +129,9 @@ async def provision(request: Request, who: Viewer, job: str) -> Response:
         if refusal.status in _PASSED_ON:
             raise
         if refusal.code in {"BadRequest", "TooManyRequests"}:
-            return await _page(request, who, job, wish, fault=str(refusal), status=refusal.status)
-        return await _page(request, who, job, wish, outcome=_refused(wish, refusal), status=refusal.status)
-    return await _page(
-        request, who, job, wish, outcome=_outcome(json.loads(answer["key"]), json.loads(answer["value"]))
-    )
+            return Tried(fault=str(refusal), status=refusal.status)
+        return Tried(_refused(wish, refusal), status=refusal.status)
+    return Tried(_outcome(json.loads(answer["key"]), json.loads(answer["value"])))
 
 
 async def _page(
