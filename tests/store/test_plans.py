@@ -36,7 +36,7 @@ FILL: tuple[LiteralString, ...] = (
        select %(tenant)s, gen_random_uuid(), %(now)s + n * interval '1s',
          case when n %% 10 = 0 then 'AD2AADProvisioning.other' else 'AD2AADProvisioning.most' end, gen_random_uuid(),
          gen_random_uuid(), 'update', case when n %% 20 = 3 then 'failure' else 'success' end, '',
-         'entry ' || n %% 5000, 'user', '', '', '', '', 1, ''
+         'entry ' || n %% 5000, 'user', 'Person ' || n, '', '', 'Person ' || n, 1, ''
        from generate_series(1, 20000) n""",
     "analyze directory_objects",
     "analyze events",
@@ -106,7 +106,13 @@ def test_pages_of_what_changed(conn: Connection) -> None:
     [
         ("", "_pkey"),
         ("jobId eq 'AD2AADProvisioning.most' and activityDateTime gt 2026-06-01T01:00:00Z", "_pkey"),
-        ("jobId eq 'AD2AADProvisioning.other'", "_pkey"),
+        ("jobId eq 'AD2AADProvisioning.other'", "_job"),
+        ("cycleId eq 11111111-2222-3333-4444-555555555555", "_cycle"),
+        ("provisioningAction eq 'delete'", "_action"),
+        ("provisioningStatusInfo/errorInformation/errorCode eq 'Timeout'", "_reason"),
+        ("startsWith(sourceIdentity/displayName,'person 777')", "_lower_idx"),
+        ("sourceIdentity/id eq 'x' or startsWith(sourceIdentity/displayName,'person 777')", "_lower_idx"),
+        ("targetIdentity/id eq 'x' or startsWith(targetIdentity/displayName,'person 777')", "_lower_idx"),
         ("provisioningStatusInfo/status eq 'Failure'", "_status"),
         ("provisioningAction eq 'update' and statusInfo/status ne 'failure'", "_pkey"),
         ("sourceIdentity/id eq 'entry 77'", "_source"),

@@ -137,6 +137,8 @@ class Property:
         codes: for TEXT, the only values that it has; they are found by equality as they are spelled in the row, so that
             an index on the bare column serves, and the planner knows how frequent each is.
         elements: for OBJECTS, the properties of each by name in lower case; `value` is the table that has them.
+        beginning: for EXACT, what startsWith() looks at, in lower case and in the order of bytes: case does not count
+            for it where this is given, and an index may stand on it.
     """
 
     name: str
@@ -148,6 +150,7 @@ class Property:
     words: sql.Composable | None = None
     codes: tuple[str, ...] = ()
     elements: Mapping[str, Property] = field(default_factory=dict)
+    beginning: sql.Composable | None = None
 
     def coded(self) -> Property:
         """Give it as it is compared with one of its codes."""
@@ -398,8 +401,10 @@ class _Compiler:
         compared = subject.ordered()
         if subject.kind is Kind.GUID:
             compared = sql.SQL('{}::text collate "C"').format(compared)
-        value = self._parameter(literal.value)
-        value = sql.SQL("lower({}::text)" if subject.kind is not Kind.EXACT else "{}::text").format(value)
+        exact = subject.kind is Kind.EXACT
+        if operator is Operator.STARTS_WITH and subject.beginning is not None:
+            compared, exact = subject.beginning, False
+        value = sql.SQL("{}::text" if exact else "lower({}::text)").format(self._parameter(literal.value))
         match operator:
             case Operator.STARTS_WITH:
                 # A range, because no index serves starts_with() before PostgreSQL 15, nor where a plan is kept.

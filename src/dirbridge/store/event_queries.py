@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
 from psycopg import AsyncConnection, sql
+from psycopg.errors import QueryCanceled
 from psycopg.rows import args_row, class_row
 
 from dirbridge.contract.event import Detail, Status
@@ -74,6 +75,12 @@ def _column(name: str, column: str, kind: Kind = Kind.EXACT) -> Property:
     return Property(name, kind, sql.SQL("r.{}").format(sql.Identifier(column)))
 
 
+def _name(name: str, column: str) -> Property:
+    """A name: its beginning is found by an index, in whatever case."""
+    folded = sql.SQL('lower(r.{}) collate "C"').format(sql.Identifier(column))
+    return Property(name, Kind.EXACT, sql.SQL("r.{}").format(sql.Identifier(column)), beginning=folded)
+
+
 def _code(name: str, column: str, codes: type[StrEnum]) -> Property:
     return Property(name, Kind.TEXT, sql.SQL("r.{}").format(sql.Identifier(column)), codes=tuple(codes))
 
@@ -108,10 +115,10 @@ PROPERTIES: Mapping[str, Property] = {
         _column("durationInMilliseconds", "duration", Kind.NUMBER),
         _column("sourceIdentity/id", "source_id"),
         _column("sourceIdentity/identityType", "source_type"),
-        _column("sourceIdentity/displayName", "source_name"),
+        _name("sourceIdentity/displayName", "source_name"),
         _column("targetIdentity/id", "target_id"),
         _column("targetIdentity/identityType", "target_type"),
-        _column("targetIdentity/displayName", "target_name"),
+        _name("targetIdentity/displayName", "target_name"),
         _of_job("servicePrincipal/id", "id"),
         _of_job("servicePrincipal/displayName", "display_name"),
         _constant("sourceSystem/displayName", SOURCE_NAME),
@@ -145,6 +152,26 @@ async def page(
     async with conn.cursor(binary=True, row_factory=args_row(EventRow)) as cursor:
         await cursor.execute(text, parameters)
         return await cursor.fetchall()
+
+
+async def count(conn: Conn, tenant: UUID, where: Where, most: int, within: timedelta) -> int | None:
+    """Count events, up to one more than `most`; None where that takes longer than it may.
+
+    Args:
+        conn: not within a transaction, which would be undone where it takes too long.
+    """
+    text = sql.SQL(
+        "select count(*) from (select from events r where r.tenant = %(tenant)s and {} limit %(limit)s) as found"
+    ).format(where.text)
+    try:
+        async with conn.transaction():
+            patience = str(int(within.total_seconds() * 1000))
+            await conn.execute("select set_config('statement_timeout', %s, true)", (patience,))
+            cursor = await conn.execute(text, {**where.parameters, "tenant": tenant, "limit": most + 1})
+            row = await cursor.fetchone()
+    except QueryCanceled:
+        return None
+    return int(row[0]) if row else 0
 
 
 async def get(conn: Conn, tenant: UUID, id: UUID) -> EventRow | None:

@@ -42,6 +42,8 @@ from dirbridge.service.graph import (
     job_actions,
     job_templates,
     jobs,
+    log_counts,
+    log_exports,
     me,
     member_groups,
     membership,
@@ -123,6 +125,8 @@ def router() -> APIRouter:
     routes.include_router(retention.router)
     routes.include_router(entries.router)
     routes.include_router(expressions.help_router)
+    routes.include_router(log_counts.router)
+    routes.include_router(log_exports.router)
     return routes
 
 

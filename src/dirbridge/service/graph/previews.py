@@ -6,8 +6,6 @@ provisioning log's rows, since it is one.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from dirbridge.engine import policies
 from dirbridge.service.auth.access import Caller, require
 from dirbridge.service.auth.permissions import OBSERVERS, SYNCHRONIZERS
-from dirbridge.service.graph import odata, provisioning_logs, schema_documents, scopes, status, steps
+from dirbridge.service.graph import odata, provisioning_logs, schema_documents, scopes, spreadsheets, status, steps
 from dirbridge.service.graph.context import body, context, database, guid, root
 from dirbridge.service.graph.errors import GraphError, bad_request, not_found
 from dirbridge.service.graph.responses import GraphResponse, moment, no_content
@@ -190,27 +188,15 @@ async def download(request: Request, job: str, key: str, caller: Reader) -> Resp
 
 async def _lines(kept: Database, preview: UUID, where: Where) -> AsyncGenerator[bytes, None]:
     """Write the list page by page, each on a connection of its own, so that a slow reader holds none."""
-    # A byte order mark tells spreadsheets that this is UTF-8.
-    yield "\ufeff".encode() + _written([list(COLUMNS)])
+    yield spreadsheets.head(COLUMNS)
     after: After | None = None
     while True:
         async with kept.connection() as conn:
             rows = await event_queries.page(conn, preview, where=where, after=after, ascending=True, limit=CSV_PAGE)
         if not rows:
             return
-        yield _written([_cells(row) for row in rows])
+        yield spreadsheets.lines(_cells(row) for row in rows)
         after = After(rows[-1].at, rows[-1].id)
-
-
-def _written(rows: list[list[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows([[_harmless(cell) for cell in row] for row in rows])
-    return text.getvalue().encode()
-
-
-def _harmless(cell: str) -> str:
-    """Keep a spreadsheet from taking a value of the directory for a formula."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def _cells(row: EventRow) -> list[str]:

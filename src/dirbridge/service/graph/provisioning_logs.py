@@ -138,9 +138,7 @@ def render(request: Request, caller: Caller, row: EventRow, of: Ends) -> dict[st
     Ids, times and codes stay what they are: the encoder writes them, and faster than they are turned into text here.
     """
     detail = row.unpacked()
-    scene = steps.Scene(
-        row.source_type, row.source_name, of.source_name, row.target_type, row.target_name, of.target_name
-    )
+    of_event = scene(row, of)
     status = {"status": row.status, "errorInformation": reasons.information(row.reason, row.status, detail)}
     shown: dict[str, Any] = {
         "id": row.id,
@@ -158,12 +156,19 @@ def render(request: Request, caller: Caller, row: EventRow, of: Ends) -> dict[st
         "sourceIdentity": _Identity(row.source_id, row.source_name, row.source_type),
         "targetIdentity": _Identity(row.target_id, row.target_name, row.target_type),
         "provisioningStatusInfo": status,
-        "provisioningSteps": [steps.render(step, scene) for step in detail.steps],
+        "provisioningSteps": [steps.render(step, of_event) for step in detail.steps],
         "modifiedProperties": [_Modified(each.name, each.old, each.new) for each in detail.modified],
     }
     if version(request) == "beta":
         shown |= {"action": row.action[:1].upper() + row.action[1:], "statusInfo": status}
     return shown
+
+
+def scene(row: EventRow, of: Ends) -> steps.Scene:
+    """Give what the sentences of an event name."""
+    return steps.Scene(
+        row.source_type, row.source_name, of.source_name, row.target_type, row.target_name, of.target_name
+    )
 
 
 def _application(job: JobNames | None) -> dict[str, str]:

@@ -577,3 +577,10 @@ class SourceEntry(Entity, kw_only=True):
     read_date_time: str
     properties: list[SourceValues]
     unreadable: list[Unreadable]
+
+
+class EventCount(Entity, kw_only=True):
+    """How many events fit; at least as many where that is not exact, and null where nobody waited for it."""
+
+    value: int | None
+    is_exact: bool
