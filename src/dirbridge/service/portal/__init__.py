@@ -21,6 +21,6 @@ def routers() -> tuple[APIRouter, ...]:
         # Their paths begin as those of a configuration do, which takes any name.
         *wizard.routers(),
         *configurations.routers(),
-        logs.router,
+        *logs.routers(),
         *directory.routers(),
     )

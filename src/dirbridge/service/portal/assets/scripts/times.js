@@ -1,4 +1,5 @@
-// Times in the viewer's own zone: how long ago, with the exact time on hover.
+// Times in the viewer's own zone: how long ago, with the exact time on hover; within [data-exact] the other way round.
+const brief = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
@@ -18,9 +19,10 @@ const places = {
 function tell(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
-    const said = places[time.dataset.at]?.format(at) ?? ago(at);
+    const reversed = time.closest("[data-exact]");
+    const said = places[time.dataset.at]?.format(at) ?? (reversed ? brief.format(at) : ago(at));
     if (time.textContent !== said) time.textContent = said;
-    time.title = exact.format(at);
+    time.title = reversed ? `${exact.format(at)}, ${ago(at)}` : exact.format(at);
   }
 }
 
