@@ -40,6 +40,13 @@ document.addEventListener("click", (event) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
+document.addEventListener("keydown", (event) => {
+  const button = event.key === "Enter" && event.target.dataset?.enter;
+  if (!button) return;
+  event.preventDefault();
+  document.querySelector(button).click();
+});
+
 document.addEventListener("input", (event) => {
   if (event.target === editor()) echo();
   if (event.target.dataset.narrows) narrow(event.target);
