@@ -79,6 +79,21 @@ async def test_a_word_on_some(waiting: Portal, word: str, said: str) -> None:
     assert (await states(waiting))["staged"] == 3
 
 
+async def test_what_was_rejected_can_still_be_allowed(waiting: Portal) -> None:
+    """From its own list, after its number was shown."""
+    await waiting.browser.get(f"{waiting.address}/deletes/ask", params={"id": ["a"], "word": "reject"})
+    await waiting.browser.post(f"{waiting.address}/deletes/reject", id="a", count="1")
+    await waiting.browser.get(f"{waiting.address}/deletes?state=rejected")
+    assert waiting.browser.page.count('name="id"') == 1
+    assert "Allow all" not in waiting.browser.text
+    await waiting.browser.get(
+        f"{waiting.address}/deletes/ask", params={"id": ["a"], "word": "allow", "state": "rejected"}
+    )
+    assert "Allow 1 removal of contoso.test" in waiting.browser.text
+    await waiting.browser.post(f"{waiting.address}/deletes/allow", id="a", count="1")
+    assert await states(waiting) == {"staged": 4, "allowed": 1}
+
+
 async def test_a_word_on_all_holds_for_the_number_that_was_shown(waiting: Portal) -> None:
     """More that came meanwhile are not let go unseen."""
     await waiting.browser.get(f"{waiting.address}/deletes/ask", params={"word": "allow-all"})

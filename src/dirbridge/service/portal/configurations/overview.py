@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from dirbridge.service.auth.sign_in.browser import SignedIn
 from dirbridge.service.portal import api, live, rendering
-from dirbridge.service.portal.api import Api
+from dirbridge.service.portal.api import Api, ApiRefusal
 from dirbridge.service.portal.configurations import jobs
 from dirbridge.service.portal.viewer import PortalRoute, Viewer
 
@@ -46,7 +46,12 @@ async def follow(request: Request, who: Viewer, job: str) -> StreamingResponse:
     frame = rendering.frame(request, who)
 
     async def pieces() -> dict[str, str]:
-        state = await _state(request, who, job)
+        try:
+            state = await _state(request, who, job)
+        except ApiRefusal as refusal:
+            if refusal.status != 404:
+                raise
+            return {**dict.fromkeys(_PIECES, ""), "status": rendering.part("configurations/gone.html")}
         return {name: rendering.part(f"configurations/{name}.html", **frame, **state) for name in _PIECES}
 
     return live.stream(request, pieces)
