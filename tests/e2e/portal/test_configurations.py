@@ -53,12 +53,18 @@ async def test_too_many_deletes_wait_for_a_word(desk: Desk) -> None:
     """The limit is set, people leave, the status says so by itself; some are kept, the others let go."""
     page = desk.screen.page
     await _limit(desk, 5)
-    await desk.screen.open("/portal/configurations")
+    await desk.screen.open(f"/portal/configurations/{quote(desk.job, safe='')}")
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.get_by_text("The configuration is paused.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Start")).to_be_visible()
     before = {each["id"] for each in await desk.installation.objects("users", "displayName")}
     with company.reader(desk.domain) as administrator:
         found = await administrator.search("(&(objectCategory=person)(objectClass=user)(mail=*))", ("sAMAccountName",))
         leaving = sorted(entry.dn for entry in found)[-LEAVING:]
         await administrator.modify("\n".join(f"dn: {dn}\nchangetype: delete\n" for dn in leaving))
+    await desk.screen.open("/portal/configurations")
+    await page.get_by_role("button", name="What to do with").click()
+    await page.locator(".menu:popover-open").get_by_role("button", name="Start").click()
     await expect(page.get_by_text("Delete threshold exceeded")).to_be_visible(timeout=PATIENCE)
     await page.get_by_role("link", name="Quarantine of").click()
     await expect(page.get_by_role("heading", name="Quarantine: delete threshold exceeded")).to_be_visible()
