@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -40,4 +42,15 @@ async def _read(request: Request, who: SignedIn, agent: str) -> dict[str, Any]:
     async with api.of(request, who) as ours:
         found = await inventory.one(ours, agent)
         errors = await ours.get(inventory.in_api(agent, "errors"))
-    return {"agent": found, "errors": errors["value"]}
+    return {"agent": found, "errors": errors["value"], "started": _started(found)}
+
+
+def _started(agent: Mapping[str, Any]) -> str:
+    """Say when its process began: so long before its last report as it says that it runs."""
+    if agent["uptimeInSeconds"] is None or agent["lastReportDateTime"] is None:
+        return ""
+    try:
+        began = datetime.fromisoformat(agent["lastReportDateTime"]) - timedelta(seconds=agent["uptimeInSeconds"])
+    except OverflowError:
+        return ""
+    return f"{began:%Y-%m-%dT%H:%M:%SZ}"
