@@ -13,7 +13,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.table import Table
 
-from bench import expressions, latency, measures, pages, soak
+from bench import expressions, latency, measures, pages, screens, soak
 from bench.deployment import processors
 from bench.measures import Figure
 
@@ -28,6 +28,9 @@ def _measures(scale: float) -> dict[str, Measure]:
         "group": lambda: measures.large_group(max(20, int(100_000 * scale))),
         "expressions": lambda: expressions.default_mapping(max(500, int(20_000 * scale))),
         "pages": lambda: pages.pages(max(2_000, int(100_000 * scale)), max(20_000, int(1_000_000 * scale))),
+        "portal": lambda: screens.screens(
+            max(2_000, int(100_000 * scale)), max(20_000, int(1_000_000 * scale)), max(20, int(500 * scale))
+        ),
         "latency": lambda: latency.latency(
             (max(20, int(1_000 * scale)), int(100_000 * scale)), max(10, int(200 * scale))
         ),
