@@ -127,6 +127,8 @@ async def test_members_and_groups_lead_to_one_another(portal: Portal) -> None:
         triples = [(inner, "members", ada), (outer, "members", inner), (ada, "manager", eve)]
         await directory.refer(conn, portal.entrance.tenant, triples)
     browser = portal.browser
+    assert (await browser.get(f"/portal/groups/{outer}")).status_code == 200
+    assert "Outer" in browser.text
     await browser.get(f"/portal/groups/{outer}/members")
     assert ("Inner" in browser.text, "Ada" in browser.text) == (True, False)
     await browser.get(f"/portal/groups/{outer}/members?all=1")
