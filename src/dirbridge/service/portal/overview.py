@@ -23,6 +23,9 @@ HOME = "/portal"
 PAGE, MOST = 20, 10
 """How many jobs or agents a page has, and how many that need somebody."""
 
+AGENTS = 999
+"""So many are looked through for those that are not well: how an agent is follows from its report, not from a column."""
+
 _PIECES = ("attention", "totals", "standing", "activity", "jobs", "agents")
 _ABSENT = ("inactive", "degraded")
 
@@ -58,7 +61,7 @@ async def _state(ours: Api, after: str) -> dict[str, Any]:
     whole = await ours.get("/beta/dirbridge/overview")
     troubled = await ours.get(jobs.OURS, filter="needsAttention eq true", top=MOST)
     listed = await ours.get(jobs.OURS, {"$skiptoken": after} if after else None, top=PAGE)
-    known = [agent for agent in (await ours.get("/beta/dirbridge/agents"))["value"] if agent["status"] != "revoked"]
+    known = (await ours.get("/beta/dirbridge/agents", top=AGENTS, filter="revokedDateTime eq null"))["value"]
     known.sort(key=lambda agent: (agent["status"] not in _ABSENT, agent["machineName"]))
     absent = [agent for agent in known if agent["status"] in _ABSENT]
     return {
