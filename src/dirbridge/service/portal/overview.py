@@ -24,7 +24,7 @@ PAGE, MOST = 20, 10
 """How many jobs or agents a page has, and how many that need somebody."""
 
 AGENTS = 999
-"""So many are looked through for those that are not well: how an agent is follows from its report, not from a column."""
+"""So many are looked through for those that are not well, which no filter finds: it follows from their reports."""
 
 _PIECES = ("attention", "totals", "standing", "activity", "jobs", "agents")
 _ABSENT = ("inactive", "degraded")
