@@ -18,6 +18,7 @@ SCREENS: dict[str, str] = {
     "add-agent": "/portal/agents/new",
     "logs": "/portal/logs",
     "logs-failures": "/portal/logs?status=failure&span=7d",
+    "audit": "/portal/audit",
     "event": "/portal/logs/{event}",
     "event-failed": "/portal/logs/{failed}",
 }

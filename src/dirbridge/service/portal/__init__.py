@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from dirbridge.service.portal import agents, assets, configurations, directory, insights, logs, overview, wizard
+from dirbridge.service.portal import agents, assets, audit, configurations, directory, insights, logs, overview, wizard
 
 
 def routers() -> tuple[APIRouter, ...]:
@@ -22,5 +22,6 @@ def routers() -> tuple[APIRouter, ...]:
         *wizard.routers(),
         *configurations.routers(),
         *logs.routers(),
+        audit.router,
         *directory.routers(),
     )

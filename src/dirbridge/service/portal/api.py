@@ -149,6 +149,11 @@ def key(value: str) -> str:
     return quote(value, safe="")
 
 
+def quoted(text: str) -> str:
+    """Write a text as a filter of the API has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 @asynccontextmanager
 async def of(request: Request, who: SignedIn) -> AsyncIterator[Api]:
     """Open the API for who is signed in, as they are now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 CUSTOM = "custom"
@@ -34,6 +34,7 @@ class Span:
         begin: the first moment; None for all.
         end: the last; None for now.
         faults: what is wrong, by field.
+        usual: the span of an address that says none.
     """
 
     name: str
@@ -41,12 +42,19 @@ class Span:
     begin: datetime | None
     end: datetime | None
     faults: Mapping[str, str] = field(default_factory=dict)
+    usual: str = USUAL
 
     @property
     def fields(self) -> dict[str, str]:
         """What a link says, so that it shows the same later: a span up to now stays one."""
         said = {name: value for name, value in self.asked.items() if value}
-        return {**({"span": self.name} if self.name != USUAL else {}), **said}
+        return {**({"span": self.name} if self.name != self.usual else {}), **said}
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """What a link says as well, so that it means this very span later."""
+        is_moving = self.begin is not None and self.name != CUSTOM
+        return {"begin": moment(self.begin)} if is_moving and self.begin else {}
 
     @property
     def shown(self) -> dict[str, str]:
@@ -67,22 +75,23 @@ class Span:
         return found
 
 
-def read(asked: Mapping[str, str], now: datetime) -> Span:
+def read(asked: Mapping[str, str], now: datetime, usual: str = USUAL) -> Span:
     """Read the span of an address.
 
     Args:
         asked: the fields, blanks taken away.
         now: up to when.
+        usual: what is meant where it says none.
     """
     written = {name: asked.get(name, "") for name in ("from", "to")}
-    name = asked.get("span", "") or (CUSTOM if any(written.values()) else USUAL)
+    name = asked.get("span", "") or (CUSTOM if any(written.values()) else usual)
     if name == CUSTOM:
-        return _custom(written)
+        return replace(_custom(written), usual=usual)
     if name not in _LENGTHS:
-        return Span(USUAL, {}, None, None, {"span": f"There is no span '{name}'. Choose one."})
+        return Span(usual, {}, None, None, {"span": f"There is no span '{name}'. Choose one."}, usual)
     length = _LENGTHS[name]
     begun = _time(asked.get("begin", ""))
-    return Span(name, {}, begun or (now - length if length else None), None)
+    return Span(name, {}, begun or (now - length if length else None), None, usual=usual)
 
 
 def moment(at: datetime) -> str:

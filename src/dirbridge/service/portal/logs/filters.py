@@ -13,7 +13,7 @@ from fastapi import Request
 from dirbridge.contract.event import Status
 from dirbridge.contract.export import Action
 from dirbridge.service.portal import spans
-from dirbridge.service.portal.api import Api
+from dirbridge.service.portal.api import Api, quoted
 from dirbridge.service.portal.configurations import jobs
 from dirbridge.service.portal.spans import Span
 
@@ -70,9 +70,7 @@ class Filters:
 
     def fixed(self, path: str = PATH, **more: str) -> str:
         """Give an address that means these very events later, too: its span begins where this one does."""
-        begin = self.span.begin
-        moving = begin is not None and self.span.name != spans.CUSTOM
-        return self.address(path, **({"begin": spans.moment(begin)} if moving and begin else {}), **more)
+        return self.address(path, **self.span.fixed, **more)
 
     def condition(self, *more: str) -> str:
         """Write the filter as the API takes it."""
@@ -126,11 +124,6 @@ async def named(ours: Api, text: str, most: int) -> tuple[tuple[str, str], ...]:
     wanted = f"id eq {quoted(text)} or startsWith(domain, {quoted(text)})"
     listed = await ours.get(jobs.OURS, filter=wanted, orderby="domain", top=most)
     return tuple((job["id"], job["domain"]) for job in listed["value"])
-
-
-def quoted(text: str) -> str:
-    """Write a text as a filter of the API has it."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _is_guid(text: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
@@ -118,8 +117,5 @@ def _fresh(later: Mapping[str, Any], known: int) -> dict[str, Any]:
 
 def _older(asked: Filters, found: Mapping[str, Any]) -> str:
     """Give the address of the next page, which begins at the same time as this one; empty where this is the last."""
-    link = found.get("@odata.nextLink")
-    if not link:
-        return ""
-    token = parse_qs(urlsplit(link).query)["$skiptoken"][0]
-    return asked.fixed(after=token)
+    token = api.following(found)
+    return asked.fixed(after=token) if token else ""
