@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from urllib.parse import quote
 
@@ -96,6 +97,16 @@ async def test_objects_that_cannot_be_read(portal: Portal) -> None:
     await portal.browser.get(f"{portal.address}/expression")
     await _read(portal, "ann")
     assert "has been heard from" in portal.browser.text
+
+
+async def test_objects_are_suggested(portal: Portal) -> None:
+    """By a part of their name, of the mapping's type only; one letter is too little."""
+    Office(portal)
+    for text, said in (("an", ["CN=Ann,DC=contoso,DC=test"]), ("tea", []), ("a", []), ("CN=An", [])):
+        await portal.browser.get(f"{portal.address}/expression")
+        answer = await portal.browser.post(f"{portal.address}/expression/names", of="0.0", name=text)
+        assert answer.status_code == 200
+        assert re.findall(r'<option value="([^"]*)"', portal.browser.page) == said
 
 
 async def test_without_a_script(portal: Portal) -> None:

@@ -167,6 +167,22 @@ async def test_settings_of_a_mapping_and_the_way_back(portal: Portal) -> None:
     }
 
 
+async def test_a_draft_is_previewed(portal: Portal) -> None:
+    """What is not saved yet can be tried on everybody, and is not saved by that."""
+    draft = await _keep(portal, target="Company", was="Company", kind="Constant", constant="Tried")
+    before = await schema(portal)
+    await portal.browser.get(f"{portal.address}/mapping/save?draft={draft}")
+    proposal = re.search(r'name="schema" value="([^"]+)"', portal.browser.page)
+    assert proposal
+    answer = await portal.browser.post(f"{portal.address}/preview", schema=unescape(proposal[1]))
+    assert answer.status_code == 303
+    ((asked,),) = await portal.entrance.run("select schema from previews")
+    company = _row(asked, "Company")
+    assert company is not None
+    assert company["source"]["name"] == "Tried"
+    assert await schema(portal) == before
+
+
 async def test_a_damaged_address_is_refused(portal: Portal) -> None:
     """It is text of whoever wrote it."""
     for text in ("x", "AAAA", "eJyrVkrLz1eyUkpKLFKqBQAgGAQz", "%00"):

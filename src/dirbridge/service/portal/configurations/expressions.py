@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
@@ -9,9 +10,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from dirbridge.contract.wire import SEARCH_TEXT
 from dirbridge.service.auth.sign_in.browser import SignedIn
 from dirbridge.service.portal import api, forms, rendering
-from dirbridge.service.portal.api import Api
+from dirbridge.service.portal.api import Api, ApiRefusal
 from dirbridge.service.portal.configurations import documents, jobs, trying
 from dirbridge.service.portal.configurations.documents import Document, Place
 from dirbridge.service.portal.configurations.trying import VALUE, Entry
@@ -22,6 +24,9 @@ router = APIRouter(prefix=jobs.PATH, route_class=PortalRoute, include_in_schema=
 
 EXACT = (VALUE, "constant", "default")
 """Fields whose blanks count."""
+
+LEAST, SUGGESTED = 2, 10
+"""Characters from which on objects are suggested, and how many of them."""
 
 
 @router.get("/{job}/expression")
@@ -81,6 +86,21 @@ async def read(request: Request, who: Viewer, job: str) -> Response:
     answer = rendering.piece(request, who, "expression/values.html", entry=entry, full=full, others=others)
     answer.headers["HX-Trigger-After-Swap"] = "entry-read"
     return answer
+
+
+@router.post("/{job}/expression/names")
+async def suggest(request: Request, who: Viewer, job: str) -> Response:
+    """Suggest objects by a part of their name, in place; where nobody can look around, suggest none."""
+    form = await forms.read(request, EXACT)
+    text, found = form.one("name"), []
+    if LEAST <= len(text) <= SEARCH_TEXT and "=" not in text:
+        async with api.of(request, who) as ours:
+            document = await ours.get(jobs.in_api(await jobs.one(ours, job), "schema"))
+            kind = documents.place(document, form.one("of")).mapping["sourceObjectName"]
+            with suppress(ApiRefusal):
+                wish = {"text": text, "objectTypes": [kind], "top": SUGGESTED}
+                found = (await ours.post(f"{jobs.OURS}/{api.key(job)}/search", wish))["value"]
+    return rendering.piece(request, who, "expression/names.html", found=found)
 
 
 async def entry_of(ours: Api, job: dict[str, Any], place: Place, form: Form) -> Entry:

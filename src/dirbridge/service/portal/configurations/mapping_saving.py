@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -67,8 +68,13 @@ async def _ask(request: Request, who: SignedIn, found: State, *, fault: str = ""
         request, who, "mapping/save.html", status=status, **jobs.values(found.job), state=found,
         differences=changed, defects=defects, objects=objects(found.job), fault=fault,
         conflicts=[(_named(applied.document, each.at), each.target or "its settings") for each in applied.conflicts],
-        lost=len(applied.lost),
+        lost=len(applied.lost), proposal=_written(applied.document),
     )  # fmt: skip
+
+
+def _written(document: Document) -> str:
+    """Write what a preview is to use instead of the saved rules."""
+    return msgspec.json.encode({"synchronizationRules": document["synchronizationRules"]}).decode()
 
 
 def _named(document: Document, at: str) -> str:
