@@ -150,6 +150,19 @@ async def get_messages(
     return JSONResponse({"value": [_shown(each, told[each.id]) for each in found]})
 
 
+@router.get("/notificationWays")
+async def get_ways(courier: TheCourier, _caller: Annotated[Caller, Depends(READ)]) -> JSONResponse:
+    """Say how messages are sent, as the service's settings have it; no secret is among it."""
+    mail, hook = courier.ways.mail, courier.ways.hook
+    security = None if mail is None else "tls" if mail.implicit_tls else "starttls"
+    return JSONResponse({
+        "mailServer": None if mail is None else f"{mail.host}:{mail.port}",
+        "mailSecurity": security,
+        "mailFrom": None if mail is None else mail.sender,
+        "webhook": None if hook is None else shown("webhook", hook.url),
+    })  # fmt: skip
+
+
 def _shown(message: Message, told: Sequence[Told]) -> dict[str, Any]:
     waits = message.state in {"gathering", "waiting"}
     return {

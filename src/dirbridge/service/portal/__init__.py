@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from dirbridge.service.portal import agents, assets, audit, configurations, directory, insights, logs, overview, wizard
+from dirbridge.service.portal import (
+    agents,
+    assets,
+    audit,
+    configurations,
+    directory,
+    insights,
+    logs,
+    overview,
+    settings,
+    wizard,
+)
 
 
 def routers() -> tuple[APIRouter, ...]:
@@ -24,4 +35,5 @@ def routers() -> tuple[APIRouter, ...]:
         *logs.routers(),
         audit.router,
         *directory.routers(),
+        *settings.routers(),
     )

@@ -469,6 +469,15 @@ class SigningKey(Entity, kw_only=True):
     removed_from_date_time: Text
 
 
+class NotificationWays(Shape, kw_only=True):
+    """How messages are sent; of a webhook its host alone."""
+
+    mail_server: Text
+    mail_security: Literal["starttls", "tls"] | None
+    mail_from: Text
+    webhook: Text
+
+
 class LogRetention(Entity, kw_only=True):
     """How long the provisioning log and notifications are kept."""
 
