@@ -53,6 +53,9 @@ async def test_entries_are_found(office: Office) -> None:
     assert [one["id"] for one in found["value"]] == [TEAM]
     found = (await ask(office, "search", {"text": "@contoso", "objectTypes": ["user"], "top": 1})).json()
     assert ([one["id"] for one in found["value"]], found["more"]) == ([ANN], True)
+    office.directory.create(UNIT, "container", "Antenna")
+    found = (await ask(office, "search", {"text": "an"})).json()
+    assert [one["objectType"] for one in found["value"]] == ["user"]
 
 
 @pytest.mark.parametrize(

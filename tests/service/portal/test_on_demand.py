@@ -8,6 +8,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from dirbridge.connectors.memory.directory import anchor_of
 from dirbridge.connectors.memory.source import MemorySource
 from dirbridge.contract.errors import TransientError
 from tests.service.portal.conftest import Portal
@@ -132,6 +133,23 @@ async def test_an_agent_that_is_away_fails_the_connection(office: Office) -> Non
     said = office.page
     assert "Test connection and settings Failure No agent answers. Start one." in said
     assert said.count("Not reached") == 4
+
+
+async def test_somebody_is_found_by_a_part_of_the_name(office: Office) -> None:
+    """As it is typed, or by a button where there is no script; an exact name is not looked for."""
+    office.directory.create(anchor_of(9), "container", "Annex")
+    shown = await office.browser.client.get(f"{page(office)}/found?dn=an")
+    assert 'data-value="CN=Ann,DC=contoso,DC=test">Ann</a>' in shown.text
+    assert "dn=CN%3DAnn%2CDC%3Dcontoso%2CDC%3Dtest" in shown.text
+    assert "Annex" not in shown.text
+    for nothing in ("a", "CN=Ann,DC=contoso", ANN):
+        assert (await office.browser.client.get(f"{page(office)}/found", params={"dn": nothing})).text.strip() == ""
+    await office.browser.get(page(office))
+    await office.browser.post(f"{page(office)}/find", dn="zz<b>", members="bob", regardless="1")
+    assert "Nobody that this configuration provisions has “zz<b>” in the name." in office.page
+    assert 'name="regardless" value="1" checked' in office.browser.page
+    assert ">bob</textarea>" in office.browser.page
+    assert await office.users() == []
 
 
 async def test_a_script_gets_the_answer_alone(office: Office) -> None:

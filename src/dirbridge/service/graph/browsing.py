@@ -43,10 +43,13 @@ class Place(msgspec.Struct):
 
 
 class Search(msgspec.Struct, rename="camel"):
-    """A part of a name, and the object types that are searched: of the source, or `container`."""
+    """A part of a name, and the object types that are searched: of the source, or `container`.
+
+    Without types those are searched that the job provisions.
+    """
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=SEARCH_TEXT)]
-    object_types: Annotated[list[str], msgspec.Meta(min_length=1, max_length=10)]
+    object_types: Annotated[list[str], msgspec.Meta(min_length=1, max_length=10)] | None = None
     top: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = USUAL
 
 
@@ -66,13 +69,13 @@ async def search(request: Request, job: str, caller: Looker) -> Response:
     """Find entries by a part of their name."""
     wanted = await body(request, Search)
     read = await _job(request, caller, job)
-    _check(wanted, read)
+    types = _types(wanted, read)
     source = _source(request, read)
-    return _shown(request, await _answer(lambda: source.search(wanted.text.strip(), wanted.object_types, wanted.top)))
+    return _shown(request, await _answer(lambda: source.search(wanted.text.strip(), types, wanted.top)))
 
 
-def _check(wanted: Search, job: Job) -> None:
-    """Make sure that only what the job may read is searched.
+def _types(wanted: Search, job: Job) -> list[str]:
+    """Give the types that are searched, and make sure that the job may read them.
 
     Raises:
         GraphError: 400 that says what is expected.
@@ -83,11 +86,15 @@ def _check(wanted: Search, job: Job) -> None:
     schema = job.document()
     sources = {rule.source_directory_name for rule in schema.synchronization_rules}
     known = {"container", *(one.name for each in schema.directories if each.name in sources for one in each.objects)}
+    if wanted.object_types is None:
+        mappings = (mapping for rule in schema.synchronization_rules for mapping in rule.object_mappings)
+        return sorted({mapping.source_object_name for mapping in mappings})
     for kind in wanted.object_types:
         if kind not in known:
             raise bad_request(
                 f"objectTypes expects some of {', '.join(sorted(known))}; found '{kind:.80}'.", target="objectTypes"
             )
+    return wanted.object_types
 
 
 async def _job(request: Request, caller: Caller, job: str) -> Job:

@@ -18,8 +18,10 @@ from starlette.responses import Response
 from dirbridge.service.auth.sign_in.browser import SignedIn
 from dirbridge.service.portal import api, forms, rendering
 from dirbridge.service.portal.api import ApiRefusal
-from dirbridge.service.portal.configurations import jobs, stages
+from dirbridge.service.portal.configurations import finding, jobs, stages
+from dirbridge.service.portal.configurations.finding import Found
 from dirbridge.service.portal.configurations.stages import Stage
+from dirbridge.service.portal.forms import Form
 from dirbridge.service.portal.viewer import PortalRoute, Viewer
 
 router = APIRouter(prefix=jobs.PATH, route_class=PortalRoute, include_in_schema=False)
@@ -103,12 +105,27 @@ async def ask(request: Request, who: Viewer, job: str) -> Response:
     return await _page(request, who, job, wish)
 
 
+@router.get("/{job}/" + PAGE + "/found")
+async def suggest(request: Request, who: Viewer, job: str) -> Response:
+    """Show who is meant by what is typed so far."""
+    async with api.of(request, who) as ours:
+        found = await finding.find(ours, job, request.query_params.get("dn", ""))
+    return rendering.piece(request, who, "configurations/trial/found.html", found=found, job_id=job)
+
+
+@router.post("/{job}/" + PAGE + "/find")
+async def find(request: Request, who: Viewer, job: str) -> Response:
+    """Look for what is typed, where no script does; the rest of the form stays."""
+    wish = _wish(await forms.read(request))
+    async with api.of(request, who) as ours:
+        found = await finding.find(ours, job, wish.dn)
+    return await _page(request, who, job, wish, found=found)
+
+
 @router.post("/{job}/" + PAGE)
 async def provision(request: Request, who: Viewer, job: str) -> Response:
     """Provision, and show what happened; what went wrong stands at the step, or at the field, that it concerns."""
-    form = await forms.read(request)
-    names = tuple(name for line in form.one("members").splitlines() if (name := line.strip()))
-    wish = Wish(form.one("dn"), names, form.has("regardless"))
+    wish = _wish(await forms.read(request))
     if not wish.dn:
         return await _page(request, who, job, wish, fault="Say who is to be provisioned.", status=400)
     tried = await carry_out(request, who, job, wish)
@@ -134,6 +151,11 @@ async def carry_out(request: Request, who: SignedIn, job: str, wish: Wish) -> Tr
     return Tried(_outcome(json.loads(answer["key"]), json.loads(answer["value"])))
 
 
+def _wish(form: Form) -> Wish:
+    names = tuple(name for line in form.one("members").splitlines() if (name := line.strip()))
+    return Wish(form.one("dn"), names, form.has("regardless"))
+
+
 async def _page(
     request: Request,
     who: SignedIn,
@@ -141,6 +163,7 @@ async def _page(
     wish: Wish,
     *,
     outcome: Outcome | None = None,
+    found: Found | None = None,
     fault: str = "",
     status: int = 200,
 ) -> Response:
@@ -150,10 +173,10 @@ async def _page(
         shown.headers["HX-Replace-Url"] = wish.address(job)
         return shown
     async with api.of(request, who) as ours:
-        found = await jobs.one(ours, job)
+        shown_job = await jobs.one(ours, job)
     return rendering.page(
-        request, who, "configurations/on-demand.html", status=status, job=found, tabs=jobs.tabs(found),
-        wish=wish, outcome=outcome, fault=fault,
+        request, who, "configurations/on-demand.html", status=status, job=shown_job, job_id=job,
+        tabs=jobs.tabs(shown_job), wish=wish, outcome=outcome, found=found, fault=fault,
     )  # fmt: skip
 
 
