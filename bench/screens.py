@@ -26,7 +26,7 @@ from bench.filling import fill
 from bench.measures import MADE_UP, Figure
 from dirbridge.service import portal
 
-WARM_UP, ROUNDS = 7, 15
+WARM_UP, ROUNDS = 7, 11
 """A connection prepares a statement when it runs it for the sixth time."""
 SLOW = 2.0
 """Seconds; a screen that takes longer, as one that waits for an agent, is asked a few times only."""
@@ -50,6 +50,8 @@ _LEFT_OUT = re.compile(r"/live$|\.\w+$|^/$|\{(file|preview|change|collection)\}|
 _KEYS = {"agents": "agent", "configurations": "job", "logs": "event", "users": "user", "groups": "group",
          "objects": "user"}  # fmt: skip
 """What stands for a parameter, by the part of the path before it."""
+UNKNOWN = "unknown"
+"""What stands for a parameter that this measurement has nothing for."""
 
 
 async def screens(users: int, log: int, jobs: int) -> AsyncIterator[Figure]:
@@ -83,6 +85,8 @@ class Tenant:
 
 
 async def _compare(screen: str, few: Tenant, many: Tenant) -> tuple[Figure, float]:
+    if f"{{{UNKNOWN}}}" in screen:
+        return Figure(screen, "not measured", "there is nothing of the kind here"), 0.0
     status, first = await few.time(screen)
     also, _ = await many.time(screen)
     if (status, also) != (200, 200):
@@ -112,7 +116,7 @@ def _keyed(path: str) -> str:
     parts = path.split("/")
     for number, part in enumerate(parts):
         if part.startswith("{"):
-            parts[number] = "{" + _KEYS[parts[number - 1]] + "}"
+            parts[number] = "{" + _KEYS.get(parts[number - 1], UNKNOWN) + "}"
     return "/".join(parts)
 
 
