@@ -19,6 +19,8 @@ SCREENS: dict[str, str] = {
     "agents": "/portal/agents",
     "agent": "/portal/agents/{agent}",
     "add-agent": "/portal/agents/new",
+    "insights": "/portal/insights",
+    "insights-one": "/portal/configurations/{other}/insights?span=24h",
     "logs": "/portal/logs",
     "logs-failures": "/portal/logs?status=failure&span=7d",
     "audit": "/portal/audit",

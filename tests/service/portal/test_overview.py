@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from dirbridge.contract.event import Status
+from dirbridge.service.portal import live
 from dirbridge.store import events, links
 from dirbridge.store.links import Link
 from tests.service.browsers import Entrance
@@ -121,3 +122,12 @@ async def test_many_jobs_come_in_pages(portal: Portal) -> None:
         assert "more configurations" in portal.browser.text
     assert len(seen) == len(set(seen)) == 41
     assert 'sse-connect="/portal/live?after=' in portal.browser.page
+
+
+async def test_the_open_page_follows(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every section of it is sent."""
+    monkeypatch.setattr(live, "LONGEST", live.EVERY)
+    text = (await portal.browser.get("/portal/live")).text
+    for name in ("attention", "totals", "standing", "activity", "jobs", "agents"):
+        assert f"event: {name}\ndata: <h2>" in text, name
+    assert "contoso.test" in text
