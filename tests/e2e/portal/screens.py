@@ -26,4 +26,11 @@ SCREENS: dict[str, str] = {
     "audit": "/portal/audit",
     "event": "/portal/logs/{event}",
     "event-failed": "/portal/logs/{failed}",
+    "scope": "/portal/configurations/{other}/scope",
+    "filters": "/portal/configurations/{other}/scope/filters",
+    "wizard-domain": "/portal/configurations/new",
+    "wizard-scope": "/portal/configurations/new/{other}/scope",
+    "wizard-mapping": "/portal/configurations/new/{other}/mapping",
+    "wizard-test": "/portal/configurations/new/{other}/test",
+    "wizard-enable": "/portal/configurations/new/{other}/enable",
 }

@@ -112,7 +112,7 @@ async def show_level(request: Request, who: Viewer, job: str, below: str = "") -
 
 
 @router.get("/{job}/scope/found")
-async def show_found(request: Request, who: Viewer, job: str, kind: str) -> Response:
+async def show_found(request: Request, who: Viewer, job: str, kind: str = "") -> Response:
     """Give what has a text in its name as a piece."""
     text = request.query_params.get(f"{kind}-text", "").strip()
     if kind not in surroundings.KINDS:

@@ -18,7 +18,7 @@ function tell(item) {
   const isLeaf = there.childElementCount > 0 && !there.querySelector("li, [data-fault]");
   line(item).classList.toggle("leaf", isLeaf);
   if (isLeaf) return item.removeAttribute("aria-expanded");
-  const isOpen = there.childElementCount > 0 && !line(item).classList.contains("closed");
+  const isOpen = there.querySelector("li") !== null && !line(item).classList.contains("closed");
   item.setAttribute("aria-expanded", String(isOpen));
   twist(item).toggleAttribute("data-open", isOpen);
 }
