@@ -237,16 +237,17 @@ class Installation:
         made = await self.api.post("/beta/dirbridge/enrolmentCodes", {"domains": [self.domain]})
         return str(made["code"])
 
-    async def agent(self, domain: str, common: str = "", url: str | None = None) -> Process:
+    async def agent(self, domain: str, common: str = "", url: str | None = None, code: str | None = None) -> Process:
         """Enrol an agent with these settings, and run it.
 
         Args:
             url: where it finds the service; at the service's own address, if None.
+            code: to enrol with; a new one, if None.
         """
         number = len(self.agents)
         state = self.folder / f"agent-{number}"
         self.settings(number).write_text(f'retry_longest = 0.5\nlog_format = "json"\n{common}\n{domain}\n')
-        await enrolling.enrol(url or self.url, await self.code(), state)
+        await enrolling.enrol(url or self.url, code or await self.code(), state)
         places = ("--settings", str(self.settings(number)), "--state", str(state))
         process = Process(f"agent-{number}", self.folder, ("agent", "run", *places), {})
         self.agents.append(process)
