@@ -3,8 +3,12 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 from tests.e2e import company
 from tests.e2e.portal.desks import Desk
+
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_the_log_is_filtered_opened_and_taken_along(desk: Desk, tmp_path: Path) -> None:
