@@ -49,6 +49,7 @@ async def told(place: Path, domain: Domain) -> AsyncIterator[Story]:
             await _changes(installation, administrator)
             await _trials(story)
             await _other_configuration(story, place)
+            await _begun_configuration(story)
             await _people_around(story)
             await _leavers(installation, administrator)
         await _name_what_is_there(story)
@@ -103,6 +104,15 @@ async def _other_configuration(story: Story, place: Path) -> None:
     installation.domain, installation.job = first
 
 
+async def _begun_configuration(story: Story) -> None:
+    """Somebody began a third configuration and has not enabled it."""
+    api = story.installation.api
+    template = "/applicationTemplates/1a4721b3-e57f-4451-ae87-ef078703ec94/instantiate"
+    made = await api.post(template, {"displayName": company.REALM})
+    jobs = f"/servicePrincipals/{made['servicePrincipal']['id']}/synchronization/jobs"
+    story.names["draft"] = (await api.post(jobs, {"templateId": "AD2AADProvisioning"}))["id"]
+
+
 async def _people_around(story: Story) -> None:
     api = story.installation.api
     bob = await api.post(
@@ -111,6 +121,8 @@ async def _people_around(story: Story) -> None:
     )
     reporting = await api.post("/applications", {"displayName": "Reporting"})
     story.names |= {"administrator": bob["id"], "application": reporting["id"]}
+    code = await api.post("/beta/dirbridge/enrolmentCodes", {"domains": [company.REALM]})
+    story.names["code"] = code["id"]
     (agent, *_) = (await api.get("/beta/dirbridge/agents"))["value"]
     where = f"/beta/dirbridge/agents/{agent['id']}"
     await api.post(f"{where}/startTrace", {"minutes": 30})
@@ -125,7 +137,14 @@ async def _name_what_is_there(story: Story) -> None:
     created = (await api.get("/auditLogs/provisioning?$filter=provisioningAction eq 'update'&$top=1"))["value"]
     user = (await api.get("/users?$filter=onPremisesSyncEnabled eq true&$top=1"))["value"]
     group = (await api.get("/groups?$filter=onPremisesSyncEnabled eq true&$top=1"))["value"]
-    for name, found in (("failed", failed), ("event", created), ("user", user), ("group", group)):
+    deleted = (await api.get("/directory/deletedItems/microsoft.graph.user?$top=1"))["value"]
+    acts = (await api.get("/auditLogs/directoryAudits?$top=1"))["value"]
+    where = f"/beta/dirbridge/jobs/{quote(story.names['job'], safe='')}/previews/{story.names['preview']}/changes"
+    changes = (await api.get(f"{where}?$top=1"))["value"]
+    for name, found in (
+        ("failed", failed), ("event", created), ("user", user), ("group", group), ("deleted", deleted), ("act", acts),
+        ("change", changes),
+    ):  # fmt: skip
         assert found, f"there is nothing to show as {name}"
         story.names[name] = found[0]["id"]
 
