@@ -120,7 +120,7 @@ async def _people_around(story: Story) -> None:
         {"userName": f"bob@{company.REALM}", "displayName": "Bob Night", "roles": ["Global Reader"]},
     )
     reporting = await api.post("/applications", {"displayName": "Reporting"})
-    story.names |= {"administrator": bob["id"], "application": reporting["id"]}
+    story.names |= {"administrator": bob["id"], "application": reporting["id"], "remove": "remove"}
     code = await api.post("/beta/dirbridge/enrolmentCodes", {"domains": [company.REALM]})
     story.names["code"] = code["id"]
     (agent, *_) = (await api.get("/beta/dirbridge/agents"))["value"]
