@@ -119,7 +119,8 @@ async def _people_around(story: Story) -> None:
         "/beta/dirbridge/administrators",
         {"userName": f"bob@{company.REALM}", "displayName": "Bob Night", "roles": ["Global Reader"]},
     )
-    reporting = await api.post("/applications", {"displayName": "Reporting"})
+    registered = await api.post("/applications", {"displayName": "Reporting"})
+    reporting = await api.post("/servicePrincipals", {"appId": registered["appId"]})
     story.names |= {"administrator": bob["id"], "application": reporting["id"], "remove": "remove"}
     code = await api.post("/beta/dirbridge/enrolmentCodes", {"domains": [company.REALM]})
     story.names["code"] = code["id"]
