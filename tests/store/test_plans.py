@@ -107,6 +107,7 @@ def test_pages_of_what_changed(conn: Connection) -> None:
         ("", "_pkey"),
         ("jobId eq 'AD2AADProvisioning.most' and activityDateTime gt 2026-06-01T01:00:00Z", "_pkey"),
         ("jobId eq 'AD2AADProvisioning.other'", "_job"),
+        ("jobId eq 'AD2AADProvisioning.most' and provisioningStatusInfo/status eq 'Failure'", "_job_at_id_idx1"),
         ("cycleId eq 11111111-2222-3333-4444-555555555555", "_cycle"),
         ("provisioningAction eq 'delete'", "_action"),
         ("provisioningStatusInfo/errorInformation/errorCode eq 'Timeout'", "_reason"),
