@@ -84,6 +84,26 @@ async def test_the_page_waits_for_no_agent(chooser: Chooser) -> None:
     assert "No agent is there." in chooser.browser.text
 
 
+async def test_a_tree_that_no_agent_shows_yet_is_tried_again(chooser: Chooser) -> None:
+    """By itself, until it is there; not one level of it, which would close the others, and not what stays refused."""
+    again = "It is tried again every 5 seconds."
+    tree = f"{chooser.page}/tree"
+    other = await chooser.office.portal.as_role("Global Reader")
+    await other.get(tree)
+    assert "needs one of these roles" in other.text
+    assert again not in other.text
+    await chooser.browser.get(tree)
+    assert again not in chooser.browser.text
+    chooser.gone()
+    await chooser.browser.get(tree)
+    assert "No agent is there." in chooser.browser.text
+    assert again in chooser.browser.text
+    assert f'hx-get="{tree}" hx-trigger="every 5s"' in chooser.browser.page.replace("%7C", "|")
+    await chooser.browser.get(f"{tree}?below={UNIT}")
+    assert "No agent is there." in chooser.browser.text
+    assert again not in chooser.browser.text
+
+
 async def test_the_tree_opens_level_by_level(chooser: Chooser) -> None:
     """By pieces with a script, and by the form without; names stay text, and what is ticked comes back ticked."""
     await chooser.browser.get(f"{chooser.page}/tree")

@@ -28,12 +28,14 @@ class Level:
         inner: by anchor, the levels that are open below.
         more: there are more entries than are listed.
         fault: why it cannot be shown.
+        waits: it is the head of the directory, and no agent shows it yet.
     """
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     inner: dict[str, Level] = field(default_factory=dict)
     more: bool = False
     fault: str = ""
+    waits: bool = False
 
 
 async def tree(ours: Api, job: Mapping[str, Any], opened: Collection[str] = ()) -> Level:
@@ -59,7 +61,7 @@ async def below(ours: Api, job: Mapping[str, Any], anchor: str | None) -> Level:
     except ApiRefusal as refusal:
         if refusal.status == 404 and anchor is not None:
             return Level(fault="It is not there any more.")
-        return Level(fault=_said(refusal))
+        return Level(fault=_said(refusal), waits=anchor is None and refusal.status == 503)
     return Level(found["value"], more=found["more"])
 
 
