@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import company
 from tests.e2e.portal.desks import Desk
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.samba, pytest.mark.timeout(300)]
 
 LONG = 60_000
 """Milliseconds that an agent may take to hear of something and do it."""

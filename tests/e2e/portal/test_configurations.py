@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e import company
 from tests.e2e.portal.desks import Desk
+
+pytestmark = [pytest.mark.service, pytest.mark.samba, pytest.mark.timeout(300)]
 
 LEAVING = 8
 PATIENCE = 60_000

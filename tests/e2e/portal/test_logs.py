@@ -8,7 +8,7 @@ import pytest
 from tests.e2e import company
 from tests.e2e.portal.desks import Desk
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.service, pytest.mark.samba, pytest.mark.timeout(300)]
 
 
 async def test_the_log_is_filtered_opened_and_taken_along(desk: Desk, tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.harness import until
 from tests.e2e.portal.desks import Desk
+
+pytestmark = [pytest.mark.service, pytest.mark.samba, pytest.mark.timeout(300)]
 
 EXPRESSION = 'Join(", ", ToUpper([sn]), [givenName])'
 

@@ -13,6 +13,8 @@ from tests.e2e import company
 from tests.e2e.portal.conftest import Desk
 from tests.e2e.portal.screen import NARROW
 
+pytestmark = [pytest.mark.service, pytest.mark.samba, pytest.mark.timeout(300)]
+
 OUTCOME = "#answer h2 .state"
 
 
