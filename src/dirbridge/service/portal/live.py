@@ -1,7 +1,8 @@
 """What moves: pieces of a page, rendered anew every second and sent when they say something else than before.
 
 The browser keeps one stream open for a page. It ends with the session, with the process, or after a while, and is
-opened again by itself.
+opened again by itself. Besides pieces it carries `trouble`, a sentence why nothing comes, `well` when that is over, and
+`ended` when the session is.
 """
 
 from __future__ import annotations
@@ -34,15 +35,24 @@ def stream(request: Request, pieces: Pieces) -> StreamingResponse:
 
 async def _events(request: Request, pieces: Pieces) -> AsyncIterator[str]:
     sent: dict[str, bytes] = {}
+    in_trouble = False
     yield "retry: 2000\n\n"
     for _ in range(int(LONGEST / EVERY)):
-        if await request.is_disconnected() or await browser.signed_in(request) is None:
+        if await request.is_disconnected():
             return
         try:
+            if await browser.signed_in(request) is None:
+                yield _event("ended", "Nobody is signed in.")
+                return
             shown = await pieces()
         except (ApiRefusal, TransientError) as error:
-            yield _event("trouble", str(error))
-            shown = {}
+            if not in_trouble:
+                yield _event("trouble", str(error))
+            in_trouble, shown = True, {}
+        else:
+            if in_trouble:
+                yield _event("well", "It goes on.")
+            in_trouble = False
         for name, markup in shown.items():
             digest = hashlib.blake2b(markup.encode(), digest_size=16).digest()
             if sent.get(name) != digest:
