@@ -10,6 +10,7 @@ from dirbridge.service.graph.throttling import Throttle
 from dirbridge.service.settings import Settings
 from tests.service import registered
 from tests.service.browsers import Entrance
+from tests.service.conftest import BASE_URL
 from tests.service.portal.conftest import AGENT, Portal
 
 PAGES = ("/portal", "/portal/agents", "/portal/agents/new", "/portal/configurations", "/portal/logs")
@@ -26,7 +27,8 @@ async def test_who_is_not_signed_in_is_sent_to_sign_in(entrance: Entrance, path:
 
 async def test_a_piece_of_a_page_leads_the_whole_page_to_sign_in(entrance: Entrance) -> None:
     """Where the session has ended behind the page's back."""
-    browser = entrance.browser(**{"HX-Request": "true", "HX-Current-URL": "/portal/agents"})
+    here = f"{BASE_URL}/portal/agents"
+    browser = entrance.browser(**{"HX-Request": "true", "HX-Current-URL": here})
     answer = await browser.get("/portal/agents")
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/sign-in?continue=%2Fportal%2Fagents")
 

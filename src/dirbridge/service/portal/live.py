@@ -1,7 +1,7 @@
 """What moves: pieces of a page, rendered anew every second and sent when they say something else than before.
 
-The browser keeps one stream open for a page. It ends with the session, with the process, or after a while, and is
-opened again by itself. Besides pieces it carries `trouble`, a sentence why nothing comes, `well` when that is over, and
+The browser keeps one stream open for a page. It ends with the session, with the process, with the roles of who
+looks, or after a while, and is opened again by itself. Besides pieces it carries `trouble`, a sentence why nothing comes, `well` when that is over, and
 `ended` when the session is.
 """
 
@@ -17,6 +17,7 @@ from starlette.responses import StreamingResponse
 
 from dirbridge.contract.errors import TransientError
 from dirbridge.service.auth.sign_in import browser
+from dirbridge.service.auth.sign_in.browser import SignedIn
 from dirbridge.service.portal.api import ApiRefusal
 
 EVERY = timedelta(seconds=1)
@@ -33,16 +34,28 @@ def stream(request: Request, pieces: Pieces) -> StreamingResponse:
     return StreamingResponse(_events(request, pieces), media_type="text/event-stream", headers=headers)
 
 
+def is_stream(request: Request) -> bool:
+    """Tell whether a page asks for its stream, which it does again and again whether somebody looks or not.
+
+    Source: HTML Living Standard, server-sent events: the header that a browser sets for them.
+    """
+    return request.headers.get("accept") == "text/event-stream"
+
+
 async def _events(request: Request, pieces: Pieces) -> AsyncIterator[str]:
     sent: dict[str, bytes] = {}
     in_trouble = False
+    began: SignedIn = request.state.viewer
     yield "retry: 2000\n\n"
     for _ in range(int(LONGEST / EVERY)):
         if await request.is_disconnected():
             return
         try:
-            if await browser.signed_in(request) is None:
+            who = await browser.signed_in(request, seen=False)
+            if who is None:
                 yield _event("ended", "Nobody is signed in.")
+                return
+            if who.administrator.roles != began.administrator.roles:
                 return
             shown = await pieces()
         except (ApiRefusal, TransientError) as error:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from dirbridge.contract.errors import DirbridgeError, TransientError
 from dirbridge.service.auth.sign_in import browser
 from dirbridge.service.auth.sign_in.browser import PageRefusal, SignedIn
-from dirbridge.service.portal import rendering
+from dirbridge.service.portal import live, rendering
 from dirbridge.service.portal.api import ApiRefusal
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class _SignInNeeded(Exception):
 
 
 async def _viewer(request: Request) -> SignedIn:
-    who = await browser.signed_in(request)
+    who = await browser.signed_in(request, seen=not live.is_stream(request))
     if who is None:
         raise _SignInNeeded
     request.state.viewer = who
@@ -71,7 +71,8 @@ def _refused(request: Request, refusal: ApiRefusal | PageRefusal) -> Response:
 def _send_to_sign_in(request: Request) -> Response:
     """A whole page is redirected; a piece of one tells htmx to leave the page that it is on."""
     if request.headers.get("HX-Request"):
-        asked = urlencode({"continue": request.headers.get("HX-Current-URL", "")})
+        here = request.headers.get("HX-Current-URL", "").removeprefix(f"{request.url.scheme}://{request.url.netloc}")
+        asked = urlencode({"continue": here})
         return Response(status_code=401, headers={"HX-Redirect": f"{browser.SIGN_IN}?{asked}"})
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return browser.ask(request, path)

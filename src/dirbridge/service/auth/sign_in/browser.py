@@ -101,8 +101,13 @@ class PageRoute(APIRoute):
         return handle
 
 
-async def signed_in(request: Request) -> SignedIn | None:
-    """Give who sent a request; None where nobody is signed in, or the session has ended."""
+async def signed_in(request: Request, *, seen: bool = True) -> SignedIn | None:
+    """Give who sent a request; None where nobody is signed in, or the session has ended.
+
+    Args:
+        request: of a browser.
+        seen: somebody is there; what a page asks by itself does not keep a session that nobody uses.
+    """
     carried = request.cookies.get(SESSION)
     if not carried:
         return None
@@ -114,7 +119,7 @@ async def signed_in(request: Request) -> SignedIn | None:
         who = await people.get(conn, tenant, session.administrator) if session is not None else None
         if session is None or who is None or who.is_disabled:
             return None
-        if now - session.last_seen_at > min(TOUCH, rules.idle / 10):
+        if seen and now - session.last_seen_at > min(TOUCH, rules.idle / 10):
             await sessions.touch(conn, tenant, digest, now)
     return SignedIn(who, tuple(session.methods), session.signed_in_at, digest)
 
