@@ -149,3 +149,18 @@ async def test_a_step_of_nothing(portal: Portal) -> None:
     for step in ("scope", "mapping", "test", "enable"):
         assert (await portal.browser.get(f"{NEW}/none/{step}")).status_code == 404
         assert "This cannot be shown" in portal.browser.text
+
+
+async def test_a_configuration_that_runs_is_changed_where_its_consequences_are_said(portal: Portal) -> None:
+    """A step that was left open in another tab does not take a scope from thousands without a word."""
+    await portal.browser.get(NEW)
+    answer = await portal.browser.post(NEW, domain="contoso.test", template="AD2AADProvisioning")
+    place = answer.headers["location"]
+    await portal.browser.get(place)
+    await portal.set_job(state="Active")
+    answer = await portal.browser.post(place, taken="chosen", group=f"{TEAM} CN=Team", act="review")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{portal.address}/scope")
+    assert (await portal.browser.get(place)).status_code == 303
+    await portal.browser.get(f"{portal.address}/scope")
+    assert "Nothing was saved." in portal.browser.text
+    assert 'value="everything" checked' in portal.browser.page

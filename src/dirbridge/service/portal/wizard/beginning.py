@@ -42,11 +42,7 @@ class Domain:
     @property
     def is_begun(self) -> bool:
         """Tell whether its configuration was begun, and never ran."""
-        return (
-            self.job is not None
-            and self.job["schedule"]["state"] != "Active"
-            and not self.job["status"]["lastExecution"]
-        )
+        return self.job is not None and steps.is_new(self.job)
 
 
 @router.get("")

@@ -30,6 +30,11 @@ def page_of(job: str, step: str) -> str:
     return f"{jobs.PATH}/new/{api.key(job)}/{step}"
 
 
+def is_new(job: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration was begun, and never ran."""
+    return job["schedule"]["state"] != "Active" and not job["status"]["lastExecution"]
+
+
 @router.get("/{job}")
 async def begin(job: str, _who: Viewer) -> Response:
     """Go to the first step of a configuration that was begun."""
@@ -41,6 +46,8 @@ async def show_scope(request: Request, who: Viewer, job: str) -> Response:
     """Ask who is taken."""
     async with api.of(request, who) as ours:
         here = await scope.stored(ours, job)
+    if not is_new(here.job):
+        return _ran(request, job)
     return _scope(request, who, here, Shown(here.choice, here.tag))
 
 
@@ -50,6 +57,8 @@ async def choose_scope(request: Request, who: Viewer, job: str) -> Response:
     form = await forms.read(request)
     async with api.of(request, who) as ours:
         here = await scope.stored(ours, job)
+        if not is_new(here.job):
+            return _ran(request, job)
         shown = await scope.looked(ours, here, form)
         if shown is not None:
             return _scope(request, who, here, shown, status=400 if shown.fault else 200)
@@ -130,6 +139,12 @@ async def _test(request: Request, who: SignedIn, job: str, wish: Wish | None, tr
         chosen = not choices.stored(await ours.get(f"{jobs.OURS}/{api.key(job)}/scope")).everything
     wish = wish or Wish(regardless=chosen)
     return _page(request, who, found, "test", status=tried.status, wish=wish, chosen=chosen, **shown)
+
+
+def _ran(request: Request, job: str) -> Response:
+    """Lead to where a scope is saved that objects are in already: what leaves it is said there in numbers."""
+    said = "This configuration runs already, so its scope is changed here. Nothing was saved."
+    return rendering.done(request, said, jobs.page_of(job, scope.PAGE), rendering.Level.WARN)
 
 
 def _scope(request: Request, who: SignedIn, here: Stored, shown: Shown, *, status: int = 200) -> Response:
