@@ -31,7 +31,7 @@ FAILED = {"state": "Failed", "error": {"message": "The directory is away."}}
     [
         ({"quarantine": QUARANTINE}, "contoso.test: No <entry>.", "#quarantine"),
         (
-            {"quarantine": {**QUARANTINE, "reason": "QuarantineTooManyDeletes"}},
+            {"quarantine": {**QUARANTINE, "reason": "TooManyDeletes"}},
             "Decide on its deletes",
             "/deletes",
         ),

@@ -107,7 +107,7 @@ def _need(job: Mapping[str, Any]) -> dict[str, str]:
     status, failures = job["status"], job["status"]["countSuccessiveCompleteFailures"]
     last: Mapping[str, Any] = status["lastExecution"] or {}
     if status["quarantine"]:
-        held = status["quarantine"]["reason"] == "QuarantineTooManyDeletes"
+        held = status["quarantine"]["reason"] == "TooManyDeletes"
         return {
             "word": "Quarantine",
             "kind": "bad",

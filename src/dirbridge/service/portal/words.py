@@ -49,7 +49,7 @@ def interval(value: str) -> str:
 
 
 def words(name: str) -> str:
-    """Cut a name of the API into words: `QuarantineTooManyDeletes` reads Quarantine too many deletes."""
+    """Cut a name of the API into words: `TooManyDeletes` reads Too many deletes."""
     parts = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).split()
     return " ".join([parts[0][:1].upper() + parts[0][1:], *(part.lower() for part in parts[1:])]) if parts else ""
 
