@@ -168,7 +168,8 @@ class Settings(BaseModel):
         default=28800.0,
         ge=60,
         le=604800,
-        description="Seconds after which a browser's session ends that nobody uses; a page that is only left open does not count.",
+        description="Seconds after which a browser's session ends that nobody uses; a page that is only left open does "
+        "not count.",
     )
     session_lifetime: float = Field(
         default=86400.0, ge=60, le=2592000, description="Seconds after which every browser's session ends."
