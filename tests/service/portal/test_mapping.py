@@ -190,6 +190,26 @@ async def test_a_damaged_address_is_refused(portal: Portal) -> None:
         assert "are damaged" in portal.browser.text
 
 
+@pytest.mark.parametrize(
+    ("target", "row"),
+    [
+        ("", {"enabled": True, "flowTypes": "Add", "scope": {"groups": []}}),
+        ("", {"enabled": True, "flowTypes": "Add", "targetObjectName": "Group"}),
+        ("", None),
+        ("Company", {"targetAttributeName": "UserPrincipalName", "source": None}),
+        ("Company", {"source": None}),
+        ("Company", {"targetAttributeName": "Company", "source": "[mail]"}),
+    ],
+)
+async def test_an_address_changes_nothing_that_it_does_not_say(
+    portal: Portal, target: str, row: dict[str, Any] | None
+) -> None:
+    """Somebody else may have written it, for an administrator to save."""
+    text = drafts.write((drafts.Change("0.0", target, "", row),))
+    assert (await portal.browser.get(f"{portal.address}/mapping/save?draft={text}")).status_code == 400
+    assert "are damaged" in portal.browser.text
+
+
 async def test_who_may_only_read_saves_nothing(portal: Portal) -> None:
     """The page is there; the API refuses the change."""
     draft = await _keep(portal, target="Company", was="Company", kind="Constant", constant="x")

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from dirbridge.contract.schema import AttributeMapping
 from dirbridge.service.auth.sign_in.browser import PageRefusal
 from dirbridge.service.portal.configurations import documents
 from dirbridge.service.portal.configurations.documents import Document, Place, Row
@@ -44,6 +45,13 @@ class Change(msgspec.Struct, frozen=True):
 Draft = tuple[Change, ...]
 
 
+class _Settings(msgspec.Struct, rename="camel"):
+    """What a draft may change of a mapping as a whole."""
+
+    enabled: bool
+    flow_types: str
+
+
 @dataclass(slots=True)
 class Applied:
     """A document with the changes of a draft.
@@ -69,10 +77,29 @@ def read(text: str) -> Draft:
     try:
         packed = zlib.decompressobj()
         plain = packed.decompress(urlsafe_b64decode(text + "=" * (-len(text) % 4)), _LARGEST)
-        return msgspec.json.decode(plain, type=Draft)
+        draft = msgspec.json.decode(plain, type=Draft)
+        for change in draft:
+            _check(change)
     except (zlib.error, binascii.Error, ValueError, RecursionError) as error:
         said = "The unsaved changes in this address are damaged. Open the attribute mapping anew."
         raise PageRefusal(400, "PageRefused", said) from error
+    return draft
+
+
+def _check(change: Change) -> None:
+    """Make sure that a change is what pages put into a draft: others send links as well.
+
+    Raises:
+        ValueError: it is about more than it says.
+    """
+    if not change.target:
+        if change.row is None or change.row.keys() != {"enabled", "flowTypes"}:
+            raise ValueError("settings")
+        msgspec.convert(change.row, _Settings)
+    elif change.row is not None:
+        row = msgspec.convert(documents.plain(change.row), AttributeMapping)
+        if row.target_attribute_name != change.target:
+            raise ValueError("target")
 
 
 def write(draft: Draft) -> str:
