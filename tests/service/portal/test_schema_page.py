@@ -66,6 +66,18 @@ async def test_a_document_is_reviewed_then_saved(portal: Portal) -> None:
     assert (answer.status_code, "Somebody else changed the schema" in portal.browser.text) == (409, True)
 
 
+async def test_what_concerns_no_row_is_a_change_as_well(portal: Portal) -> None:
+    """Another type of object, or a rule of another name, is not passed over as nothing."""
+    document = await _downloaded(portal)
+    rule = document["synchronizationRules"][0]
+    rule["name"] = "Renamed"
+    rule["objectMappings"][0]["metadata"] = [{"key": "Owner", "value": "Ada"}]
+    await _bring(portal, json.dumps(document))
+    shown = re.findall(r'<th scope="row">(.*?)</th>', portal.browser.page)
+    assert shown == ["Metadata", "Rules"]
+    assert "Renamed" in portal.browser.text
+
+
 async def test_faults_are_named_by_their_path(portal: Portal) -> None:
     """All of them, beside the text as it was brought; what is no JSON says where."""
     document = await _downloaded(portal)

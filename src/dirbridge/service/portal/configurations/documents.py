@@ -38,6 +38,16 @@ FLOWS = {
 
 BEHAVIOURS = {"FlowWhenChanged": "When the value differs", "FlowAlways": "With every change of the object"}
 
+SETTINGS = {
+    "enabled": "Enabled",
+    "flowTypes": "Flow types",
+    "scope": "Attribute filters",
+    "sourceObjectName": "Source object type",
+    "targetObjectName": "Target object type",
+    "metadata": "Metadata",
+}
+"""What is said of an object mapping beside its rows."""
+
 ACTIONS = {"Add": "Create", "Update": "Update", "Delete": "Delete"}
 """What a mapping may do with objects, by Graph's flow types."""
 
@@ -113,18 +123,19 @@ def definitions(document: Document, directory: str, kind: str) -> list[Row]:
 
 def normal(document: Document) -> Document:
     """Give a sound document with every member that may be left out, so that it compares with one that is saved."""
-    plain: Any = _without_nulls({"id": "", **document})
+    whole: Any = plain({"id": "", **document})
     try:
-        found: Document = msgspec.to_builtins(msgspec.convert(plain, Schema))
+        found: Document = msgspec.to_builtins(msgspec.convert(whole, Schema))
     except msgspec.ValidationError:
         return document
     return found
 
 
-def _without_nulls(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Give a part of a document without annotations, and without members that say nothing."""
     if isinstance(value, dict):
-        return {key: _without_nulls(each) for key, each in value.items() if each is not None and "@odata." not in key}
-    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+        return {key: plain(each) for key, each in value.items() if each is not None and "@odata." not in key}
+    return [plain(each) for each in value] if isinstance(value, list) else value
 
 
 def written(source: Mapping[str, Any] | None) -> str:
@@ -209,7 +220,7 @@ def _by_target(of: Place) -> dict[str, Row]:
 
 
 def _of_settings(name: str, old: Row, new: Row) -> Iterator[Difference]:
-    for member, words in (("enabled", "Enabled"), ("flowTypes", "Flow types"), ("scope", "Attribute filters")):
+    for member, words in SETTINGS.items():
         if old.get(member) != new.get(member):
             yield Difference(name, words, _short(old.get(member)), _short(new.get(member)))
 
@@ -220,8 +231,18 @@ def _of_rest(before: Document, after: Document) -> Iterator[Difference]:
         old, new = ([rule.get(member) for rule in each["synchronizationRules"]] for each in (before, after))
         if old != new:
             yield Difference("", words, _short(old), _short(new))
+    if _rules(before) != _rules(after):
+        yield Difference("", "Rules", _short(_rules(before)), _short(_rules(after)))
     if _objects(before) != _objects(after):
         yield Difference("", "Directory definitions", _counted(before), _counted(after))
+
+
+def _rules(document: Document) -> list[dict[str, Any]]:
+    """What is said of the rules as such; of their mappings and filters is told one by one."""
+    told = {"objectMappings", "containerFilter", "groupFilter"}
+    return [
+        {name: value for name, value in rule.items() if name not in told} for rule in document["synchronizationRules"]
+    ]
 
 
 def _objects(document: Document) -> list[tuple[str, Any]]:
