@@ -13,7 +13,6 @@ from dirbridge.contract.errors import TransientError
 from dirbridge.service.portal import live
 from tests.service.portal.conftest import Portal
 
-
 VIEWER = SimpleNamespace(administrator=SimpleNamespace(roles=["Global Reader"]))
 STREAM = {"Accept": "text/event-stream"}
 
