@@ -1,8 +1,8 @@
 """What moves: pieces of a page, rendered anew every second and sent when they say something else than before.
 
 The browser keeps one stream open for a page. It ends with the session, the process, the roles of who looks, or after a
-while, and is opened again by itself. Besides pieces it carries `trouble`, a sentence why nothing comes, `well` when that
-is over, and `ended` when the session is.
+while, and is opened again by itself. Besides pieces it carries `trouble`, a sentence why nothing comes, `well` when
+that is over, and `ended` when the session is.
 """
 
 from __future__ import annotations
