@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from urllib.parse import quote
 
@@ -61,6 +62,10 @@ async def test_four_steps_with_what_each_saw(office: Office) -> None:
     assert await office.users() == ["ann@contoso.test"]
     ((user,),) = await office.entrance.run("select id from directory_objects where user_principal_name like 'ann@%%'")
     assert f'href="/portal/users/{user}"' in office.browser.page
+    (log,) = re.findall(r'href="([^"]+)">View in the provisioning log', office.browser.page)
+    await office.browser.post(page(office), dn="bob")
+    await office.browser.get(unescape(log))
+    assert len(re.findall(r"<tr data-open=", office.browser.page)) == 1
 
 
 async def test_an_update_shows_old_and_new(office: Office) -> None:

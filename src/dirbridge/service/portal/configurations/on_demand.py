@@ -70,7 +70,7 @@ class Outcome:
         word: one or two words, and `kind` their colour.
         said: what happened, in a sentence. advice: what to do about it. remark: what else there is to know.
         target: path of the object's page in the portal; empty where it has none.
-        change: id by which the log has it; empty where nothing is there.
+        log: address of the entry's events, the newest first; empty where nothing is there.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Outcome:
     remark: str = ""
     modified: tuple[Mapping[str, Any], ...] = ()
     target: str = ""
-    change: str = ""
+    log: str = ""
     members: tuple[Outcome, ...] = ()
 
 
@@ -198,7 +198,7 @@ def _outcome(result: Mapping[str, Any], document: Mapping[str, Any]) -> Outcome:
         remark=remark,
         modified=tuple(document["modifiedProperties"]),
         target=f"{page}/{api.key(target['id'])}" if page and target["id"] else "",
-        change=document["changeId"],
+        log=f"/portal/logs?{urlencode({'span': 'all', 'source': source['id']})}" if source["id"] else "",
         members=tuple(_outcome(each, each) for each in (document.get("links") or {}).get("members", ())),
     )
 
