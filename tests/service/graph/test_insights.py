@@ -140,6 +140,8 @@ async def test_last_24_hours_by_default(world: World) -> None:
     [
         ({"from": "yesterday"}, "'from' expects a time"),
         ({"to": "9999-12-31T23:30:00Z"}, "No period ends after"),
+        ({"to": "9999-12-31T22:30:00Z", "by": "day"}, "No period ends after"),
+        ({"to": "0001-01-01T00:30:00Z"}, "Nothing is a day before"),
         ({"to": "0001-01-01T00:30:00+05:00"}, "'to' expects a time"),
         ({"from": "2026-03-15T13:00:00Z", "to": "2026-03-15T12:00:00Z"}, "before"),
         ({"from": "2020-01-01", "to": "2026-01-01"}, "by=day"),

@@ -126,9 +126,9 @@ def _latencies(found: Sequence[Total]) -> list[dict[str, Any]]:
 def _read(request: Request, now: datetime) -> Asked:
     given = _given(request)
     unit = _one_of("by", given.get("by", "hour"), tuple(UNITS))
-    hour = UNITS["hour"]
     until = _floor(_moment("to", given["to"]) if "to" in given else now, "hour", up=True)
-    since = _floor(_moment("from", given["from"]) if "from" in given else until - 24 * hour, unit)
+    since = _floor(_moment("from", given["from"]) if "from" in given else _day_before(until), unit)
+    _floor(until, unit, up=True)
     if since >= until:
         raise bad_request(f"'from' must be before 'to'; found {moment(since)} and {moment(until)}.")
     if (until - since) / UNITS[unit] > MOST:
@@ -179,6 +179,13 @@ def _moment(name: str, text: str) -> datetime:
         return (found.replace(tzinfo=UTC) if found.tzinfo is None else found).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise bad_request(f"'{name}' expects a time such as 2026-03-01T12:00:00Z; found '{text}'.") from error
+
+
+def _day_before(at: datetime) -> datetime:
+    try:
+        return at - UNITS["day"]
+    except OverflowError as error:
+        raise bad_request(f"Nothing is a day before {moment(at)}; give 'from' as well.") from error
 
 
 def _floor(at: datetime, unit: str, *, up: bool = False) -> datetime:
