@@ -8,6 +8,7 @@ import pytest
 
 from dirbridge.connectors.memory.directory import ROOT, anchor_of
 from dirbridge.contract.errors import TransientError
+from dirbridge.contract.wire import Listing, Located
 from dirbridge.engine import cycle
 from tests.service.portal.office import TEAM, Office
 from tests.service.portal.test_on_demand import office
@@ -50,6 +51,22 @@ class Chooser:
         await self.office.portal.set_job(state="Active")
         entrance = self.office.entrance
         await cycle.run(entrance.application.state.engine, entrance.tenant, self.office.portal.job)
+
+    def circular(self) -> list[object]:
+        """Let the agent say that a container lies in itself; gives what it is asked."""
+        asked: list[object] = []
+
+        class Circular:
+            async def browse(self, below: object) -> Listing:
+                asked.append(below)
+                return Listing((Located("North", UNIT, "container", "OU=North"),))
+
+            async def search(self, *_: object) -> object: ...
+
+        state = self.office.entrance.application.state
+        old = state.engine
+        state.engine = type(old)(old.database, lambda _: Circular(), old.target, old.clock, old.new_id)
+        return asked
 
     def gone(self, code: str = "HybridIdentityServiceNoActiveAgents") -> None:
         """Let no agent answer any more."""
@@ -329,3 +346,11 @@ async def test_filters_of_no_mapping(chooser: Chooser) -> None:
     """An address that leads nowhere says so."""
     assert (await chooser.browser.get(f"{chooser.page}/filters?of=9.9")).status_code == 404
     assert "no such object mapping" in chooser.browser.text
+
+
+async def test_an_agent_that_goes_in_circles_is_asked_no_more_than_once_a_container(chooser: Chooser) -> None:
+    """What it says of its directory is its word; a page has an end."""
+    asked = chooser.circular()
+    await chooser.browser.get(chooser.page)
+    assert (await chooser.browser.get(f"{chooser.page}/tree")).status_code == 200
+    assert asked == [None, UNIT]

@@ -46,9 +46,11 @@ async def tree(ours: Api, job: Mapping[str, Any], opened: Collection[str] = ()) 
     return head
 
 
-async def _open(ours: Api, job: Mapping[str, Any], level: Level, wanted: Collection[str]) -> None:
+async def _open(ours: Api, job: Mapping[str, Any], level: Level, wanted: set[str]) -> None:
     for one in level.entries:
         if one["id"] in wanted:
+            # Each once: an agent may say that a container lies in itself.
+            wanted.discard(one["id"])
             inner = await below(ours, job, one["id"])
             level.inner[one["id"]] = inner
             await _open(ours, job, inner, wanted)
