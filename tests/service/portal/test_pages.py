@@ -4,9 +4,11 @@ from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from starlette.requests import Request
 
 from dirbridge.service.graph import throttling
 from dirbridge.service.graph.throttling import Throttle
+from dirbridge.service.portal import rendering
 from dirbridge.service.settings import Settings
 from tests.service import registered
 from tests.service.browsers import Entrance
@@ -155,3 +157,17 @@ async def test_the_portal_is_not_throttled(portal: Portal) -> None:
     headers = registered.bearer(portal.entrance.application.state.tokens, "AuditLog.Read.All")
     answers = [await portal.browser.client.get("/v1.0/auditLogs/provisioning", headers=headers) for _ in range(3)]
     assert [each.status_code for each in answers] == [200, 429, 429]
+
+
+async def test_a_long_notice_fits_into_a_cookie(portal: Portal) -> None:
+    """Whatever letters it has; browsers drop what is larger, and the notice with it."""
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": []})
+    answer = rendering.done(request, "Ж🐘" * 3000, "/portal")
+    assert len(answer.headers["set-cookie"].partition(";")[0]) < 4096
+    carried = answer.headers["set-cookie"].partition(";")[0].partition("=")[2]
+    shown = await portal.browser.get("/portal", headers={"Cookie": f"{_session(portal)}; {rendering.NOTICE}={carried}"})
+    assert "Ж🐘Ж🐘" in shown.text
+
+
+def _session(portal: Portal) -> str:
+    return "; ".join(f"{name}={value}" for name, value in portal.browser.client.cookies.items())

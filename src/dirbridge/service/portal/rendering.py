@@ -21,6 +21,7 @@ from dirbridge.service.portal.assets import ADDRESSES, LIBRARIES, MODULES
 NOTICE = "__Host-dirbridge-notice"
 """Cookie with what the next page says first; it is shown once."""
 _LONGEST_NOTICE = 1000
+"""Bytes; browsers drop a cookie of more than 4096."""
 
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -104,7 +105,8 @@ def done(request: Request, message: str, back: str, level: Level = Level.GOOD) -
     if is_piece(request):
         return _in_place({"text": message, "level": level})
     answer = RedirectResponse(back, status_code=303)
-    said = json.dumps({"text": message[:_LONGEST_NOTICE], "level": level}, ensure_ascii=False)
+    text = message.encode()[:_LONGEST_NOTICE].decode(errors="ignore")
+    said = json.dumps({"text": text, "level": level}, ensure_ascii=False)
     browser.set_cookie(answer, NOTICE, urlsafe_b64encode(said.encode()).decode().rstrip("="), seconds=60)
     return answer
 
@@ -127,6 +129,6 @@ def _in_place(notice: Mapping[str, str], status: int = 200) -> Response:
 def _notice(carried: str | None) -> Mapping[str, str] | None:
     try:
         said = json.loads(urlsafe_b64decode((carried or "") + "=" * (-len(carried or "") % 4)))
-        return {"text": str(said["text"])[:_LONGEST_NOTICE], "level": Level(said["level"])}
+        return {"text": str(said["text"]), "level": Level(said["level"])}
     except (ValueError, KeyError, TypeError):
         return None
