@@ -171,6 +171,7 @@ async def _schema(office: Office) -> dict[str, Any]:
     ("fields", "said"),
     [
         ({"schema": "{"}, "The schema is not JSON"),
+        ({"schema": "[" * 100_000}, "The schema is not JSON"),
         ({"schema": '{"synchronizationRules": [{"id": "x"}]}'}, "synchronizationRules[0].name: It is missing"),
         ({"DeleteThresholdValue": "many"}, "DeleteThresholdValue expects"),
     ],

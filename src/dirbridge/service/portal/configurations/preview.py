@@ -61,7 +61,7 @@ async def begin(request: Request, who: Viewer, job: str) -> Response:
             wish["schema"] = json.loads(proposed)
         async with api.of(request, who) as ours:
             made = await ours.post(f"{jobs.OURS}/{api.key(job)}/previews", wish)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return await _list(request, who, job, form=form, fault=f"The schema is not JSON: {error}.", status=400)
     except ApiRefusal as refusal:
         if refusal.status not in {400, 429, 503}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -53,7 +54,7 @@ async def change(request: Request, who: Viewer) -> Response:
 
 
 def _days(typed: str) -> int | None:
-    return int(typed) if typed.isascii() and typed.isdecimal() and 1 <= int(typed[:6]) <= 3650 else None
+    return int(typed) if re.fullmatch(r"[0-9]{1,4}", typed) and 1 <= int(typed) <= 3650 else None
 
 
 async def _show(
