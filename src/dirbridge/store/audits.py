@@ -12,6 +12,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+LONGEST = 256
+"""Letters of an actor's or a target's name that are kept."""
+
 
 class Audit(msgspec.Struct, frozen=True):
     """A row of `audits`."""
@@ -45,8 +48,13 @@ async def record(
     """
     await conn.execute(
         "insert into audits (tenant, id, actor, activity, target, detail) values (%s, %s, %s, %s, %s, %s)",
-        [tenant, uuid4(), actor, activity, target, Jsonb(dict(detail or {}))],
+        [tenant, uuid4(), _short(actor), activity, _short(target), Jsonb(dict(detail or {}))],
     )
+
+
+def _short(name: str) -> str:
+    """Cut what somebody typed for a name: an act is recorded however long that was, and found by an index."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 async def count_since(conn: AsyncConnection[Any], tenant: UUID, activity: str, since: datetime) -> int:

@@ -54,6 +54,8 @@ _ORDER: dict[Operator, LiteralString] = {Operator.GT: ">", Operator.GE: ">=", Op
 _TEXT_ONLY = frozenset({Operator.STARTS_WITH, Operator.ENDS_WITH, Operator.CONTAINS})
 _LAST_LETTER = sql.SQL("chr(1114111)")
 """The last code point, a noncharacter: in the order of bytes a text with a prefix lies below the prefix and this."""
+BEGINNING = 250
+"""Letters of a text in an index on its beginning: PostgreSQL refuses more than 2,700 bytes in a row of one."""
 _COUNT = "/$count"
 
 
@@ -137,8 +139,8 @@ class Property:
         codes: for TEXT, the only values that it has; they are found by equality as they are spelled in the row, so that
             an index on the bare column serves, and the planner knows how frequent each is.
         elements: for OBJECTS, the properties of each by name in lower case; `value` is the table that has them.
-        beginning: for EXACT, what startsWith() looks at, in lower case and in the order of bytes: case does not count
-            for it where this is given, and an index may stand on it.
+        beginning: for EXACT, the first `BEGINNING` letters in lower case and in the order of bytes: where it is given,
+            case does not count for startsWith(), and an index may stand on it. A whole name may be too long for one.
     """
 
     name: str
@@ -403,7 +405,7 @@ class _Compiler:
             compared = sql.SQL('{}::text collate "C"').format(compared)
         exact = subject.kind is Kind.EXACT
         if operator is Operator.STARTS_WITH and subject.beginning is not None:
-            compared, exact = subject.beginning, False
+            return self._beginning(subject.value, subject.beginning, literal)
         value = sql.SQL("{}::text" if exact else "lower({}::text)").format(self._parameter(literal.value))
         match operator:
             case Operator.STARTS_WITH:
@@ -413,6 +415,13 @@ class _Compiler:
                 return sql.SQL("right({0}, length({1})) = {1}").format(compared, value)
             case _:
                 return sql.SQL("position({} in ({})) > 0").format(value, compared)
+
+    def _beginning(self, whole: sql.Composable, indexed: sql.Composable, literal: Literal) -> sql.Composable:
+        """Compare what an index has of a text, and then the text."""
+        value = sql.SQL("lower({}::text)").format(self._parameter(literal.value))
+        return sql.SQL(
+            "({0} >= left({1}, {2}) and {0} < left({1}, {2}) || {3} and starts_with(lower({4}), {1}))"
+        ).format(indexed, value, sql.Literal(BEGINNING), _LAST_LETTER, whole)
 
     def _bind(self, subject: Property, literal: Literal) -> sql.Composable:
         value = self._parameter(_READERS[subject.kind](subject, literal))

@@ -16,7 +16,7 @@ from psycopg.rows import args_row, class_row
 from dirbridge.contract.event import Detail, Status
 from dirbridge.contract.export import Action
 from dirbridge.store import timeline
-from dirbridge.store.conditions import EVERYTHING, Kind, Property, Where
+from dirbridge.store.conditions import BEGINNING, EVERYTHING, Kind, Property, Where
 from dirbridge.store.events import unpack
 from dirbridge.store.timeline import After
 
@@ -77,7 +77,7 @@ def _column(name: str, column: str, kind: Kind = Kind.EXACT) -> Property:
 
 def _name(name: str, column: str) -> Property:
     """A name: its beginning is found by an index, in whatever case."""
-    folded = sql.SQL('lower(r.{}) collate "C"').format(sql.Identifier(column))
+    folded = sql.SQL('left(lower(r.{}), {}) collate "C"').format(sql.Identifier(column), sql.Literal(BEGINNING))
     return Property(name, Kind.EXACT, sql.SQL("r.{}").format(sql.Identifier(column)), beginning=folded)
 
 

@@ -63,7 +63,9 @@ OF_JOB = (
 )
 """Copied for the one job."""
 
-FILLED = ("arrivals", "watermarks", "seen", "seen_references", "purged_objects", "removed_references")
+COUNTS = ("event_counts", "new_event_counts", "link_counts")
+"""What is counted of the other tables; taking rows away there is counted too, so they go last."""
+FILLED = ("arrivals", "watermarks", "seen", "seen_references", "purged_objects", "removed_references", *COUNTS)
 """Filled by the cycle itself."""
 
 COPIED = (*OF_TENANT, *OF_JOB)
@@ -303,7 +305,7 @@ async def _copy(conn: AsyncConnection[Any], table: str, preview: Preview, job: s
 async def drop(conn: AsyncConnection[Any], preview: UUID) -> None:
     """Remove a copy; the events of its cycle stay."""
     await conn.execute("select from jobs where tenant = %s order by id for update", (preview,))
-    for table in reversed((*OF_TENANT, *OF_JOB, *FILLED)):
+    for table in (*reversed((*OF_TENANT, *OF_JOB, *FILLED)), *COUNTS):
         await conn.execute(
             sql.SQL("delete from {} where tenant = %s").format(sql.Identifier(table)),
             (preview,),

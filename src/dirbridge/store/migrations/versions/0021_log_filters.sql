@@ -4,9 +4,9 @@ create index events_job on events (tenant, job, at, id);
 create index events_cycle on events (tenant, cycle, at, id);
 create index events_action on events (tenant, action, at, id);
 create index events_reason on events (tenant, reason, at, id);
--- The beginning of a name, in which case does not count.
-create index events_source_name on events (tenant, (lower(source_name) collate "C"));
-create index events_target_name on events (tenant, (lower(target_name) collate "C"));
+-- The beginning of a name, in which case does not count; a whole name may be too long for an index.
+create index events_source_name on events (tenant, (left(lower(source_name), 250) collate "C"));
+create index events_target_name on events (tenant, (left(lower(target_name), 250) collate "C"));
 
 create index audits_activity on audits (tenant, (lower(activity) collate "C"), at, id);
 create index audits_target on audits (tenant, (lower(target) collate "C"), at, id);
