@@ -16,6 +16,9 @@ from dirbridge.store.database import Connection
 
 router = APIRouter(prefix="/beta/dirbridge/agents/{agent}/errors", tags=["agents"])
 
+_ENDS = {"failed": "UpdateFailed", "rolled-back": "UpdateRolledBack"}
+"""Codes of updates that did not succeed, by their phase."""
+
 
 async def note(conn: Connection, tenant: UUID, agent: agents.Agent, report: Mapping[str, Any]) -> None:
     """Remember what a heartbeat tells that the one before did not."""
@@ -39,10 +42,12 @@ def news(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[AgentErr
         yield AgentError("RequestFailed", last)
     if now.get("lost") and not before.get("lost"):
         yield AgentError("RequestsNotFetched", now["lost"])
-    update, earlier = now.get("update") or {}, before.get("update") or {}
-    if update.get("phase") in {"failed", "rolled-back"} and update != earlier:
-        code = "UpdateFailed" if update["phase"] == "failed" else "UpdateRolledBack"
-        yield AgentError(code, str(update.get("message") or "It said no more."))
+    update = now.get("update")
+    if isinstance(update, dict) and update != before.get("update"):
+        # Agents of other versions may tell it otherwise.
+        code = _ENDS.get(str(update.get("phase")))
+        if code is not None:
+            yield AgentError(code, str(update.get("message") or "It said no more."))
 
 
 def _identity(trouble: Mapping[str, Any]) -> tuple[str, str, str | None]:
