@@ -115,7 +115,7 @@ async def test_from_nothing_to_synchronized_users(place: Path, pristine: Domain)
 
         await page.click("text=Continue")
         await step(window, "Enable")
-        await page.get_by_text("Who is in one of 1:").wait_for()
+        await page.get_by_text("Who is in this container or group:").wait_for()
         await page.click("#main >> button:text-is('Enable')")
         await page.get_by_text("The configuration is enabled.").wait_for()
 

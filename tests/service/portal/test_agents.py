@@ -171,6 +171,7 @@ async def test_an_agent_that_arrives_turns_the_page_green(portal: Portal) -> Non
     secret = re.findall(r"dbe1-[\w-]+", portal.browser.page)[0]
     (page,) = set(re.findall(r'sse-connect="(/portal/agents/codes/[^/]+)/live"', portal.browser.page))
     assert "Waiting for an agent for contoso.test" in portal.browser.text
+    assert "systemctl start dirbridge-agent dirbridge-agent-updater dirbridge agent check" in portal.browser.text
     assert secret not in (await seen(portal, page)) + portal.browser.page
     code = page.rpartition("/")[2]
     await portal.entrance.run("update enrolment_codes set used_at = now(), used_by = %s where id = %s", [AGENT, code])

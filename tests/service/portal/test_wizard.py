@@ -121,7 +121,7 @@ async def test_from_the_domain_to_the_first_cycle(office: Office) -> None:
     assert await state(portal, "contoso.test") == ["Disabled"]
     enable = place.replace("/scope", "/enable")
     await browser.get(enable)
-    assert "Who is in one of 1: " in browser.text
+    assert f"Who is in this container or group: {TEAM} Its name is known from the first cycle on." in browser.text
     assert "dc-near" in browser.text
     answer = await browser.post(enable)
     assert await state(portal, "contoso.test") == ["Active"]
