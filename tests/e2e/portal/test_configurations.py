@@ -37,6 +37,7 @@ async def test_a_quarantine_is_cleared_without_a_reload(desk: Desk) -> None:
     assert await page.evaluate("window.opened") == 1
     await page.get_by_role("link", name="Healthy of").focus()
     await page.keyboard.press("ContextMenu")
+    await expect(menu.get_by_role("link").first).to_be_focused()
     await page.keyboard.press("ArrowDown")
     await expect(menu.get_by_role("link", name="View agents")).to_be_focused()
     await page.keyboard.press("Escape")

@@ -353,14 +353,13 @@ async def test_bad_line_loses_nothing(relay: Service, new_agent: NewAgent, tmp_p
         agent.start()
         complete = 0
         async with asyncio.timeout(90):
-            while complete < 2:
+            while complete < 2 or sum(proxy.faults.values()) <= 20:
                 try:
                     pages = await collect(relay.source().changes(SELECTION, None))
                 except TransientError:
                     continue
                 assert pages == expected
                 complete += 1
-        assert sum(proxy.faults.values()) > 20
         assert set(proxy.faults) <= set(FAULTS)
 
 
